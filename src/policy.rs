@@ -5,19 +5,24 @@
 pub mod access_log;
 mod admin;
 mod balancing;
+mod cors;
 mod dependency;
+mod headers;
 mod health;
 mod resilience;
+pub mod template;
 mod tracing;
+pub mod variables;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderValue;
 
 pub use admin::{Access, AdminToken, TokenSecret};
-pub use balancing::{Affinity, Balance, KeyFrom, LoadReports, Ring};
+pub use balancing::{Affinity, Balance, KeyFrom, LoadReports, Ring, SplitBy};
+pub use cors::{Cors, Origin, Origins};
 pub use dependency::{Dependency, DependencyEndpoint, Question};
+pub use headers::{Field, HeaderChanges};
 pub use health::{Check, Health, HttpCheck, Initial};
 pub use resilience::{Breaker, Fallback, LatencyRule, Outlier, Retry, Statuses};
 pub use tracing::Tracing;
@@ -89,50 +94,6 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// A connection that is older carries no other exchange; `None` = no limit.
     pub max_age: Option<Duration>,
-}
-
-/// `request_headers`, `response_headers`: removed first, then set, then added.
-#[derive(Debug, Clone, Default)]
-pub struct HeaderChanges {
-    /// Replaced, or added when missing.
-    pub set: Vec<(HeaderName, HeaderValue)>,
-    /// Added beside what is there.
-    pub add: Vec<(HeaderName, HeaderValue)>,
-    /// Removed.
-    pub remove: Vec<HeaderName>,
-    /// The names of all changed fields. A body keeps them alone, so that it does not keep the whole route.
-    names: Arc<[HeaderName]>,
-}
-
-impl HeaderChanges {
-    /// These changes.
-    pub fn new(
-        set: Vec<(HeaderName, HeaderValue)>,
-        add: Vec<(HeaderName, HeaderValue)>,
-        remove: Vec<HeaderName>,
-    ) -> Self {
-        let names = set.iter().chain(&add).map(|(name, _)| name).chain(&remove).cloned().collect();
-        Self { set, add, remove, names }
-    }
-
-    /// Whether nothing is changed.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// The same, and these names beside: others write them, and what a client has sent under a variant of one, or in a trailer, is dropped.
-    #[must_use]
-    pub fn and_names(mut self, more: &[HeaderName]) -> Self {
-        if !more.is_empty() {
-            self.names = self.names.iter().chain(more).cloned().collect();
-        }
-        self
-    }
-
-    /// The names of what is changed.
-    pub fn names(&self) -> &Arc<[HeaderName]> {
-        &self.names
-    }
 }
 
 /// How the paths of requests are treated.

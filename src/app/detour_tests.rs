@@ -45,6 +45,7 @@ impl Proxy {
             peer: Peer::new(None),
             client: Client::new(None, false, false),
             tls_version: None,
+            tls_cipher: None,
             sni: None,
             certificate: None,
             is_plain_on_tls: false,

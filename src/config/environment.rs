@@ -1,6 +1,7 @@
 //! `${NAME}` in the strings of the file: from `server.environment`, else from the process's environment.
 //!
-//! `$${` stands for a literal `${`. A few strings have placeholders of their own, which stay.
+//! `$${` stands for a literal `${`. A few strings have placeholders of their own, which stay: the [variables](crate::policy::variables) of header
+//! values, redirects and answers, and what hooks are told. There a name of theirs never means the environment.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,6 +12,7 @@ use super::other_proxies;
 use super::path::{KeyPath, Trail};
 use super::syntax::nearest;
 use super::tree::{Node, Value};
+use crate::policy::variables::{Place, Variable};
 
 /// The strings in which something was replaced, as they are written: what is shown to people, since a value from the
 /// environment may be a secret.
@@ -88,7 +90,7 @@ impl Expansion<'_> {
 
     /// `None` = something in it is wrong, and has been reported.
     fn text(&mut self, path: &Trail<'_>, text: &str, span: &Range<usize>) -> Option<String> {
-        let kept = placeholders(path);
+        let filled = FilledInLater::at(path);
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         let mut good = true;
@@ -96,7 +98,7 @@ impl Expansion<'_> {
             let (before, from) = rest.split_at(at);
             if let Some(escaped) = before.strip_suffix('$') {
                 out.push_str(escaped);
-                out.push_str("${");
+                out.push_str(filled.escaped());
                 rest = &from[2..];
                 continue;
             }
@@ -108,31 +110,48 @@ impl Expansion<'_> {
             };
             let name = &from[2..end];
             rest = &from[end + 1..];
-            if kept.contains(&name) {
+            if filled.has(name) {
+                self.hidden(path, name, span);
                 out.push_str(&from[..=end]);
-                continue;
-            }
-            match self.own.get(name).cloned().or_else(|| (self.process)(name)) {
-                Some(value) => out.push_str(&value),
-                None => {
-                    good = false;
-                    self.unset(path, name, span, kept);
-                }
+            } else if let Some(why) = filled.unknown_here(name) {
+                good = false;
+                let mistake = Mistake::new(span.clone(), &path.path(), format!("`${{{name}}}` is not known here"));
+                self.findings.add(mistake.expected(filled.list()).help(why));
+            } else if let Some(value) = self.own.get(name).cloned().or_else(|| (self.process)(name)) {
+                // what comes from the environment is not filled in again
+                out.push_str(&value.replace("${", filled.escaped()));
+            } else {
+                good = false;
+                self.unset(path, name, span, filled);
             }
         }
         out.push_str(rest);
         good.then_some(out)
     }
 
-    fn unset(&mut self, path: &Trail<'_>, name: &str, span: &Range<usize>, kept: &[&str]) {
+    /// Warns of a name in `server.environment` that means something else at this place.
+    fn hidden(&mut self, path: &Trail<'_>, name: &str, span: &Range<usize>) {
+        if self.own.contains_key(name) {
+            let message =
+                format!("`${{{name}}}` is a variable here, and not what server.environment has under this name");
+            let mistake = Mistake::new(span.clone(), &path.path(), message).warning();
+            self.findings
+                .add(mistake.help("give it another name in server.environment; variables have names in small letters"));
+        }
+    }
+
+    fn unset(&mut self, path: &Trail<'_>, name: &str, span: &Range<usize>, filled: FilledInLater) {
+        let kept = filled.names();
         let near = nearest(name, kept.iter().copied().chain(self.own.keys().map(String::as_str)));
         let near = near.map(|near| format!("${{{near}}}"));
         let help = "set it in the environment or in server.environment; write `$${` for a literal `${`";
         let (near, help) = match other_proxies::placeholder(name) {
-            Some((meant, help)) => (near.or_else(|| (!kept.is_empty()).then(|| meant.to_owned())), help.to_owned()),
+            Some((meant, help)) => {
+                let meant = kept.contains(&meant).then(|| format!("${{{meant}}}"));
+                (meant.or(near), help.to_owned())
+            }
             None if near.is_none() && !kept.is_empty() => {
-                let kept: Vec<String> = kept.iter().map(|name| format!("${{{name}}}")).collect();
-                (near, format!("{} are filled in here; else {help}", kept.join(", ")))
+                (near, format!("{} are filled in here; else {help}", filled.list()))
             }
             None => (near, help.to_owned()),
         };
@@ -144,14 +163,67 @@ impl Expansion<'_> {
 /// The keys of `[[service.NAME.recover]]` that say what is run or called.
 const HOOKS: [&str; 6] = ["down", "down_webhook", "run", "systemd", "undo", "webhook"];
 
-/// The placeholders that are filled in later.
-fn placeholders(path: &Trail<'_>) -> &'static [&'static str] {
-    if path.ends_with("redirect", "to") {
-        &["host", "path", "query"]
-    } else if HOOKS.iter().any(|key| path.ends_with("recover", key)) {
-        &PLACEHOLDERS
-    } else {
-        &[]
+/// What is filled in later in a string of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FilledInLater {
+    /// Nothing.
+    Nothing,
+    /// What a hook is told.
+    Hook,
+    /// What is known of a request at this place.
+    Variables(Place),
+}
+
+impl FilledInLater {
+    fn at(path: &Trail<'_>) -> Self {
+        match path.last_keys() {
+            [Some("to"), Some("redirect"), _] => Self::Variables(Place::Redirect),
+            [Some("body"), Some("respond"), _] => Self::Variables(Place::Respond),
+            [Some("body"), Some("fallback"), _] => Self::Variables(Place::Fallback),
+            [_, Some("set" | "add" | "default"), Some("request_headers")] => Self::Variables(Place::RequestHeader),
+            [_, Some("set" | "add" | "default"), Some("response_headers")] => Self::Variables(Place::ResponseHeader),
+            [Some(key), Some("recover"), _] if HOOKS.contains(&key) => Self::Hook,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Hook => PLACEHOLDERS.to_vec(),
+            Self::Variables(place) => Variable::known_at(place).map(Variable::name).collect(),
+        }
+    }
+
+    fn list(self) -> String {
+        let names: Vec<String> = self.names().iter().map(|name| format!("${{{name}}}")).collect();
+        names.join(", ")
+    }
+
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Hook => PLACEHOLDERS.contains(&name),
+            Self::Variables(place) => {
+                Variable::named(name).is_some_and(|variable| variable.unknown_at(place).is_none())
+            }
+        }
+    }
+
+    /// Why a variable of this name is not known here; `None` = it is, or it is the name of no variable.
+    fn unknown_here(self, name: &str) -> Option<&'static str> {
+        match self {
+            Self::Variables(place) => Variable::named(name)?.unknown_at(place),
+            Self::Nothing | Self::Hook => None,
+        }
+    }
+
+    /// How a literal `${` is handed on: where variables are filled in later, it stays what it is until then.
+    fn escaped(self) -> &'static str {
+        match self {
+            Self::Variables(_) => "$${",
+            Self::Nothing | Self::Hook => "${",
+        }
     }
 }
 
@@ -203,8 +275,21 @@ mod tests {
     fn placeholders_of_later_stay() {
         let (json, findings) =
             expanded("[redirect]\nto = 'https://${host}${path}${HOME}$${x}'\n[[recover]]\nrun = ['${backend}']\n");
-        assert_eq!(json["redirect"]["to"], "https://${host}${path}/home/a${x}");
+        assert_eq!(json["redirect"]["to"], "https://${host}${path}/home/a$${x}");
         assert_eq!(json["recover"][0]["run"][0], "${backend}");
+        assert!(findings.mistakes.is_empty());
+    }
+
+    #[test]
+    fn what_the_environment_says_is_no_variable() {
+        let (json, findings) = expanded(
+            "respond.body = '${host} ${X}'\n[server.environment]\nX = '$${host}'\n[listener.request_headers.set]\na = '${X}'\nb = '${tls.sni}'",
+        );
+        assert_eq!(json["respond"]["body"], "${host} $${host}");
+        assert_eq!(
+            json["listener"]["request_headers"]["set"],
+            serde_json::json!({ "a": "$${host}", "b": "${tls.sni}" })
+        );
         assert!(findings.mistakes.is_empty());
     }
 

@@ -24,7 +24,10 @@ use crate::auth::{AccessList, Auth};
 use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
 use crate::policy::access_log::{AccessDestination, AccessLines};
-use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, TimeoutOverride};
+use crate::policy::template::AnswerBody;
+use crate::policy::{
+    AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, SplitBy, TimeoutOverride,
+};
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
@@ -190,6 +193,12 @@ pub struct Listener {
     pub tls: Option<ServerTls>,
     /// The field that carries the id of each request; `None` = requests get none.
     pub request_id: Option<HeaderName>,
+    /// The field that tells backends the client's address; `None` = none does.
+    pub client_ip_header: Option<HeaderName>,
+    /// Changes to the fields of all requests.
+    pub request_headers: HeaderChanges,
+    /// Changes to the fields of all answers.
+    pub response_headers: HeaderChanges,
     /// The routes, in the order of the file (which settles nothing but a tie).
     pub routes: Vec<Route>,
 }
@@ -210,12 +219,16 @@ pub struct Route {
     pub when: Conditions,
     /// What happens to them.
     pub action: Action,
+    /// What keeps a client on its side of a split; `None` = nothing.
+    pub split_by: Option<SplitBy>,
     /// What changes on the way to the backend.
     pub rewrite: Option<Rewrite>,
     /// Changes to the request's fields.
     pub request_headers: HeaderChanges,
     /// Changes to the response's fields.
     pub response_headers: HeaderChanges,
+    /// Which pages of other origins may use it; `None` = nothing is said of that.
+    pub cors: Option<Cors>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// Who may come in by address; `None` = everybody.
@@ -231,9 +244,9 @@ pub enum Action {
     Service(ServiceId),
     /// It goes to one of these at random, by weight; the sum of the weights is not 0.
     Split(Vec<(ServiceId, u32)>),
-    /// It is answered with a redirect. `${host}`, `${path}`, `${query}` (with its `?`) in `to` are filled in.
+    /// It is answered with a redirect.
     Redirect {
-        /// The target, a template.
+        /// The target, a template in which variables are filled in.
         to: String,
         /// 301, 302, 303, 307 or 308.
         status: StatusCode,
@@ -243,7 +256,7 @@ pub enum Action {
         /// The status.
         status: StatusCode,
         /// The body.
-        body: Arc<str>,
+        body: AnswerBody,
         /// The `Content-Type`, when there is a body.
         content_type: HeaderValue,
     },

@@ -5,7 +5,18 @@
 
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 26] = [
+const KEYS: [(&[&str], &str, &str); 29] = [
+    (&["real_ip_header", "x_real_ip", "real_ip"], "client_ip_header", "write `client_ip_header = \"x-real-ip\"`"),
+    (
+        &["cors_policy", "allow_origin", "access_control_allow_origin"],
+        "cors",
+        "write `cors = { origins = [\"https://...\"] }`",
+    ),
+    (
+        &["add_header", "http_response", "custom_response_headers"],
+        "response_headers",
+        "write `response_headers = { set = { NAME = \"...\" } }`",
+    ),
     (
         &["prefix", "path_beg", "pathprefix", "location"],
         "path_prefix",
@@ -97,7 +108,7 @@ const OF_THE_SERVICE: [(&[&str], &str); 2] = [
 ];
 
 /// Features that other proxies have and this one does not.
-const ABSENT: [(&[&str], &str); 12] = [
+const ABSENT: [(&[&str], &str); 11] = [
     (&["cache", "proxy_cache", "caching"], "Evenkeel has no cache"),
     (
         &["gzip", "compress", "compression", "brotli", "zstd", "encode"],
@@ -115,7 +126,6 @@ const ABSENT: [(&[&str], &str); 12] = [
     ),
     (&["mirror", "shadow", "request_mirror"], "Evenkeel does not send a request to two services"),
     (&["lua", "script", "wasm", "plugins", "middlewares", "filters"], "Evenkeel has no scripts and no plugins"),
-    (&["cors"], "Evenkeel has no CORS of its own; `response_headers` of a route set fields"),
     (
         &["fastcgi", "fastcgi_pass", "uwsgi_pass", "cgi", "ajp"],
         "Evenkeel speaks HTTP to its backends, and no FastCGI, uWSGI or AJP",
@@ -205,14 +215,27 @@ pub(super) fn level(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The placeholder that was probably meant by `${name}`, and what to do.
+/// The variable that was probably meant by `${name}`, and what to do.
 pub(super) fn placeholder(name: &str) -> Option<(&'static str, &'static str)> {
-    const HELP: &str =
-        "the redirects of routes fill in ${host}, ${path} and ${query}; other names are of environment variables";
-    let meant = match name.to_ascii_lowercase().as_str() {
-        "hostname" | "http_host" | "server_name" | "request_host" | "domain" | "authority" => "${host}",
-        "uri" | "request_uri" | "document_uri" | "request_path" | "url" => "${path}",
-        "args" | "query_string" | "is_args" | "querystring" => "${query}",
+    const HELP: &str = "${host}, ${path} and ${query} are filled in, as other variables are, in header values, redirects and answers; other \
+                        names are of environment variables";
+    let name = name.to_ascii_lowercase();
+    let meant = match name.strip_prefix("http.request.").unwrap_or(&name) {
+        "hostname" | "http_host" | "server_name" | "request_host" | "domain" | "authority" => "host",
+        "uri" | "request_uri" | "document_uri" | "request_path" | "url" => "path",
+        "args" | "query_string" | "is_args" | "querystring" => "query",
+        "remote_addr" | "realip_remote_addr" | "remote_ip" | "remote.host" | "remote_host" | "src" | "ip" => {
+            "client_ip"
+        }
+        "remote_port" | "src_port" | "remote.port" => "client_port",
+        "unique_id" | "req_id" | "uuid" | "x_request_id" => "request_id",
+        "request_method" | "verb" => "method",
+        "proto" | "protocol" => "scheme",
+        "time_iso8601" | "time_local" | "msec" | "now" | "date" => "time",
+        "ssl_protocol" | "tls_version" | "tls_protocol" => "tls.version",
+        "ssl_cipher" | "tls_cipher" | "tls.cipher_suite" => "tls.cipher",
+        "ssl_server_name" | "sni" | "tls.server_name" => "tls.sni",
+        "upstream_addr" | "upstream" | "server" => "backend",
         _ => return None,
     };
     Some((meant, HELP))

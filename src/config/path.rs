@@ -49,12 +49,15 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// Whether these are its last two keys, whatever indices come between and after them.
-    pub(super) fn ends_with(&self, table: &str, key: &str) -> bool {
+    /// Its last three keys, the last one first, whatever indices come between and after them.
+    pub(super) fn last_keys(&self) -> [Option<&'a str>; 3] {
         match *self {
-            Self::Root => false,
-            Self::Index(before, _) => before.ends_with(table, key),
-            Self::Key(before, last) => last == key && before.last_key() == Some(table),
+            Self::Root => [None; 3],
+            Self::Index(before, _) => before.last_keys(),
+            Self::Key(before, last) => {
+                let [second, third, _] = before.last_keys();
+                [Some(last), second, third]
+            }
         }
     }
 

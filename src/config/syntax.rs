@@ -22,12 +22,14 @@ use super::other_proxies;
 use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitError};
 use crate::clock::parse_rfc3339;
 use crate::event::Filter;
+use crate::policy::template::Template;
+use crate::policy::variables::Variable;
 use crate::sla::maintenance::Recurring;
 pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
     BackendAddress, ListenAddress, NetworkSource, authority, backend, collector, etcd, host, listen, network,
-    network_or_file, socket, webhook,
+    network_or_file, origin, socket, webhook,
 };
 pub(super) use endpoint::dependency_endpoint;
 
@@ -68,6 +70,8 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "backend" => backend(text).map(drop),
         "host" => host(text).map(drop),
         "authority" => authority(text).map(drop),
+        "origin" if text == "*" => Ok(()),
+        "origin" => origin(text).map(drop),
         "path" => path(text).map(drop),
         "regex" => regex(text).map(drop),
         "method" => method(text).map(drop),
@@ -230,9 +234,14 @@ pub(super) fn header_value(text: &str) -> Result<HeaderValue> {
 }
 
 fn redirect(text: &str) -> Result<()> {
-    let expected = "\"https://...\" or a path, in which ${host}, ${path} and ${query} are filled in";
+    let expected = "\"https://...\" or a path, in which ${host}, ${path}, ${query} and other variables are filled in";
     let bad = || Problem::new(format!("`{text}` is not a target to redirect to"), expected);
-    let filled = text.replace("${host}", "host.example").replace("${path}", "/path").replace("${query}", "?a=b");
+    let filled = Template::parse(text).filled_in(|variable| match variable {
+        Variable::Host => "host.example",
+        Variable::Path => "/path",
+        Variable::Query => "?a=b",
+        _ => "1",
+    });
     let absolute = filled.starts_with("https://") || filled.starts_with("http://");
     if !absolute && !filled.starts_with('/') {
         let near = text.starts_with("www.").then(|| format!("https://{text}"));

@@ -63,6 +63,8 @@ pub struct Worker {
     pub(super) random: RefCell<fastrand::Rng>,
     /// The passwords that it has seen verified.
     pub(super) remembered: Remembered,
+    /// Where the text of a value with variables is put together. It is kept here for its memory.
+    pub(super) scratch: RefCell<Vec<u8>>,
     /// The ids that its requests get.
     pub(super) request_ids: RequestIds,
 }
@@ -100,6 +102,7 @@ impl Worker {
             shadow_cursors: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
             remembered: Remembered::default(),
+            scratch: RefCell::default(),
             request_ids: RequestIds::default(),
             timers,
         }

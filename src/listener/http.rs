@@ -51,8 +51,8 @@ async fn arrive(
         _ => (Stream::Plain(socket), None, false),
     };
     let connection = connection(peer, &serving, sni, is_plain_on_tls)?;
-    let (tls_version, certificate) = (version(&stream), certificate(&stream, &serving));
-    let handler = Connection { tls_version, certificate, ..connection };
+    let ((tls_version, tls_cipher), certificate) = (tls_terms(&stream), certificate(&stream, &serving));
+    let handler = Connection { tls_version, tls_cipher, certificate, ..connection };
     Some((stream, Rc::new(handler), is_h2))
 }
 
@@ -76,12 +76,12 @@ async fn exchanges(stream: Stream, handler: Rc<Connection>, is_h2: bool, setup: 
     }
 }
 
-/// The version of TLS that the client speaks.
-fn version(stream: &Stream) -> Option<&'static str> {
-    match stream {
-        Stream::TlsServer(stream) => stream.get_ref().1.protocol_version().map(describe::version),
-        _ => None,
-    }
+/// The version of TLS that the client speaks, and the cipher suite.
+fn tls_terms(stream: &Stream) -> (Option<&'static str>, Option<&'static str>) {
+    let Stream::TlsServer(stream) = stream else { return (None, None) };
+    let tls = stream.get_ref().1;
+    let cipher = tls.negotiated_cipher_suite().map(|suite| describe::cipher(suite.suite()));
+    (tls.protocol_version().map(describe::version), cipher)
 }
 
 /// The certificate that the client has shown, in this session or in the one that it resumes.
@@ -106,6 +106,7 @@ fn connection(
         client: Client::new(peer.ip(), serving.settings.tls.is_some() && !is_plain_on_tls, trusted),
         peer,
         tls_version: None,
+        tls_cipher: None,
         sni,
         certificate: None,
         is_plain_on_tls,

@@ -81,6 +81,15 @@ pub enum KeyFrom {
     Query(String),
 }
 
+/// `split_by`: what keeps a client on its side of a split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SplitBy {
+    /// The cookie that Evenkeel sets.
+    Cookie,
+    /// Something that the request has.
+    Key(KeyFrom),
+}
+
 /// `[service.NAME.affinity]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affinity {

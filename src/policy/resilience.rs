@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::HeaderValue;
 
+use super::template::AnswerBody;
+
 /// `[service.NAME.circuit_breaker]`
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Breaker {
@@ -78,7 +80,7 @@ pub struct Fallback {
     /// Its status.
     pub status: StatusCode,
     /// Its body.
-    pub body: bytes::Bytes,
+    pub body: AnswerBody,
     /// The type of the body.
     pub content_type: HeaderValue,
     /// `Retry-After`, in whole seconds.

@@ -64,15 +64,8 @@ pub fn build(
         previous.iter().flat_map(|snapshot| &snapshot.services).map(|service| (&*service.name, &**service)).collect();
     let mut services = Vec::with_capacity(config.services.len());
     for (index, service) in config.services.iter().enumerate() {
-        services.push(Arc::new(build_service(
-            index,
-            service,
-            before.get(&*service.name).copied(),
-            make_tls,
-            config,
-            previous,
-            registry,
-        )?));
+        let before = before.get(&*service.name).copied();
+        services.push(Arc::new(build_service((index, service), before, make_tls, (config, previous), registry)?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (index, listener) in config.listeners.iter().enumerate() {
@@ -80,7 +73,7 @@ pub fn build(
         let known = previous
             .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
-        listeners.push(Arc::new(listener::build(index, key, bind, listener, registry)?));
+        listeners.push(Arc::new(listener::build(index, key, bind, (listener, &services), registry)?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
@@ -90,12 +83,10 @@ pub fn build(
 }
 
 fn build_service(
-    index: usize,
-    service: &model::Service,
+    (index, service): (usize, &model::Service),
     before: Option<&Service>,
     make_tls: MakeTls<'_>,
-    config: &model::Config,
-    previous: Option<&Snapshot>,
+    (config, previous): (&model::Config, Option<&Snapshot>),
     registry: &Registry,
 ) -> Result<Service, BuildError> {
     let failed = |reason: String| BuildError::of_service(service, reason);
@@ -128,6 +119,8 @@ fn build_service(
         detection: detection(service),
         failure_status: service.failure_status.clone(),
         fallback: service.fallback.clone(),
+        request_headers: service.request_headers.clone(),
+        response_headers: service.response_headers.clone(),
         load_reports: service.load_reports,
         waiting: waiters(before, registry),
         abort_on_close: service.abort_on_close,

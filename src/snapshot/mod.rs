@@ -27,7 +27,7 @@ pub use protection::Protection;
 pub use redirect::RedirectTemplate;
 pub use service::{Available, Diverted, ExchangeCounters, Promised, Service, ServiceSettings};
 pub use shadow::{SAMPLED, Shadow, ShadowCounters, is_sampled};
-pub use split::Split;
+pub use split::{Point, Split};
 pub use store::{Current, Reader, Store};
 pub use view::{Action, Guard, Listener, Route, Snapshot};
 pub use zones::{ZonePreference, Zones};

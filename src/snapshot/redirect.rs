@@ -1,100 +1,77 @@
 //! The target of a redirect: a template that the request fills in.
 
-use bytes::Bytes;
 use http::header::HeaderValue;
 
-use crate::route::without_port;
+use crate::policy::template::{Piece, Template};
+use crate::policy::variables::Variable;
 
-/// The `to` of a redirect, with `${host}`, `${path}` and `${query}` in it.
+/// The `to` of a redirect, with variables in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedirectTemplate {
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    Host,
-    Path,
-    Query,
-}
-
-const PLACEHOLDERS: [(&str, Part); 3] = [("${host}", Part::Host), ("${path}", Part::Path), ("${query}", Part::Query)];
+pub struct RedirectTemplate(Template);
 
 impl RedirectTemplate {
-    /// Reads a template. Whatever isn't one of the three placeholders stands for itself.
+    /// Reads a template. Whatever isn't a variable stands for itself.
     pub fn new(to: &str) -> Self {
-        let mut parts = Vec::new();
-        let mut rest = to;
-        while let Some((at, length, part)) = first_placeholder(rest) {
-            if at > 0 {
-                parts.push(Part::Text(rest[..at].to_owned()));
-            }
-            parts.push(part);
-            rest = &rest[at + length..];
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        Self { parts }
+        Self(Template::parse(to))
     }
 
-    /// The `Location` for a request: `${host}` is the host without its port (that of the target would hardly be the same),
-    /// `${path}` the path as sent, `${query}` the query with its `?`, or nothing when there is none.
+    /// Whether it has variables.
+    pub(super) fn has_variables(&self) -> bool {
+        self.0.fixed().is_none()
+    }
+
+    /// The `Location` for a request. `put` writes a variable's value into the text: of the host its name without the port, which that of the
+    /// target would hardly be.
     ///
     /// `None` when no valid target comes out: the request contains something that can't stand in a field, or has no
     /// host where one is needed (`https:///evil.example` leads browsers to the first segment of the path).
-    pub fn render(&self, host: &str, path: &str, query: Option<&str>) -> Option<HeaderValue> {
-        let mut location = String::with_capacity(self.parts.len() * 16 + path.len() + query.map_or(0, str::len));
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => location.push_str(text),
-                Part::Host if without_port(host).is_empty() => return None,
-                Part::Host => location.push_str(without_port(host)),
-                Part::Path => push_path(&mut location, path),
-                Part::Query => {
-                    if let Some(query) = query {
-                        location.push('?');
-                        location.push_str(query);
+    pub fn render(&self, out: &mut Vec<u8>, put: impl Fn(Variable, &mut Vec<u8>)) -> Option<HeaderValue> {
+        out.clear();
+        for piece in self.0.pieces() {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Variable(variable) => {
+                    let start = out.len();
+                    put(*variable, out);
+                    match variable {
+                        Variable::Host if out.len() == start => return None,
+                        Variable::Path => guard_path(out, start),
+                        _ => {}
                     }
                 }
             }
         }
-        HeaderValue::from_maybe_shared(Bytes::from(location)).ok()
+        HeaderValue::from_bytes(out).ok()
     }
 }
 
-/// Adds the path so that the client that sent it can't choose the host that the redirect leads to: it begins with exactly one
-/// slash where it would be read as part of an authority (`//evil.example` at the start, `@evil.example` after a host).
-fn push_path(location: &mut String, path: &str) {
-    if location.is_empty() || location == "/" {
+/// Sees to it that the client that sent the path, which begins at `start`, can't choose the host that the redirect leads to: it begins with exactly
+/// one slash where it would be read as part of an authority (`//evil.example` at the start, `@evil.example` after a host).
+fn guard_path(out: &mut Vec<u8>, start: usize) {
+    if matches!(&out[..start], b"" | b"/") {
         // browsers read a backslash as a slash
-        location.clear();
-        location.push('/');
-        location.push_str(path.trim_start_matches(['/', '\\']));
-        return;
+        let slashes = out[start..].iter().take_while(|byte| matches!(byte, b'/' | b'\\')).count();
+        out.splice(..start + slashes, *b"/");
+    } else if out.get(start) != Some(&b'/') && out[start - 1] != b'/' {
+        out.insert(start, b'/');
     }
-    if !path.starts_with('/') && !location.ends_with('/') {
-        location.push('/');
-    }
-    location.push_str(path);
-}
-
-/// Where the first placeholder starts, how long it is and which it is.
-fn first_placeholder(text: &str) -> Option<(usize, usize, Part)> {
-    PLACEHOLDERS
-        .iter()
-        .filter_map(|(name, part)| text.find(name).map(|at| (at, name.len(), part.clone())))
-        .min_by_key(|(at, ..)| *at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn rendered(to: &str, host: &str, path: &str, query: Option<&str>) -> Option<HeaderValue> {
+        RedirectTemplate::new(to).render(&mut Vec::new(), |variable, out| match variable {
+            Variable::Host => out.extend_from_slice(crate::route::without_port(host).as_bytes()),
+            Variable::Path => out.extend_from_slice(path.as_bytes()),
+            Variable::Query => out.extend(query.iter().flat_map(|query| [b"?", query.as_bytes()].concat())),
+            other => out.extend_from_slice(other.name().as_bytes()),
+        })
+    }
+
     fn render(to: &str, host: &str, path: &str, query: Option<&str>) -> String {
-        let location = RedirectTemplate::new(to).render(host, path, query).unwrap();
-        location.to_str().unwrap().to_owned()
+        rendered(to, host, path, query).unwrap().to_str().unwrap().to_owned()
     }
 
     #[test]
@@ -104,6 +81,8 @@ mod tests {
         assert_eq!(render(to, "[::1]:80", "/", None), "https://[::1]/");
         assert_eq!(render("/new${path}", "h", "/a", Some("x")), "/new/a");
         assert_eq!(render("https://example.com/", "h", "/a", Some("x")), "https://example.com/");
+        assert_eq!(render("/?from=${client_ip}", "h", "/a", None), "/?from=client_ip");
+        assert_eq!(render("/$${path}", "h", "/a", None), "/${path}");
     }
 
     #[test]
@@ -134,9 +113,9 @@ mod tests {
 
     #[test]
     fn what_cannot_stand_in_a_field_is_refused() {
-        assert_eq!(RedirectTemplate::new("${path}").render("h", "/a\r\nset-cookie: x", None), None);
+        assert_eq!(rendered("${path}", "h", "/a\r\nset-cookie: x", None), None);
         for host in ["", ":80"] {
-            assert_eq!(RedirectTemplate::new("https://${host}${path}").render(host, "/a", None), None, "{host}");
+            assert_eq!(rendered("https://${host}${path}", host, "/a", None), None, "{host}");
         }
     }
 }

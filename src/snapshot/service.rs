@@ -23,8 +23,8 @@ use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
 use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
-    Balance, Breaker, Dependency, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses,
-    Timeouts, UpstreamProtocol,
+    Balance, Breaker, Dependency, Fallback, HeaderChanges, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader,
+    Retry, Statuses, Timeouts, UpstreamProtocol,
 };
 use crate::protocol::http::HeadLimits;
 use crate::record;
@@ -91,6 +91,10 @@ pub struct ServiceSettings {
     pub failure_status: Statuses,
     /// The answer when no backend can be used.
     pub fallback: Option<Fallback>,
+    /// Changes to the fields of its requests.
+    pub request_headers: HeaderChanges,
+    /// Changes to the fields of its answers.
+    pub response_headers: HeaderChanges,
     /// What backends say about their load.
     pub load_reports: LoadReports,
     /// All its backends, in the order of the configuration, also those that get no new work.
@@ -248,6 +252,13 @@ impl Promised {
 }
 
 impl ServiceSettings {
+    /// Whether a value of its header changes, or its fallback, has variables.
+    pub(super) fn has_variables(&self) -> bool {
+        self.request_headers.has_variables()
+            || self.response_headers.has_variables()
+            || self.fallback.as_ref().is_some_and(|fallback| fallback.body.is_template())
+    }
+
     /// Whether its backends may speak HTTP/2.
     pub fn is_multiplexed(&self) -> bool {
         match self.protocol {

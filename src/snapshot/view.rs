@@ -5,21 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
-use super::{Course, Diverted, RedirectTemplate, Service, Split};
+use super::{Course, Diverted, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::metrics::{Denial, Denials, Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
+use crate::policy::template::AnswerBody;
 use crate::policy::{
-    CertificateHeader, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, TimeoutOverride, Timeouts, Tracing,
+    CertificateHeader, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, TimeoutOverride, Timeouts,
+    Tracing,
 };
 use crate::route::Table;
 
@@ -48,15 +49,17 @@ impl Snapshot {
         self.services.iter().flat_map(|service| &service.endpoints)
     }
 
-    /// The service for a request that a split divides. `random` is uniform over all of `u32`. While a service with a smaller share is
-    /// protected, all goes to the largest share, where that has backends: what is new is tried out some other time.
-    pub fn choose(&self, split: &Split, random: u32) -> usize {
+    /// The service for a request that a split divides. While a service with a smaller share is protected, all goes to the largest share, where
+    /// that has backends: what is new is tried out some other time.
+    pub fn choose(&self, split: &Split, point: Point) -> usize {
         let largest = split.largest();
         let is_protected = |service: usize| service != largest && self.services[service].protection.is_protected();
-        if split.services().any(is_protected) && !self.services[largest].available.members.is_empty() {
+        if split.weights().any(|(service, _)| is_protected(service))
+            && !self.services[largest].available.members.is_empty()
+        {
             return largest;
         }
-        split.choose(random)
+        split.choose(point)
     }
 
     /// The part of a service's work that goes elsewhere, in thousandths; 0 while its way is not in force.
@@ -134,6 +137,14 @@ pub struct Listener {
     pub local: Arc<Requests>,
     /// The field that carries the id of each request; `None` = requests get none.
     pub request_id: Option<HeaderName>,
+    /// The field that tells backends the client's address; `None` = none does.
+    pub client_ip_header: Option<HeaderName>,
+    /// Changes to the fields of all requests, before those of service and route.
+    pub request_headers: HeaderChanges,
+    /// Changes to the fields of all answers, before those of service and route.
+    pub response_headers: HeaderChanges,
+    /// Whether a value has variables, of this listener, of one of its routes or of a service. What a request says is kept for them then.
+    pub has_variables: bool,
 }
 
 /// What happens to a request that a route takes.
@@ -152,6 +163,8 @@ pub struct Route {
     pub request_headers: HeaderChanges,
     /// Changes to the response's fields.
     pub response_headers: HeaderChanges,
+    /// Which pages of other origins may use it; `None` = nothing is said of that.
+    pub cors: Option<Cors>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// The requests that it has taken.
@@ -178,7 +191,7 @@ pub struct Guard {
 pub enum Action {
     /// A service, by its place in [`Snapshot::services`].
     Service(usize),
-    /// One of several services, at random.
+    /// One of several services.
     Split(Split),
     /// Evenkeel, with a redirect.
     Redirect {
@@ -192,7 +205,7 @@ pub enum Action {
         /// The status.
         status: StatusCode,
         /// The body; may be empty.
-        body: Bytes,
+        body: AnswerBody,
         /// Its type.
         content_type: HeaderValue,
     },
@@ -239,6 +252,16 @@ impl Guard {
 }
 
 impl Route {
+    /// Whether one of its values has variables.
+    pub(super) fn has_variables(&self) -> bool {
+        let in_action = match &self.action {
+            Action::Service(_) | Action::Split(_) => false,
+            Action::Redirect { to, .. } => to.has_variables(),
+            Action::Respond { body, .. } => body.is_template(),
+        };
+        in_action || self.request_headers.has_variables() || self.response_headers.has_variables()
+    }
+
     /// The time-outs of an exchange of this route with `service`.
     pub fn timeouts(&self, service: &ServiceSettings) -> Timeouts {
         let (own, base) = (&self.timeout, &service.timeouts);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use evenkeel::config::model::{Action, Address, ServiceId};
+use evenkeel::policy::template::FieldValue;
 use evenkeel::route::{Host, Path};
+use http::HeaderValue;
 
 use crate::support::{GOOD, good};
 
@@ -87,8 +89,9 @@ fn variables_are_filled_in_and_shown_as_they_are_written() {
     let loaded = good(&text);
     assert_eq!(loaded.config.listeners[0].bind, Address::Tcp("127.0.0.1:8080".parse().unwrap()));
     let set = &loaded.config.listeners[0].routes[0].request_headers.set;
-    let value = |name: &str| set.iter().find(|(n, _)| n == name).unwrap().1.to_str().unwrap().to_owned();
-    assert_eq!((value("x-a").as_str(), value("x-b").as_str()), ("Bearer hunter2", "${SECRET}"));
+    let value = |name: &str| set.iter().find(|(n, _)| n == name).unwrap().1.clone();
+    let fixed = |value| FieldValue::Fixed(HeaderValue::from_static(value));
+    assert_eq!((value("x-a"), value("x-b")), (fixed("Bearer hunter2"), fixed("${SECRET}")));
     let shown = loaded.effective.to_json();
     assert_eq!(shown["listener"][0]["bind"], "127.0.0.1:${PORT}");
     assert_eq!(shown["server"]["environment"]["SECRET"], "***");

@@ -234,3 +234,27 @@ fn sessions_are_counted_and_logged() {
     let status = proxy.status();
     assert_eq!(status["services"]["api"]["stats_5m"]["succeeded"], 1, "{status}");
 }
+
+#[test]
+fn a_client_keeps_its_side_of_a_split() {
+    let greeting = |text: &'static str| {
+        Origin::script(move |conn| {
+            conn.send(text);
+            conn.finish();
+        })
+    };
+    let origins = [greeting("a"), greeting("b")];
+    let split = "protocol = \"tcp\"\nproxy_protocol = \"accept\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n[[listener.route]]\n\
+        split = [{ service = \"api\", weight = 1 }, { service = \"other\", weight = 1 }]\nsplit_by = \"client_ip\"\n";
+    let other = format!("[[service.other.backend]]\naddress = \"{}\"\n", origins[1].address());
+    let proxy = Proxy::start(&(config(split, "", &[&origins[0]]) + &other));
+    let side = |client: usize| {
+        let mut connection = proxy.client();
+        connection.send(format!("PROXY TCP4 192.0.2.{client} 192.0.2.250 4711 80\r\n"));
+        connection.bytes(1)
+    };
+    let first: Vec<_> = (0..40).map(side).collect();
+    let second: Vec<_> = (0..40).map(side).collect();
+    assert_eq!(first, second);
+    assert!(first.contains(&b"a".to_vec()) && first.contains(&b"b".to_vec()));
+}

@@ -14,7 +14,7 @@ use crate::config::tree::KeyPath;
 const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
 
 /// What a route may do with a request or an answer.
-const CHANGES: [&str; 6] = ["redirect", "respond", "rewrite", "request_headers", "response_headers", "auth"];
+const CHANGES: [&str; 7] = ["redirect", "respond", "rewrite", "request_headers", "response_headers", "cors", "auth"];
 
 /// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [
@@ -25,6 +25,18 @@ const LIMITS: [&str; 7] = [
     "max_requests_per_connection",
     "max_concurrent_streams",
     "allow_encoded_controls",
+];
+
+/// Keys of a listener that mean something for requests only.
+const OF_REQUESTS: [&str; 8] = [
+    "request_id",
+    "request_id_header",
+    "paths",
+    "ambiguous_paths",
+    "client_ip_header",
+    "request_headers",
+    "response_headers",
+    "security_headers",
 ];
 
 impl Checker<'_> {
@@ -59,18 +71,20 @@ impl Checker<'_> {
         if raw.protocol == Protocol::Udp && self.root.has(&at.key("limits").key("header_timeout")) {
             self.no_requests(&at.key("limits").key("header_timeout"), "header_timeout", raw.protocol).warn(self);
         }
-        for key in ["request_id", "request_id_header", "paths", "ambiguous_paths"]
-            .into_iter()
-            .filter(|key| self.root.has(&at.key(key)))
-        {
+        for key in OF_REQUESTS.into_iter().filter(|key| self.root.has(&at.key(key))) {
             self.no_requests(&at.key(key), key, raw.protocol).warn(self);
         }
-        for (index, _) in raw.route.iter().enumerate() {
-            self.layer4_route(&at.key("route").index(index), raw.protocol);
+        for (index, route) in raw.route.iter().enumerate() {
+            self.layer4_route(&at.key("route").index(index), route, raw.protocol);
         }
     }
 
-    fn layer4_route(&mut self, at: &KeyPath, protocol: Protocol) {
+    fn layer4_route(&mut self, at: &KeyPath, raw: &raw::Route, protocol: Protocol) {
+        if raw.split_by.as_deref().is_some_and(|by| by != "client_ip") {
+            let message = format!("a `{}` listener sees no requests", super::listener::protocol(protocol).as_str());
+            let mistake = self.mistake(&at.key("split_by"), message);
+            self.report(mistake.expected("\"client_ip\""));
+        }
         let hosts = if protocol == Protocol::Tls { None } else { Some("host") };
         for key in REQUEST.into_iter().chain(CHANGES).chain(hosts) {
             if self.present(&at.key(key)) {

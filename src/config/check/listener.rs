@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::header::{self, HeaderName};
 
-use super::{Checker, all, all_or_nothing};
+use super::{Checker, all, all_or_nothing, cors};
 use crate::config::mistake::Mistake;
 use crate::config::model::{Address, Listener};
 use crate::config::raw;
@@ -85,6 +85,15 @@ impl Checker<'_> {
             tls.alpn.clear();
         }
         let request_id = self.request_id(at, raw);
+        let client_ip_header =
+            all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
+        let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
+        let request_headers = match &client_ip_header {
+            Some(Some(name)) => request_headers.guarding(std::slice::from_ref(name)),
+            _ => request_headers,
+        };
+        let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
+        let response_headers = response_headers.with_defaults(cors::preset(raw.security_headers, raw.tls.is_some()));
         let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
@@ -108,7 +117,22 @@ impl Checker<'_> {
             tls: tls?,
             routes: routes?,
             request_id: request_id?,
+            client_ip_header: client_ip_header?,
+            request_headers,
+            response_headers,
         })
+    }
+
+    /// The header that tells backends the client's address.
+    fn client_ip_header(&mut self, at: &KeyPath, name: &str) -> Option<HeaderName> {
+        let name = syntax::header_name(name).ok()?;
+        if is_taken(&name) {
+            let path = at.key("client_ip_header");
+            let mistake = self.mistake(&path, format!("`{name}` says something else"));
+            self.report(mistake.expected("a header of its own, such as \"x-real-ip\""));
+            return None;
+        }
+        Some(name)
     }
 
     /// The header that carries the ids of requests: `Some(None)` = they get none.

@@ -1,6 +1,5 @@
 //! What keeps a service up: ejection, breakers, retries and the fallback.
 
-use bytes::Bytes;
 use http::StatusCode;
 
 use super::Checker;
@@ -9,6 +8,7 @@ use crate::config::raw;
 use crate::config::syntax::service::{self as syntax, RetryOn};
 use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::tree::KeyPath;
+use crate::policy::template::AnswerBody;
 use crate::policy::{Breaker, Check as CheckKind, Fallback, Health, HttpCheck, Initial, Outlier, Retry};
 
 impl Checker<'_> {
@@ -135,10 +135,11 @@ impl Checker<'_> {
             let mistake = self.key_mistake(&at.key("content_type"), "`content_type` has no effect");
             self.report(mistake.warning().help("there is no body"));
         }
+        let content_type = header_value(&raw.content_type).ok()?;
         Some(Fallback {
             status,
-            body: Bytes::copy_from_slice(raw.body.as_bytes()),
-            content_type: header_value(&raw.content_type).ok()?,
+            body: AnswerBody::new(&raw.body, &content_type),
+            content_type,
             // delay-seconds are whole (RFC 9110, section 10.2.3): rather a little later than too early
             retry_after: raw.retry_after.map(|after| after.0.as_millis().div_ceil(1000) as u64),
         })

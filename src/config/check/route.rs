@@ -1,24 +1,18 @@
 //! `[[listener.route]]`: which requests, what happens to them, what changes on the way.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-
 use http::StatusCode;
-use http::header::{HeaderName, HeaderValue};
 
-use super::{Checker, all};
+use super::headers::FRAMING;
+use super::{Checker, all, all_or_nothing};
 use crate::config::model::{Action, Route};
 use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
-use crate::policy::{HeaderChanges, Rewrite, TimeoutOverride};
+use crate::policy::template::AnswerBody;
+use crate::policy::{Rewrite, SplitBy, TimeoutOverride};
 use crate::route::{Conditions, Path, meaning};
 
 const ACTIONS: [&str; 4] = ["service", "split", "redirect", "respond"];
-
-/// Fields that belong to a connection or say where a message ends. Changing them by hand breaks the framing.
-const FRAMING: [&str; 8] =
-    ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Fields that are taken out of a request before it is routed: a condition on one would never hold.
 const NEVER_SEEN: [&str; 4] = ["expect", "host", "proxy-authorization", "proxy-authenticate"];
@@ -32,6 +26,7 @@ impl Checker<'_> {
         let rewrite = raw.rewrite.as_ref().map(|rewrite| self.rewrite(at, rewrite));
         let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
         let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
+        let cors = all_or_nothing(raw.cors.as_ref().map(|cors| self.cors(at, raw, cors)));
         let timeout = TimeoutOverride {
             connect: raw.timeout.connect.map(|t| t.0),
             response: raw.timeout.response.map(|t| t.0),
@@ -40,8 +35,19 @@ impl Checker<'_> {
             queue: raw.timeout.queue.map(|t| t.0),
             queue_length: raw.timeout.queue_length.map(|length| length as usize),
         };
-        let (action, access, auth) = (action?, access?, auth?);
-        Some(Route { when, action, rewrite, request_headers, response_headers, timeout, access, auth })
+        let split_by = all_or_nothing(raw.split_by.as_ref().map(|by| self.split_by(at, raw, by)));
+        Some(Route {
+            when,
+            action: action?,
+            split_by: split_by?,
+            rewrite,
+            request_headers,
+            response_headers,
+            cors: cors?,
+            timeout,
+            access: access?,
+            auth: auth?,
+        })
     }
 
     fn conditions(&mut self, at: &KeyPath, raw: &raw::Route) -> Conditions {
@@ -133,15 +139,29 @@ impl Checker<'_> {
         shares.map(Action::Split)
     }
 
+    /// What keeps clients on their sides of a split.
+    fn split_by(&mut self, at: &KeyPath, raw: &raw::Route, by: &str) -> Option<SplitBy> {
+        if !self.present(&at.key("split")) {
+            let mistake = self.key_mistake(&at.key("split_by"), "`split_by` has no effect without `split`");
+            self.report(mistake.warning().help("it keeps clients on their sides of a split"));
+        } else if raw.split.as_ref().is_some_and(|sides| sides.len() == 1) {
+            let mistake = self.key_mistake(&at.key("split_by"), "`split_by` has no effect: the split has one side");
+            self.report(mistake.warning().help("name the service by `service`"));
+        }
+        let by = syntax::service::session_key(by).ok()?;
+        Some(by.map_or(SplitBy::Cookie, SplitBy::Key))
+    }
+
     fn respond(&mut self, at: &KeyPath, raw: &raw::Respond) -> Option<Action> {
         if matches!(raw.status, 204 | 205 | 304) && !raw.body.is_empty() {
             let mistake = self.mistake(&at.key("body"), format!("an answer with status {} has no body", raw.status));
             self.report(mistake.expected("no body, or another status"));
         }
+        let content_type = syntax::header_value(&raw.content_type).ok()?;
         Some(Action::Respond {
             status: StatusCode::from_u16(raw.status).ok()?,
-            body: Arc::from(raw.body.as_str()),
-            content_type: syntax::header_value(&raw.content_type).ok()?,
+            body: AnswerBody::new(&raw.body, &content_type),
+            content_type,
         })
     }
 
@@ -168,54 +188,5 @@ impl Checker<'_> {
         }
         let host = raw.host.as_deref().and_then(|text| syntax::authority(text).ok());
         Rewrite { prefix: raw.prefix.clone(), host }
-    }
-
-    fn header_changes(&mut self, at: &KeyPath, raw: &raw::HeaderChanges, request: bool) -> HeaderChanges {
-        let set = self.fields(&at.key("set"), &raw.set, request);
-        let add = self.fields(&at.key("add"), &raw.add, request);
-        let remove = at.key("remove");
-        let remove = raw.remove.iter().enumerate().filter_map(|(index, name)| {
-            let name = syntax::header_name(name).ok()?;
-            let path = remove.index(index);
-            self.may_change(&path, &name, request).then_some(name)
-        });
-        let remove = remove.collect();
-        HeaderChanges::new(set, add, remove)
-    }
-
-    fn fields(
-        &mut self,
-        at: &KeyPath,
-        raw: &BTreeMap<String, String>,
-        request: bool,
-    ) -> Vec<(HeaderName, HeaderValue)> {
-        let mut seen = HashSet::new();
-        let mut fields = Vec::with_capacity(raw.len());
-        for (key, value) in raw {
-            let path = at.key(key);
-            let (Ok(name), Ok(value)) = (syntax::header_name(key), syntax::header_value(value)) else { continue };
-            if !seen.insert(name.clone()) {
-                let mistake = self.key_mistake(&path, format!("`{name}` is here twice"));
-                self.report(mistake.help("the case of a header's name does not matter"));
-            }
-            if self.may_change(&path, &name, request) {
-                fields.push((name, value));
-            }
-        }
-        fields
-    }
-
-    fn may_change(&mut self, path: &KeyPath, name: &HeaderName, request: bool) -> bool {
-        if FRAMING.contains(&name.as_str()) {
-            let mistake = self.key_mistake(path, format!("`{name}` can't be changed"));
-            self.report(mistake.help("it belongs to the connection or frames the message; Evenkeel writes it itself"));
-            return false;
-        }
-        if request && name == http::header::HOST {
-            let mistake = self.key_mistake(path, "`host` can't be changed here");
-            self.report(mistake.help("use rewrite = { host = \"...\" }"));
-            return false;
-        }
-        true
     }
 }

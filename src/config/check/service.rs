@@ -99,6 +99,8 @@ impl Checker<'_> {
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
             retry: self.retry(&raw.retry),
             fallback: all_or_nothing(fallback)?,
+            request_headers: self.header_changes(&at.key("request_headers"), &raw.request_headers, true),
+            response_headers: self.header_changes(&at.key("response_headers"), &raw.response_headers, false),
             load_reports: self.load_reports(&raw.load_reports),
             discover: all_or_nothing(discover)?,
             detect: all_or_nothing(detect)?,

@@ -52,6 +52,10 @@ pub struct Service {
     pub retry: policy::Retry,
     /// The answer when no backend can be used.
     pub fallback: Option<policy::Fallback>,
+    /// Changes to the fields of its requests.
+    pub request_headers: policy::HeaderChanges,
+    /// Changes to the fields of its answers.
+    pub response_headers: policy::HeaderChanges,
     /// How backends report their load.
     pub load_reports: policy::LoadReports,
     /// Where further backends are discovered, beside those of the file.

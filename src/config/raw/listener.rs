@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::auth::Auth;
+use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
 
@@ -76,6 +77,15 @@ section! {
         /// The header that carries it, to backends and back to clients.
         #[schemars(extend("x-syntax" = "header-name"))]
         request_id_header: String = "x-request-id".to_owned(),
+        /// The header that tells backends the client's address, such as "x-real-ip"; not there = none does.
+        #[schemars(extend("x-syntax" = "header-name"))]
+        client_ip_header: Option<String> = None,
+        /// Changes to the headers of all requests, before those of service and route.
+        request_headers: HeaderChanges = HeaderChanges::default(),
+        /// Changes to the headers of all answers, before those of service and route.
+        response_headers: HeaderChanges = HeaderChanges::default(),
+        /// "standard", "strict": answers get the headers that keep pages safe, where they have none of their own.
+        security_headers: SecurityHeaders = SecurityHeaders::Off,
         /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue, and idle ones of HTTP make room.
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.
@@ -247,6 +257,9 @@ section! {
         service: Option<String> = None,
         /// They go to one of these services at random, by weight.
         split: Option<Vec<Share>> = None,
+        /// What keeps a client on its side of the split: "cookie" (set by Evenkeel), "client_ip", "header:NAME", "cookie:NAME" or "query:NAME"; not there = nothing.
+        #[schemars(extend("x-syntax" = "session-key"))]
+        split_by: Option<String> = None,
         /// They are answered with a redirect.
         redirect: Option<Redirect> = None,
         /// They are answered here.
@@ -257,6 +270,8 @@ section! {
         request_headers: HeaderChanges = HeaderChanges::default(),
         /// Changes to the headers on the way to the client.
         response_headers: HeaderChanges = HeaderChanges::default(),
+        /// Which pages of other origins may use it; not there = backends say that themselves.
+        cors: Option<Cors> = None,
         /// Time-outs that replace those of the service.
         timeout: RouteTimeout = RouteTimeout::default(),
     }
@@ -278,7 +293,7 @@ section! {
     /// An answer that sends the client elsewhere.
     #[schemars(extend("required" = ["to"]))]
     Redirect {
-        /// Where to; ${host}, ${path} and ${query} (with its "?") are those of the request.
+        /// Where to; ${host}, ${path}, ${query} (with its "?") and other variables are those of the request.
         #[schemars(extend("x-syntax" = "redirect"))]
         to: Option<String> = None,
         /// 301, 302, 303, 307 or 308.
@@ -294,7 +309,7 @@ section! {
         /// Its status.
         #[schemars(range(min = 200, max = 599))]
         status: u16 = 200,
-        /// Its body.
+        /// Its body; variables such as ${request_id} are filled in.
         body: String = String::new(),
         /// The Content-Type of the body.
         #[schemars(extend("x-syntax" = "header-value"))]
@@ -311,21 +326,6 @@ section! {
         /// Replaces the host.
         #[schemars(extend("x-syntax" = "authority"))]
         host: Option<String> = None,
-    }
-}
-
-section! {
-    /// Changes to headers: removed first, then set, then added.
-    HeaderChanges {
-        /// Replaced, or added when missing.
-        #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
-        set: BTreeMap<String, String> = BTreeMap::new(),
-        /// Added beside what is there.
-        #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
-        add: BTreeMap<String, String> = BTreeMap::new(),
-        /// Removed.
-        #[schemars(extend("x-syntax" = "header-name"))]
-        remove: Vec<String> = Vec::new(),
     }
 }
 

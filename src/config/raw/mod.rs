@@ -14,6 +14,7 @@ mod auth;
 mod balancing;
 mod cluster;
 mod detection;
+mod headers;
 mod listener;
 mod log;
 mod notify;
@@ -32,10 +33,10 @@ pub(super) use auth::{Auth, BasicAuth, ClientCert};
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
+pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};
 pub(super) use listener::{
-    AmbiguousPaths, CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, HeaderChanges, Limits, Listener,
-    ListenerProtocol, ListenerTls, Paths, ProxyProtocol, RequestId, Respond, Rewrite, Route, Share, TlsPreset,
-    TlsVersion,
+    AmbiguousPaths, CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, Limits, Listener, ListenerProtocol,
+    ListenerTls, Paths, ProxyProtocol, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;

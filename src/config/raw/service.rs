@@ -2,6 +2,7 @@
 
 use super::balancing::{Affinity, HashKey, LoadReports};
 use super::detection::Detect;
+use super::headers::HeaderChanges;
 use super::recovery::{Recover, Recovery};
 use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
 use super::sla::Sla;
@@ -77,6 +78,10 @@ section! {
         allow_bare_lf: bool = false,
         /// "off" = requests get no Via of ours; what clients sent is passed on.
         via: Via = Via::On,
+        /// Changes to the headers of its requests, after those of the listener and before those of the route.
+        request_headers: HeaderChanges = HeaderChanges::default(),
+        /// Changes to the headers of its answers, after those of the listener and before those of the route.
+        response_headers: HeaderChanges = HeaderChanges::default(),
         /// Backends from DNS, from a watched file, or from keys of etcd.
         discover: Option<Discover> = None,
         /// The answer when no backend can be used.

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::{Problem, Result};
 use crate::config::disguise;
+use crate::policy::Origin;
 use crate::route::Host;
 
 const LISTEN: &str = "an address with a port, such as \"0.0.0.0:8080\", or \"unix:/path/of/socket\"";
@@ -194,6 +195,44 @@ pub(in crate::config) fn authority(text: &str) -> Result<HeaderValue> {
         return Err(bad());
     }
     HeaderValue::from_str(text).map_err(|_| bad())
+}
+
+/// An origin as browsers send it (RFC 6454, section 6.2), or those of all names below a domain.
+pub(in crate::config) fn origin(text: &str) -> Result<Origin> {
+    let expected = "an origin such as \"https://app.example\" or \"https://*.example.com\"";
+    let bad = || Problem::new(format!("`{text}` is not an origin"), expected);
+    if text == "null" {
+        return Err(bad().help("\"null\" is what the sandboxed pages of anybody send"));
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(bad().suggest(is_host(text).then(|| format!("https://{text}"))).help("the scheme is missing"));
+    };
+    let lower = text.to_ascii_lowercase();
+    let bare = lower.trim_end_matches('/');
+    if bare != text {
+        return Err(bad().suggest(Some(bare.to_owned())).help("browsers send it in small letters and without a path"));
+    }
+    let (name, port) = match rest.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => {
+            (name, Some(self::port(port).filter(|port| *port > 0).ok_or_else(bad)?))
+        }
+        _ => (rest, None),
+    };
+    if matches!((scheme, port), ("http", Some(80)) | ("https", Some(443))) {
+        return Err(bad()
+            .suggest(Some(format!("{scheme}://{name}")))
+            .help("browsers leave the port of the scheme out"));
+    }
+    // pages of apps and extensions have schemes of their own
+    let is_scheme =
+        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) && !scheme.is_empty();
+    match name.strip_prefix("*.") {
+        Some(domain) if is_scheme && is_host_name(domain) => {
+            Ok(Origin::Below { scheme: format!("{scheme}://"), suffix: rest[1..].to_owned() })
+        }
+        None if is_scheme && is_host(name) => Ok(Origin::Exact(text.to_owned())),
+        _ => Err(bad()),
+    }
 }
 
 pub(in crate::config) fn network(text: &str) -> Result<IpNet> {

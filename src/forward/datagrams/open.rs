@@ -83,7 +83,7 @@ impl UdpSessions {
     ) -> Result<Opening> {
         let worker = self.ingress.worker();
         let route = route(&context.snapshot.listeners[context.listener], None)?;
-        let (asked, service) = services_of(route, context.snapshot, worker)?;
+        let (asked, service) = services_of(route, context.snapshot, Some(client), worker)?;
         record.goes_to(asked, service, context.listener);
         worker.deposit(service, context.now);
         let avoided = avoided.and_then(|avoided| service.endpoints.iter().position(|e| e.key == avoided.key));

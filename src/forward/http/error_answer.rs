@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
+use super::context::Values;
 use crate::error::{Kind, Shortage};
 use crate::policy::Fallback;
 use crate::protocol::http::fields::PROXY_STATUS;
@@ -78,11 +79,11 @@ fn lacking(lack: Shortage) -> &'static str {
 }
 
 /// The answer that the configuration has for a service without a backend that can be used, or that is cut off; `None` when the failure is another one.
-pub fn fallback(kind: Kind, fallback: &Fallback) -> Option<Response<Bytes>> {
+pub fn fallback(kind: Kind, fallback: &Fallback, values: &Values<'_, '_>) -> Option<Response<Bytes>> {
     if !matches!(kind, Kind::NoBackend | Kind::CutOff(_) | Kind::Overload | Kind::Shortage(_)) {
         return None;
     }
-    let mut response = Response::new(fallback.body.clone());
+    let mut response = Response::new(values.body(&fallback.body));
     *response.status_mut() = fallback.status;
     let headers = response.headers_mut();
     headers.insert(PROXY_STATUS, HeaderValue::from_static(status(kind).1));

@@ -4,10 +4,13 @@
 mod attempts;
 mod authorize;
 mod body;
+mod context;
+mod cors;
 mod error_answer;
 mod exchange;
 mod own_answer;
 mod request;
+mod split;
 mod upgrade;
 
 use std::cell::{Cell, OnceCell};
@@ -44,8 +47,9 @@ use crate::upstream::{Answer, ClientPools};
 use attempts::UpstreamRequest;
 pub use body::Body;
 use body::Content;
+use context::Context;
 use exchange::{Exchange, Rest, access};
-use request::changes::change;
+use request::changes::Message;
 use request::id::RequestId;
 use request::{max_forwards, sender};
 
@@ -62,6 +66,8 @@ pub struct Connection {
     pub client: Client,
     /// The version of TLS that the client speaks.
     pub tls_version: Option<&'static str>,
+    /// The cipher suite of its TLS.
+    pub tls_cipher: Option<&'static str>,
     /// The name that the client asked for in TLS, and the certificates that there were for it.
     pub sni: Option<(String, Arc<Resolver>)>,
     /// The certificate that the client has shown.
@@ -80,23 +86,25 @@ impl Handler for Connection {
     async fn handle(&self, mut request: Box<Request>) -> Response<Body> {
         let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
-        let id = snapshot.listeners[listener].request_id.as_ref();
+        let listener = &*snapshot.listeners[listener];
+        let id = listener.request_id.as_ref();
         let id = id.map(|name| RequestId::assign(name, &mut request, &self.client, &self.worker));
+        let context = Context::new(self, listener, id, Some(&request));
         if self.worker.recorder.logs_access() {
-            let client = self.sender(&snapshot.listeners[listener], &request);
+            let client = self.sender(listener, &request);
             let mut entry = access::of(&mut request, snapshot.access_lines(), client, self.peer.told());
-            self.note_in(&mut entry, id.as_ref());
+            self.note_in(&mut entry, context.id.as_ref());
             exchange.log_access(entry);
         }
         if let Some(tracing) = &snapshot.tracing {
-            self.begin_trace(tracing, &snapshot.listeners[listener], &mut request, &mut exchange);
+            self.begin_trace(tracing, listener, &mut request, &mut exchange);
         }
         let grpc = grpc::call(&request.headers).cloned();
         if grpc.is_some() {
             exchange.is_grpc_call();
         }
         let mut challenge = None;
-        match self.run(&snapshot, listener, request, id.as_ref(), (&mut exchange, &mut challenge)).await {
+        match self.run(&snapshot, request, &context, (&mut exchange, &mut challenge)).await {
             Ok(AnsweredBy::Us(response)) => own(response, exchange),
             Ok(AnsweredBy::Backend(response, deadline)) => {
                 exchange.answered(response.status(), response.body().rest());
@@ -112,12 +120,9 @@ impl Handler for Connection {
                     }
                     return unrecorded(error.kind());
                 }
-                let mut answer = explained(error.kind(), grpc, &mut exchange);
+                let mut answer = explained(error.kind(), grpc, &context, &mut exchange);
                 if let Some(challenge) = challenge {
                     answer.headers_mut().insert(header::WWW_AUTHENTICATE, *challenge);
-                }
-                if let Some(id) = id {
-                    id.put(answer.headers_mut());
                 }
                 own(answer, exchange)
             }
@@ -128,18 +133,18 @@ impl Handler for Connection {
         tracing::debug!(%error, "a request was refused");
         let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
         let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
-        let id = snapshot.listeners[listener].request_id.as_ref().map(|name| RequestId::new(name, &self.worker));
+        let listener = &*snapshot.listeners[listener];
+        let id = listener.request_id.as_ref().map(|name| RequestId::new(name, &self.worker));
+        let context = Context::new(self, listener, id, None);
         if self.worker.recorder.logs_access() {
             let lines = snapshot.access_lines();
             let mut entry = access::of_refused(what, lines, self.client.address, self.peer.told());
-            self.note_in(&mut entry, id.as_ref());
+            self.note_in(&mut entry, context.id.as_ref());
             exchange.log_access(entry);
         }
         exchange.refused(error);
         let mut answer = error_answer::answer(error.kind());
-        if let Some(id) = id {
-            id.put(answer.headers_mut());
-        }
+        context.answering(None).complete(&mut answer, Message::Error);
         own(answer, exchange)
     }
 
@@ -165,31 +170,55 @@ fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
 
 /// The answer to an exchange that failed: in the form of gRPC to a call, whose content type is given; else what its service has for such
 /// times, or an error.
-fn explained(kind: Kind, grpc: Option<HeaderValue>, exchange: &mut Exchange) -> Response<Bytes> {
-    if let Some(content_type) = grpc {
+fn explained(kind: Kind, grpc: Option<HeaderValue>, context: &Context<'_>, exchange: &mut Exchange) -> Response<Bytes> {
+    if grpc.is_some() {
         exchange.grpc_call_answered(error_answer::grpc_code(kind));
-        return error_answer::grpc(kind, content_type);
     }
-    let fallback = exchange.asked().and_then(|service| service.fallback.as_ref());
-    let answer = fallback.and_then(|fallback| error_answer::fallback(kind, fallback));
-    answer.unwrap_or_else(|| error_answer::answer(kind))
+    let values = context.answering(exchange.asked());
+    let fallback = || {
+        let fallback = exchange.asked()?.fallback.as_ref()?;
+        error_answer::fallback(kind, fallback, &values)
+    };
+    let mut answer = match grpc {
+        Some(content_type) => error_answer::grpc(kind, content_type),
+        None => fallback().unwrap_or_else(|| error_answer::answer(kind)),
+    };
+    values.complete(&mut answer, Message::Error);
+    answer
 }
 
-/// A backend's answer with the request's id, and with the changes that the route wants.
-fn passed_on(answer: Answer<Content>, route: &Route, id: Option<&RequestId<'_>>) -> Response<Content> {
+/// A backend's answer.
+fn passed_on(answer: Answer<Content>) -> Response<Content> {
     let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    if let Some(id) = id {
-        id.put(response.headers_mut());
-    }
-    change(response.headers_mut(), &route.response_headers);
     response
 }
 
 /// The form of a request's path that is compared.
 fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
     meaning.map_or(request.uri.path(), |meaning| &meaning.compared)
+}
+
+/// The service that a request asks for, or the answer to one that goes no further.
+fn asked(
+    snapshot: &Snapshot,
+    route: &Route,
+    request: &mut Request,
+    context: &Context<'_>,
+) -> Result<std::result::Result<usize, Response<Bytes>>> {
+    let service = match &route.action {
+        Action::Service(service) => *service,
+        Action::Split(split) => {
+            let from = (context.connection, context.listener);
+            snapshot.choose(split, split::point(split, request, from, &context.new_point))
+        }
+        Action::Redirect { to, status } => return own_answer::redirect(to, *status, context).map(Err),
+        Action::Respond { status, body, content_type } => {
+            return Ok(Err(own_answer::text(*status, body, content_type, context)));
+        }
+    };
+    Ok(max_forwards::count(request).map_or(Ok(service), Err))
 }
 
 /// An answer that is not recorded.
@@ -204,38 +233,41 @@ fn without_listener() -> Response<Body> {
 }
 
 impl Connection {
-    async fn run(
+    async fn run<'s>(
         &self,
-        snapshot: &Rc<Current>,
-        listener: usize,
+        snapshot: &'s Rc<Current>,
         mut request: Box<Request>,
-        id: Option<&RequestId<'_>>,
+        context: &Context<'s>,
         (exchange, challenge): (&mut Exchange, &mut Option<Box<HeaderValue>>),
     ) -> Result<AnsweredBy> {
-        let listener = &snapshot.listeners[listener];
+        let listener = context.listener;
         self.enter(listener, &mut request)?;
         let meaning = self.meaning(listener, &mut request)?;
         let route = self.route(listener, &request, meaning.as_ref(), exchange)?;
         if let Some(guard) = &route.guard {
             self.comes_in(guard, listener, &request.headers)?;
-            if let Some(auth) = guard.auth.as_deref() {
-                let now = Moment::at(exchange.began());
-                // boxed, because most routes have none
-                Box::pin(self.authorize(auth, guard, &mut request, now, challenge)).await?;
-            }
         }
-        let asked = match self.asked(snapshot, route, &mut request)? {
+        let preflight = context.takes(route, &request);
+        // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
+        if preflight.is_none()
+            && let Some(guard) = &route.guard
+            && let Some(auth) = guard.auth.as_deref()
+        {
+            let now = Moment::at(exchange.began());
+            // boxed, because most routes have none
+            Box::pin(self.authorize(auth, guard, &mut request, now, challenge)).await?;
+        }
+        let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
             Ok(service) => service,
             Err(mut response) => {
-                own_answer::complete(&mut response, route, id);
+                context.answering(None).complete(&mut response, Message::Regular);
                 return Ok(AnsweredBy::Us(response));
             }
         };
         let service = self.working(snapshot, asked, compared(&request, meaning.as_ref()), exchange)?;
         // before anything is changed: clients are told apart by what they have sent
         let keys = self.keys(listener, service, &request);
-        let marks = (service.via, exchange.trace().is_some());
-        request::prepare(&mut request, &self.client, route, marks, meaning.as_ref())?;
+        request::prepare(&mut request, context, route, service, exchange.trace().is_some(), meaning.as_ref())?;
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
@@ -265,27 +297,11 @@ impl Connection {
         exchange.take_backend_words(&mut answer.headers);
         upgrade::check_answer(&answer, request.upgrade.as_ref())?;
         self.keep_session(service, &keys, exchange, &mut answer.headers);
-        let mut response = passed_on(answer, route, id);
+        let mut response = passed_on(answer);
+        let backend = exchange.backend().map(|backend| &*service.endpoints[backend].id);
+        context.answered(service, backend).complete(&mut response, Message::Regular);
         upgrade::answer_connect(&mut response, request.upgrade.as_ref());
         Ok(AnsweredBy::Backend(response, deadline))
-    }
-
-    /// The service that a request asks for, or the answer to one that goes no further.
-    fn asked(
-        &self,
-        snapshot: &Snapshot,
-        route: &Route,
-        request: &mut Request,
-    ) -> Result<std::result::Result<usize, Response<Bytes>>> {
-        let service = match &route.action {
-            Action::Service(service) => *service,
-            Action::Split(split) => snapshot.choose(split, self.worker.random.borrow_mut().u32(..)),
-            Action::Redirect { to, status } => return own_answer::redirect(to, *status, request).map(Err),
-            Action::Respond { status, body, content_type } => {
-                return Ok(Err(own_answer::fixed(*status, body, content_type)));
-            }
-        };
-        Ok(max_forwards::count(request).map_or(Ok(service), Err))
     }
 
     /// Notes for the access log what the connection knows of its client's TLS, and the request's id.

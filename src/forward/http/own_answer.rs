@@ -4,20 +4,20 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::request::changes::change;
-use super::request::id::RequestId;
+use super::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::protocol::http::Request;
-use crate::snapshot::{RedirectTemplate, Route};
+use crate::policy::template::{AnswerBody, Escape};
+use crate::snapshot::RedirectTemplate;
 
 /// A redirect.
 ///
 /// # Errors
 ///
 /// When what the request asks for can't stand in a `Location`.
-pub fn redirect(to: &RedirectTemplate, status: StatusCode, request: &Request) -> Result<Response<Bytes>> {
-    let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let location = to.render(host, request.uri.path(), request.uri.query());
+pub fn redirect(to: &RedirectTemplate, status: StatusCode, context: &Context<'_>) -> Result<Response<Bytes>> {
+    let values = context.answering(None);
+    let mut text = context.connection.worker.scratch.borrow_mut();
+    let location = to.render(&mut text, |variable, out| values.put(variable, Escape::Nothing, out));
     let location = location.ok_or(Error::new(Kind::MalformedRequest, "its target can't be a Location"))?;
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
@@ -25,20 +25,17 @@ pub fn redirect(to: &RedirectTemplate, status: StatusCode, request: &Request) ->
     Ok(response)
 }
 
-/// A text that is the same for every request.
-pub fn fixed(status: StatusCode, body: &Bytes, content_type: &HeaderValue) -> Response<Bytes> {
-    let mut response = Response::new(body.clone());
+/// A text.
+pub fn text(
+    status: StatusCode,
+    body: &AnswerBody,
+    content_type: &HeaderValue,
+    context: &Context<'_>,
+) -> Response<Bytes> {
+    let mut response = Response::new(context.answering(None).body(body));
     *response.status_mut() = status;
     if !body.is_empty() {
         response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
     }
     response
-}
-
-/// Says the request's id in such an answer, and makes the changes that the route wants.
-pub fn complete(response: &mut Response<Bytes>, route: &Route, id: Option<&RequestId<'_>>) {
-    if let Some(id) = id {
-        id.put(response.headers_mut());
-    }
-    change(response.headers_mut(), &route.response_headers);
 }

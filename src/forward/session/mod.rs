@@ -42,7 +42,7 @@ use crate::policy::ListenerProtocol;
 use crate::record::access::AttemptLog;
 use crate::record::access::session::SessionEntry;
 use crate::route::Lookup;
-use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
+use crate::snapshot::{Action, Current, Listener, Point, Route, Service, Snapshot};
 use crate::timer::Timers;
 use crate::upstream::{self, Connected, OpenConnection, Tls};
 
@@ -175,7 +175,7 @@ async fn connect(
 ) -> Result<BackendConnection> {
     let route = route(&snapshot.listeners[listener], arrival.server_name.as_deref())?;
     comes_in(&snapshot.listeners[listener], route, peer.ip(), worker)?;
-    let (asked, service) = services_of(route, snapshot, worker)?;
+    let (asked, service) = services_of(route, snapshot, peer.ip(), worker)?;
     record.goes_to(asked, service, listener);
     let now = Moment::at(record.began());
     let (mut retry, last) = resume(worker, service, failed);
@@ -268,17 +268,22 @@ pub(super) fn comes_in(listener: &Listener, route: &Route, client: Option<IpAddr
     }
 }
 
-/// The service that a session of this route asks for, drawn at random where the route leads to several, and the one whose backends do the
-/// work.
+/// The service that a session of this route asks for, and the one whose backends do the work. Where the route leads to several, it is drawn at
+/// random, or by the client's address.
 pub(super) fn services_of<'s>(
     route: &Route,
     snapshot: &'s Snapshot,
+    client: Option<IpAddr>,
     worker: &Worker,
 ) -> Result<(&'s Service, &'s Service)> {
     route.hits.count(worker.index);
     let asked = match &route.action {
         Action::Service(service) => *service,
-        Action::Split(split) => snapshot.choose(split, worker.random.borrow_mut().u32(..)),
+        Action::Split(split) => {
+            let client = client.filter(|_| split.by().is_some()).map(keys::of_address);
+            let random = || Point::Random(worker.random.borrow_mut().u32(..));
+            snapshot.choose(split, client.map_or_else(random, Point::Client))
+        }
         // the configuration has these for HTTP only
         Action::Redirect { .. } | Action::Respond { .. } => return Err(Error::new(Kind::Internal, "no request")),
     };

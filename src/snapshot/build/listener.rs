@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::HeaderName;
 
-use super::super::{Action, Guard, Listener, RedirectTemplate, Route, Split};
+use super::super::{Action, Guard, Listener, RedirectTemplate, Route, Service, Split};
 use super::BuildError;
 use crate::auth::{AccessList, Auth};
 use crate::config::model;
@@ -20,7 +19,7 @@ pub(super) fn build(
     index: usize,
     key: u32,
     bind: Target,
-    listener: &model::Listener,
+    (listener, services): (&model::Listener, &[Arc<Service>]),
     registry: &Registry,
 ) -> Result<Listener, BuildError> {
     // a route is the same one after a reload, and goes on counting, while it is for the same requests
@@ -29,16 +28,11 @@ pub(super) fn build(
     let own_fields = own_fields(listener);
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
-        let built = build_route(
-            number,
-            (listener, &own_fields, route),
-            hits(&listener.name, &format!("{:?}", route.when)),
-            registry,
-        )
-        .map_err(|reason| BuildError {
-            subject: format!("listener `{}`, route {}", listener.name, number + 1),
-            reason,
-        })?;
+        let hits = hits(&listener.name, &format!("{:?}", route.when));
+        let built =
+            build_route(number, (listener, &own_fields, route), services, hits, registry).map_err(|reason| {
+                BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
+            })?;
         routes.push((route.when.clone(), Arc::new(built)));
     }
     let default = listener.service.map(|service| {
@@ -47,14 +41,19 @@ pub(super) fn build(
             action: Action::Service(service.0),
             rewrite: None,
             matched_prefix: None,
-            request_headers: HeaderChanges::default().and_names(&own_fields),
+            request_headers: HeaderChanges::default().guarding(&own_fields),
             response_headers: HeaderChanges::default(),
+            cors: None,
             timeout: TimeoutOverride::default(),
             hits: hits(&listener.name, ""),
             text: "all others".into(),
             guard: None,
         })
     });
+    let own = [&listener.request_headers, &listener.response_headers];
+    let has_variables = own.into_iter().any(HeaderChanges::has_variables)
+        || routes.iter().any(|(_, route)| route.has_variables())
+        || services.iter().any(|service| service.has_variables());
     Ok(Listener {
         key,
         index,
@@ -85,6 +84,10 @@ pub(super) fn build(
         max_connections: listener.max_connections,
         local: registry.requests(&listener.name, "", ""),
         request_id: listener.request_id.clone(),
+        client_ip_header: listener.client_ip_header.clone(),
+        request_headers: listener.request_headers.clone(),
+        response_headers: listener.response_headers.clone(),
+        has_variables,
     })
 }
 
@@ -131,6 +134,7 @@ fn own_fields(listener: &model::Listener) -> Vec<HeaderName> {
 fn build_route(
     place: usize,
     (listener, own_fields, route): (&model::Listener, &[HeaderName], &model::Route),
+    services: &[Arc<Service>],
     hits: Arc<RouteHits>,
     registry: &Registry,
 ) -> Result<Route, String> {
@@ -139,15 +143,14 @@ fn build_route(
     let action = match &route.action {
         model::Action::Service(id) => Action::Service(id.0),
         model::Action::Split(weights) => {
-            let split = Split::new(weights.iter().map(|(id, weight)| (id.0, *weight)));
+            let sides = weights.iter().map(|(id, weight)| (id.0, &*services[id.0].name, *weight));
+            let split = Split::new(sides, route.split_by.clone());
             Action::Split(split.ok_or("the weights of its split are all 0")?)
         }
         model::Action::Redirect { to, status } => Action::Redirect { to: RedirectTemplate::new(to), status: *status },
-        model::Action::Respond { status, body, content_type } => Action::Respond {
-            status: *status,
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            content_type: content_type.clone(),
-        },
+        model::Action::Respond { status, body, content_type } => {
+            Action::Respond { status: *status, body: body.clone(), content_type: content_type.clone() }
+        }
     };
     Ok(Route {
         place: Some(place),
@@ -157,8 +160,9 @@ fn build_route(
             Some(Path::Exact(text) | Path::Prefix(text)) => Some(text.len()),
             Some(Path::Regex(_)) | None => None,
         },
-        request_headers: route.request_headers.clone().and_names(own_fields),
+        request_headers: route.request_headers.clone().guarding(own_fields),
         response_headers: route.response_headers.clone(),
+        cors: route.cors.clone(),
         timeout: route.timeout,
         hits,
         guard: guard(route.access.as_ref(), auth, || registry.denials(&listener.name, &text), false),

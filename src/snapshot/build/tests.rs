@@ -19,12 +19,13 @@ use crate::clock::Moment;
 use crate::config::model::{self, Address, Authorities, Backend, ClientTls, ServiceId};
 use crate::endpoint::standing;
 use crate::metrics::Registry;
+use crate::policy::template::AnswerBody;
 use crate::policy::{
     self, HeaderChanges, Limits, ListenerProtocol, PathRules, Pool, Rewrite, TimeoutOverride, Timeouts,
     UpstreamProtocol,
 };
 use crate::route::{Conditions, Lookup, Path};
-use crate::snapshot::{Action, Route};
+use crate::snapshot::{Action, Point, Route};
 
 fn backend(id: &str, port: u16) -> Backend {
     Backend {
@@ -85,6 +86,8 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
             hold: 0,
         },
         fallback: None,
+        request_headers: HeaderChanges::default(),
+        response_headers: HeaderChanges::default(),
         load_reports: policy::LoadReports { orca: true, agent: None, expire: second },
         discover: None,
         protocol: UpstreamProtocol::Http1,
@@ -108,9 +111,11 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
     model::Route {
         when: Conditions { path, ..Conditions::default() },
         action,
+        split_by: None,
         rewrite: None,
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
+        cors: None,
         timeout: TimeoutOverride::default(),
         access: None,
         auth: None,
@@ -123,6 +128,9 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         free_bind: false,
         options: crate::io::outbound::SocketOptions::default(),
         request_id: None,
+        client_ip_header: None,
+        request_headers: HeaderChanges::default(),
+        response_headers: HeaderChanges::default(),
         name: "web".to_owned(),
         bind: Address::Tcp(address),
         protocol: ListenerProtocol::Http,
@@ -223,7 +231,7 @@ fn routes_lead_where_the_configuration_says() {
     let redirect = model::Action::Redirect { to: "/new${query}".to_owned(), status: StatusCode::FOUND };
     let respond = model::Action::Respond {
         status: StatusCode::NOT_FOUND,
-        body: "gone".into(),
+        body: AnswerBody::new("gone", &HeaderValue::from_static("text/plain")),
         content_type: HeaderValue::from_static("text/plain"),
     };
     let routes = vec![
@@ -241,11 +249,11 @@ fn routes_lead_where_the_configuration_says() {
     assert!(matches!(&find(&snapshot, "/split").unwrap().action, Action::Split(_)));
     let Action::Redirect { to, status } = &find(&snapshot, "/redirect").unwrap().action else { panic!("no redirect") };
     assert_eq!(
-        (to.render("h", "/", Some("q")).unwrap(), *status),
+        (to.render(&mut Vec::new(), |_, out| out.extend_from_slice(b"?q")).unwrap(), *status),
         (HeaderValue::from_static("/new?q"), StatusCode::FOUND)
     );
     let Action::Respond { body, .. } = &find(&snapshot, "/respond").unwrap().action else { panic!("no response") };
-    assert_eq!(&**body, b"gone");
+    assert_eq!(*body, AnswerBody::new("gone", &HeaderValue::from_static("text/plain")));
     assert!(find(&snapshot, "/elsewhere").is_none());
 }
 
@@ -424,10 +432,10 @@ fn a_split_divides_by_weight() {
     let Action::Split(split) = &find(&snapshot, "/").unwrap().action else { panic!("no split") };
     // 1000 points spread evenly over all of u32, both ends included.
     let step = u32::MAX / 999;
-    let chosen: Vec<_> = (0..1000).map(|n| split.choose(n * step)).collect();
+    let chosen: Vec<_> = (0..1000).map(|n| split.choose(Point::Random(n * step))).collect();
     let times = |index| chosen.iter().filter(|&&c| c == index).count();
     assert_eq!((times(0), times(1), times(2)), (950, 0, 50));
-    assert_eq!(split.choose(u32::MAX), 2);
+    assert_eq!(split.choose(Point::Random(u32::MAX)), 2);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod access;
 mod affinity;
 mod cluster;
 mod detection;
+mod headers;
 mod listeners;
 mod log;
 mod meant;

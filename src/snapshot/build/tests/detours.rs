@@ -10,7 +10,7 @@ use crate::config;
 use crate::endpoint::standing::{self, Health};
 use crate::metrics::Registry;
 use crate::recover::plan::Destination;
-use crate::snapshot::{Cut, Service, Snapshot, Split, Way, build};
+use crate::snapshot::{Cut, Point, Service, Snapshot, Split, Way, build};
 
 /// Two primaries in zone `a`, one in zone `b`, and a backup; and another service with one backend.
 const BOTH: &str = r#"
@@ -177,8 +177,8 @@ fn a_split_chooses_first_and_the_detour_follows() {
     let before = built(BOTH, None);
     before.services[0].detour.set(to_standby(1000));
     let after = next(&before);
-    let split = Split::new([(0, 1), (1, 0)]).unwrap();
-    assert_eq!(after.working(after.choose(&split, 7), || 0), 1);
+    let split = Split::new([(0, "a", 1), (1, "b", 0)], None).unwrap();
+    assert_eq!(after.working(after.choose(&split, Point::Random(7)), || 0), 1);
 }
 
 #[test]
