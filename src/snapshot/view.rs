@@ -113,6 +113,8 @@ pub struct Listener {
     pub route_paths: Vec<Arc<str>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
     pub default: Option<Arc<Route>>,
+    /// The splits of its routes, each with the place of its route, for whoever shifts their weights.
+    pub splits: Vec<(usize, Arc<Split>)>,
     /// What each route has taken, in the order of the configuration.
     pub hits: Vec<Arc<RouteHits>>,
     /// Networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
@@ -192,7 +194,7 @@ pub enum Action {
     /// A service, by its place in [`Snapshot::services`].
     Service(usize),
     /// One of several services.
-    Split(Split),
+    Split(Arc<Split>),
     /// Evenkeel, with a redirect.
     Redirect {
         /// Where to.

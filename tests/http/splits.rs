@@ -17,13 +17,21 @@ fn toml(by: &str, weights: [u32; 2], origins: [&Origin; 2]) -> String {
     toml
 }
 
-/// The side that a client with these fields is on, and the cookie that it gets.
-fn side(client: &mut Client, fields: &str) -> (String, Option<String>) {
-    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
-    let answer = client.response();
-    assert_eq!(answer.status, 200);
-    let cookie = answer.field("set-cookie").map(|cookie| cookie.split(';').next().unwrap().to_owned());
-    (answer.text(), cookie)
+/// The sides that clients with these fields are on, and the cookies that they get.
+fn sides(client: &mut Client, fields: &[String]) -> Vec<(String, Option<String>)> {
+    let mut all = Vec::new();
+    for some in fields.chunks(50) {
+        // one after the other would take a wake-up of three processes for each
+        let requests = some.iter().map(|fields| format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        client.send(requests.collect::<String>());
+        all.extend(some.iter().map(|_| {
+            let answer = client.response();
+            assert_eq!(answer.status, 200);
+            let cookie = answer.field("set-cookie").map(|cookie| cookie.split(';').next().unwrap().to_owned());
+            (answer.text(), cookie)
+        }));
+    }
+    all
 }
 
 #[test]
@@ -32,21 +40,15 @@ fn of_a_thousand_clients_with_a_cookie_none_changes_sides_unless_the_weights_mov
     let split = |stable, canary| toml("split_by = \"cookie\"", [stable, canary], [&origins[0], &origins[1]]);
     let proxy = Proxy::start(&split(95, 5));
     let mut client = proxy.client();
-    let cookies: Vec<(String, String)> = (0..1000)
-        .map(|_| {
-            let (side, cookie) = side(&mut client, "");
-            (cookie.expect("a client without a cookie gets one"), side)
-        })
-        .collect();
+    let (mut before, cookies): (Vec<String>, Vec<Option<String>>) =
+        sides(&mut client, &vec![String::new(); 1000]).into_iter().unzip();
+    let shown = |cookie: Option<String>| format!("Cookie: a=b; {}\r\n", cookie.expect("who has no cookie gets one"));
+    let cookies: Vec<String> = cookies.into_iter().map(shown).collect();
     let again = |client: &mut Client| -> Vec<String> {
-        let ask = |(cookie, _): &(String, String)| {
-            let (side, new) = side(client, &format!("Cookie: a=b; {cookie}\r\n"));
-            assert_eq!(new, None, "who has a cookie gets no other");
-            side
-        };
-        cookies.iter().map(ask).collect()
+        let (sides, new): (Vec<String>, Vec<Option<String>>) = sides(client, &cookies).into_iter().unzip();
+        assert!(new.iter().all(Option::is_none), "who has a cookie gets no other");
+        sides
     };
-    let mut before: Vec<String> = cookies.iter().map(|(_, side)| side.clone()).collect();
     assert_eq!(again(&mut client), before);
     let on_canary = |sides: &[String]| sides.iter().filter(|side| *side == "canary").count();
     for canary in [10, 50, 100, 20, 0] {
@@ -68,18 +70,11 @@ fn a_client_is_told_apart_by_its_address_or_by_a_header() {
     let origins = [Origin::saying("stable"), Origin::saying("canary")];
     for (by, field) in [("client_ip", "X-Forwarded-For: 192.0.2."), ("header:x-user", "X-User: ")] {
         let proxy = Proxy::start(&toml(&format!("split_by = \"{by}\""), [50, 50], [&origins[0], &origins[1]]));
-        let mut sides = Vec::new();
-        for _ in 0..2 {
-            let mut client = proxy.client();
-            let ask = |n: u32| {
-                let (side, cookie) = side(&mut client, &format!("{field}{n}\r\n"));
-                assert_eq!(cookie, None);
-                side
-            };
-            sides.push((0..100).map(ask).collect::<Vec<_>>());
-        }
-        assert_eq!(sides[0], sides[1], "{by}");
-        let canary = sides[0].iter().filter(|side| *side == "canary").count();
+        let fields: Vec<String> = (0..100).map(|n| format!("{field}{n}\r\n")).collect();
+        let [first, second] = [(), ()].map(|()| sides(&mut proxy.client(), &fields));
+        assert_eq!(first, second, "{by}");
+        assert!(first.iter().all(|(_, cookie)| cookie.is_none()));
+        let canary = first.iter().filter(|(side, _)| side == "canary").count();
         assert!((20..=80).contains(&canary), "{by}: {canary} of 100");
     }
 }

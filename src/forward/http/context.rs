@@ -21,6 +21,9 @@ use crate::protocol::http::Request;
 use crate::route::without_port;
 use crate::snapshot::{Listener, Route, Service};
 
+/// So much memory a worker keeps for the next value, in bytes; what a request with an extraordinarily long target has needed is given back.
+const MOST_SCRATCH: usize = 64 << 10;
+
 /// What is known of a request while it is served.
 pub struct Context<'a> {
     /// The client's connection.
@@ -151,7 +154,11 @@ impl Values<'_, '_> {
         text.clear();
         self.fill_in(template, Escape::Nothing, &mut text);
         // nothing is in there that could not stand in a field
-        HeaderValue::from_bytes(text.trim_ascii()).ok().filter(|value| !value.is_empty())
+        let value = HeaderValue::from_bytes(text.trim_ascii()).ok().filter(|value| !value.is_empty());
+        if text.capacity() > MOST_SCRATCH {
+            *text = Vec::new();
+        }
+        value
     }
 
     /// The body of an answer of our own.

@@ -174,7 +174,7 @@ fn explained(kind: Kind, grpc: Option<HeaderValue>, context: &Context<'_>, excha
     if grpc.is_some() {
         exchange.grpc_call_answered(error_answer::grpc_code(kind));
     }
-    let values = context.answering(exchange.asked());
+    let values = context.answering(exchange.service());
     let fallback = || {
         let fallback = exchange.asked()?.fallback.as_ref()?;
         error_answer::fallback(kind, fallback, &values)

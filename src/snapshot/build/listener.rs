@@ -62,6 +62,7 @@ pub(super) fn build(
         protocol: listener.protocol,
         proxy_protocol: listener.proxy_protocol,
         hits: routes.iter().map(|(_, route): &(_, Arc<Route>)| Arc::clone(&route.hits)).collect(),
+        splits: routes.iter().enumerate().filter_map(|(place, (_, route))| Some((place, split_of(route)?))).collect(),
         route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
         routes: Table::new(routes),
         default,
@@ -89,6 +90,14 @@ pub(super) fn build(
         response_headers: listener.response_headers.clone(),
         has_variables,
     })
+}
+
+/// The split of a route that has one.
+fn split_of(route: &Route) -> Option<Arc<Split>> {
+    match &route.action {
+        Action::Split(split) => Some(Arc::clone(split)),
+        Action::Service(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
+    }
 }
 
 /// The path of a route as its condition has it.
@@ -145,7 +154,7 @@ fn build_route(
         model::Action::Split(weights) => {
             let sides = weights.iter().map(|(id, weight)| (id.0, &*services[id.0].name, *weight));
             let split = Split::new(sides, route.split_by.clone());
-            Action::Split(split.ok_or("the weights of its split are all 0")?)
+            Action::Split(Arc::new(split.ok_or("the weights of its split are all 0")?))
         }
         model::Action::Redirect { to, status } => Action::Redirect { to: RedirectTemplate::new(to), status: *status },
         model::Action::Respond { status, body, content_type } => {

@@ -436,6 +436,10 @@ fn a_split_divides_by_weight() {
     let times = |index| chosen.iter().filter(|&&c| c == index).count();
     assert_eq!((times(0), times(1), times(2)), (950, 0, 50));
     assert_eq!(split.choose(Point::Random(u32::MAX)), 2);
+
+    let [(0, shifted)] = &snapshot.listeners[0].splits[..] else { panic!("one split") };
+    shifted.set_weight(0, 0);
+    assert!((0..1000).all(|n| split.choose(Point::Random(n * step)) == 2), "workers see it at once");
 }
 
 #[test]
