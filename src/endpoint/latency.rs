@@ -73,6 +73,13 @@ impl Latency {
         });
     }
 
+    /// An attempt was given up after so long: its answer would have taken longer. An average above that is left as it is.
+    pub fn observe_at_least(&self, elapsed: Duration, now: Moment) {
+        if self.average(now).is_none_or(|average| average < elapsed) {
+            self.observe(elapsed, now);
+        }
+    }
+
     /// The average as it stands at `now`; `None` before the first answer.
     pub fn average(&self, now: Moment) -> Option<Duration> {
         self.average_micros(now).map(|micros| Duration::from_secs_f64(micros / 1e6))

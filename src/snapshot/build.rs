@@ -33,8 +33,8 @@ use crate::detect::service::Settings;
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
-use crate::metrics::{PromisedRequests, Registry};
-use crate::policy::{Balance, KeyFrom, UpstreamProtocol};
+use crate::metrics::{Hedges, PromisedRequests, Registry};
+use crate::policy::{Balance, Hedge, KeyFrom, UpstreamProtocol};
 use crate::protocol::http::{HeadLimits, Leniency};
 use handles::Handles;
 
@@ -134,6 +134,7 @@ fn build_service(
         totals: registry.totals(&service.name),
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
+        hedges: hedges(service, registry),
         grpc: registry.grpc(&service.name),
         promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),
         protection: before.map_or_else(Arc::default, |before| Arc::clone(&before.protection)),
@@ -148,6 +149,16 @@ fn build_service(
         tls_fingerprint: tls::fingerprint(service.tls.as_ref(), service.protocol),
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// The hedges of a service that hedges. Where that is done after a quantile, the control plane will say which time that is.
+fn hedges(service: &model::Service, registry: &Registry) -> Option<Arc<Hedges>> {
+    let rule = service.retry.hedge?;
+    let hedges = registry.hedges(&service.name);
+    if let Hedge::After(time) = rule {
+        hedges.set_after(Some(time));
+    }
+    Some(hedges)
 }
 
 /// What a consistent hash is taken of, where an algorithm needs one.

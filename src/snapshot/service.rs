@@ -21,7 +21,9 @@ use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
-use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
+use crate::metrics::{
+    Durations, GrpcCalls, Hedges, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics,
+};
 use crate::policy::{
     Balance, Breaker, Dependency, Fallback, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader, Retry, Statuses,
     Timeouts, UpstreamProtocol,
@@ -113,6 +115,8 @@ pub struct ServiceSettings {
     pub durations: Arc<Durations>,
     /// Its retries.
     pub retries: Arc<Retries>,
+    /// Its hedges, and when they are made; `None` = it hedges nothing.
+    pub hedges: Option<Arc<Hedges>>,
     /// How its gRPC calls ended.
     pub grpc: Arc<GrpcCalls>,
     /// What is promised of it.

@@ -71,6 +71,9 @@ fn api(setup: &Setup) -> String {
     if setup.retry_on_500 {
         toml.push_str("[service.api.retry]\non = [\"connect\", \"reset\", \"500\", \"502\", \"503\", \"504\"]\n");
     }
+    if let Some(hedge) = setup.hedge {
+        writeln!(toml, "[service.api.retry]\nhedge = \"{hedge}\"").unwrap();
+    }
     if let Some(factor) = setup.latency_factor {
         writeln!(toml, "[service.api.outlier]\nlatency_factor = {factor:?}").unwrap();
     }

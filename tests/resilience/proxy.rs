@@ -26,6 +26,8 @@ pub struct Setup {
     pub backends: Vec<SocketAddr>,
     /// To the answer's head.
     pub response_timeout: Option<&'static str>,
+    /// When requests are hedged.
+    pub hedge: Option<&'static str>,
     /// A 500 may be tried again too.
     pub retry_on_500: bool,
     /// Backends much slower than their peers are taken out.

@@ -95,7 +95,7 @@ impl Checker<'_> {
             outlier: self.outlier(&at.key("outlier"), &raw.outlier),
             breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
-            retry: self.retry(&raw.retry),
+            retry: self.retry(&at.key("retry"), &raw.retry, raw.affinity.is_some()),
             fallback: all_or_nothing(fallback)?,
             load_reports: self.load_reports(&raw.load_reports),
             discover: all_or_nothing(discover)?,

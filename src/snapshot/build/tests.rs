@@ -81,6 +81,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
             on_status: Vec::new(),
             back_off: second,
             hold: 0,
+            hedge: None,
         },
         fallback: None,
         load_reports: policy::LoadReports { orca: true, agent: None, expire: second },

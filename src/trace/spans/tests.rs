@@ -73,11 +73,11 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     trace.waits(began + MS);
     assert!(trace.is_waiting());
     tracer.attempt_begins(&mut trace, 0, began + 3 * MS);
-    let first = trace.traceparent();
+    let first = trace.of_attempt().traceparent();
     trace.failed(Kind::Connect);
     trace.attempt_ended(began + 4 * MS);
     tracer.attempt_begins(&mut trace, 1, began + 4 * MS);
-    assert_ne!(trace.traceparent(), first);
+    assert_ne!(trace.of_attempt().traceparent(), first);
     trace.answered(200);
     trace.attempt_ended(began + 9 * MS);
     let all = spans(&mut trace, &end(began + 10 * MS));
@@ -92,7 +92,7 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     assert_eq!(request.flags, 0x301, "the parent is elsewhere, and it is sampled");
     assert_eq!(queue.flags, 0x101);
     assert_eq!(all.iter().map(|span| &*span.state).collect::<Vec<_>>(), ["a=1,b=2", "", "", ""]);
-    assert!(std::str::from_utf8(trace.traceparent().as_bytes()).unwrap().contains(&hex(&good.id)));
+    assert!(std::str::from_utf8(trace.of_attempt().traceparent().as_bytes()).unwrap().contains(&hex(&good.id)));
 
     let length = |span: &Span| (span.end - span.start) / 1_000_000;
     assert_eq!(all.iter().map(length).collect::<Vec<_>>(), [10, 2, 1, 5]);
