@@ -1,5 +1,6 @@
 //! What stands between the load and the fleet: the built binary, or a peer that is configured to do the same.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -110,6 +111,14 @@ impl Proxy {
         match self.peer {
             Peer::Evenkeel => evenkeel::is_ready(&self.place),
             Peer::Haproxy => TcpStream::connect(self.address()).is_ok(),
+        }
+    }
+
+    /// What its metrics say of the service under load, by the last label; nothing where it has no such metric.
+    pub fn metric(&self, name: &str) -> BTreeMap<String, u64> {
+        match self.peer {
+            Peer::Evenkeel => evenkeel::metric(&self.place, name),
+            Peer::Haproxy => BTreeMap::new(),
         }
     }
 

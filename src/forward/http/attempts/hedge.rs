@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::Attempts;
 use super::attempt::Attempt;
 use crate::clock::Moment;
-use crate::error::Result;
 use crate::forward::http::body::Content;
 use crate::forward::http::exchange::Exchange;
 use crate::forward::placement::{self, Admission, Criteria};
@@ -49,6 +48,14 @@ impl<F: Future<Output = Ended>> Runner<'_, '_, F> {
     }
 }
 
+/// How long an attempt is waited for before another one is made beside it.
+pub struct Patience {
+    alarm: Alarm,
+    after: Duration,
+    /// What was lacking when it was over for the first time.
+    lacks: Option<HedgeResult>,
+}
+
 /// Counts what came of a hedge.
 struct CountedHedge<'a> {
     worker: usize,
@@ -69,47 +76,39 @@ fn count(worker: usize, service: &Service, result: HedgeResult) {
 }
 
 impl<'a> Attempts<'a> {
-    /// Rings when the attempt that begins is late; `None` = nothing will be made beside it.
-    pub(super) fn late_alarm(&self) -> Option<Alarm> {
+    /// How long the attempt that begins is waited for; `None` = nothing will be made beside it.
+    pub(super) fn patience(&self) -> Option<Patience> {
         let after = self.request.service.hedges.as_ref()?.after()?;
         let may = self.is_idempotent && self.request.line.upgrade.is_none();
-        may.then(|| Alarm::new(&self.request.worker.timers, after))
+        may.then(|| Patience { alarm: Alarm::new(&self.request.worker.timers, after), after, lacks: None })
     }
 
-    /// Ready with a place for an attempt beside the one with this backend, when that is late. Where there is none, or nothing may be made, nobody asks
-    /// again. While the client is still to send some of its body, it is the one that is waited for.
-    pub(super) fn poll_hedge(
-        &mut self,
-        backend: usize,
-        late: &mut Option<Alarm>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Admission> {
+    /// Ready with a place for an attempt beside the one with this backend, when that is late. Where there is none now, it is asked again after the same time.
+    /// While the client is still to send some of its body, it is the one that is waited for.
+    pub(super) fn poll_hedge(&mut self, backend: usize, late: &mut Patience, cx: &mut Context<'_>) -> Poll<Admission> {
         loop {
-            let Some(alarm) = late else { return Poll::Pending };
-            ready!(alarm.poll(cx));
-            let after = self.request.service.hedges.as_ref().and_then(|hedges| hedges.after());
-            match after {
-                Some(after) if !self.body.has_all() && self.body.is_whole() => alarm.set(after),
-                _ => *late = None,
+            ready!(late.alarm.poll(cx));
+            late.alarm.set(late.after);
+            if !self.body.has_all() || !self.retry.may_hedge(backend) {
+                continue;
             }
-            if late.is_none()
-                && self.body.has_all()
-                && let Some(admission) = self.place_beside(backend)
-            {
-                return Poll::Ready(admission);
+            match self.place_beside(backend) {
+                Ok(admission) => return Poll::Ready(admission),
+                // counted once, however often it is asked
+                Err(lack) if late.lacks.is_none() => {
+                    late.lacks = Some(lack);
+                    count(self.request.worker.index, self.request.service, lack);
+                }
+                Err(_) => {}
             }
         }
     }
 
-    /// A place for an attempt beside the one with this backend, which is paid for; `None` = none is to be made.
-    fn place_beside(&mut self, backend: usize) -> Option<Admission> {
+    /// A place for an attempt beside the one with this backend, which is paid for; or why none is to be made now.
+    fn place_beside(&mut self, backend: usize) -> Result<Admission, HedgeResult> {
         let (worker, service) = (self.request.worker, self.request.service);
-        if !self.retry.may_hedge(backend) {
-            return None;
-        }
         if service.protection.gives_way() {
-            count(worker.index, service, HedgeResult::HeldBack);
-            return None;
+            return Err(HedgeResult::HeldBack);
         }
         self.retry.tried.push(backend);
         let now = Moment::now();
@@ -118,7 +117,7 @@ impl<'a> Attempts<'a> {
         let placed = worker.pay_for_hedge(service, now, || placement::admit_beside(worker, service, criteria));
         // it is still under way
         self.retry.tried.pop();
-        placed.inspect_err(|lack| count(worker.index, service, *lack)).ok()
+        placed
     }
 
     /// Makes another attempt beside the `first`, until one of them has a good answer or both have failed. Gives back how the last one ended, and its

@@ -184,15 +184,18 @@ impl<'a> Attempts<'a> {
     async fn run(&mut self, backend: usize, exchange: &mut Exchange) -> (usize, Result<Answer<Content>, Failed>) {
         let attempt = self.next(backend, exchange);
         let hangs = attempt.hangs();
-        let mut late = self.late_alarm();
+        let mut late = self.patience();
         let mut answer = pin!(attempt.run(self.body.repeat()));
         let settled = poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Pending if attempt.is_cut_off() && self.may_repeat() => Poll::Ready(Ok(Err(Failed::cut_off()))),
             Poll::Pending if attempt.hangs() != hangs && self.may_leave(backend) => {
                 Poll::Ready(Ok(Err(Failed::hung())))
             }
-            Poll::Pending if late.is_some() => self.poll_hedge(backend, &mut late, cx).map(Err),
-            poll => poll.map(Ok),
+            Poll::Pending => match &mut late {
+                None => Poll::Pending,
+                Some(late) => self.poll_hedge(backend, late, cx).map(Err),
+            },
+            Poll::Ready(ended) => Poll::Ready(Ok(ended)),
         })
         .await;
         match settled {
