@@ -213,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_that_was_given_up_makes_a_backend_slower_and_never_faster() {
+        let latency = Latency::default();
+        latency.observe(MS(10), at(0));
+        latency.observe_at_least(MS(60), at(0));
+        assert_eq!(average(&latency, at(0)), 60);
+        latency.observe_at_least(MS(40), at(0));
+        assert_eq!(average(&latency, at(0)), 60);
+    }
+
+    #[test]
     fn it_goes_down_while_nothing_happens_and_is_stale_in_the_end() {
         let latency = Latency::default();
         latency.observe(MS(1_000), at(0));

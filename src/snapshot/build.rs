@@ -98,9 +98,9 @@ fn build_service(
     previous: Option<&Snapshot>,
     registry: &Registry,
 ) -> Result<Service, BuildError> {
-    let failed = |reason: String| BuildError::of_service(service, reason);
     let same_way = before.is_some_and(|before| is_connected_alike(service, before));
-    let client_tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
+    let client_tls =
+        tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(BuildError::of(service))?;
     let (name, places): (Arc<str>, _) = (service.name.as_str().into(), handles::places(service, before));
     let endpoints = endpoints(&name, (service, &places), before, same_way);
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
@@ -110,7 +110,7 @@ fn build_service(
         balance: service.balance,
         shadow: handles.shadow(),
         hash_on: hash_on(service),
-        affinity: affinity::build(service, before, &endpoints, registry).map_err(failed)?,
+        affinity: affinity::build(service, before, &endpoints, registry).map_err(BuildError::of(service))?,
         sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
@@ -145,7 +145,7 @@ fn build_service(
         endpoints,
         tls_http1: client_tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
         tls: client_tls,
-        tls_server_name: tls::check_server_names(service).map_err(failed)?,
+        tls_server_name: tls::check_server_names(service).map_err(BuildError::of(service))?,
         tls_fingerprint: tls::fingerprint(service.tls.as_ref(), service.protocol),
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
@@ -319,8 +319,9 @@ fn target(address: &model::Address) -> Target {
 }
 
 impl BuildError {
-    fn of_service(service: &model::Service, reason: String) -> Self {
-        Self { subject: format!("service `{}`", service.name), reason }
+    /// Makes of a reason the error for this service.
+    fn of(service: &model::Service) -> impl Fn(String) -> Self {
+        |reason| Self { subject: format!("service `{}`", service.name), reason }
     }
 }
 

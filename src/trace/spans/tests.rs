@@ -190,3 +190,33 @@ fn a_request_that_is_sent_again_and_again_has_spans_for_so_many_attempts() {
     }
     assert_eq!(spans(&mut trace, &end(began + 2 * MS)).len(), 17);
 }
+
+#[test]
+fn two_attempts_at_a_time_have_a_span_each_and_tell_which_was_given_up() {
+    let began = Instant::now();
+    let tracer = Tracer::new(7, None);
+    let mut trace = tracer.begin(&tracing(1.0), facts(began, "/v1"), &mut HeaderMap::new());
+    tracer.attempt_begins(&mut trace, 0, began);
+    let (first, of_first) = (trace.current(), trace.of_attempt());
+    of_first.connects();
+    of_first.connected();
+    tracer.attempt_begins(&mut trace, 1, began + 40 * MS);
+    trace.is_hedge();
+    let (hedge, of_hedge) = (trace.current(), trace.of_attempt());
+    assert_ne!(of_first.traceparent(), of_hedge.traceparent());
+    trace.speak_of(first);
+    trace.cancelled();
+    trace.attempt_ended(began + 50 * MS);
+    trace.speak_of(hedge);
+    trace.answered(200);
+    trace.attempt_ended(began + 60 * MS);
+    let all = spans(&mut trace, &end(began + 60 * MS));
+    let [_, first, hedge] = &all[..] else { panic!("{all:#?}") };
+    let told = |span: &Span| ["evenkeel.attempt.kind", "evenkeel.attempt.end"].map(|key| span.get(key).to_owned());
+    assert_eq!(told(first), ["", "cancelled"]);
+    assert_eq!(told(hedge), ["hedge", ""]);
+    assert_eq!([first, hedge].map(|span| (span.end - span.start) / 1_000_000), [50, 20]);
+    assert_ne!(first.get("evenkeel.connect.duration"), "");
+    assert_eq!(hedge.get("evenkeel.connect.duration"), "", "it had a kept connection");
+    assert_eq!((first.get("http.response.status_code"), hedge.get("http.response.status_code")), ("", "200"));
+}
