@@ -99,8 +99,7 @@ fn build_service(
     registry: &Registry,
 ) -> Result<Service, BuildError> {
     let same_way = before.is_some_and(|before| is_connected_alike(service, before));
-    let client_tls =
-        tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(BuildError::of(service))?;
+    let tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(BuildError::of(service))?;
     let (name, places): (Arc<str>, _) = (service.name.as_str().into(), handles::places(service, before));
     let endpoints = endpoints(&name, (service, &places), before, same_way);
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
@@ -143,8 +142,8 @@ fn build_service(
         series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
         upstream: handles.upstream(),
         endpoints,
-        tls_http1: client_tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
-        tls: client_tls,
+        tls_http1: tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
+        tls,
         tls_server_name: tls::check_server_names(service).map_err(BuildError::of(service))?,
         tls_fingerprint: tls::fingerprint(service.tls.as_ref(), service.protocol),
     };
@@ -321,7 +320,7 @@ fn target(address: &model::Address) -> Target {
 impl BuildError {
     /// Makes of a reason the error for this service.
     fn of(service: &model::Service) -> impl Fn(String) -> Self {
-        |reason| Self { subject: format!("service `{}`", service.name), reason }
+        move |reason| Self { subject: format!("service `{}`", service.name), reason }
     }
 }
 
