@@ -16,6 +16,7 @@ mod detection;
 mod discovery;
 mod fixed;
 mod hand_over;
+mod hedging;
 mod inherit;
 #[cfg(test)]
 mod ingress_tests;

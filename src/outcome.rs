@@ -17,6 +17,8 @@ pub struct Outcome {
     pub failure: Option<Kind>,
     /// How many attempts were made with backends.
     pub attempts: u32,
+    /// What came of a second attempt that was made beside one that was late; `None` = there was none.
+    pub hedge: Option<&'static str>,
     /// How long after its begin the client got the head of the answer; measured only where its service promises a latency, or the access log
     /// says it.
     pub answered: Option<Duration>,
@@ -66,6 +68,7 @@ impl Outcome {
             status: None,
             failure: None,
             attempts: 0,
+            hedge: None,
             answered: None,
             queued: None,
             connected: None,

@@ -25,7 +25,8 @@ use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::{Endpoint, standing};
 use crate::health::paths::PathReading;
-use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, PathSeries, Registry, ZONES};
+use crate::metrics::hedges::OUTCOMES;
+use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Hedges, PathSeries, Registry, ZONES};
 use crate::shortage;
 use crate::snapshot::{Cut, Service, Snapshot};
 
@@ -204,12 +205,20 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         })),
         "cuts": cuts(service, now),
         "waiting": service.waiting.len(),
+        "hedges": service.hedges.as_ref().map(|hedges| self::hedges(hedges)),
         "shadow": shadow::of(service),
         "session_store": session_store(service),
         "discovery": discovery(shared, service),
         "stats_5m": stats(&recent),
         "backends": backends,
     })
+}
+
+/// When a service hedges, which may not be known yet, and what came of it.
+fn hedges(hedges: &Hedges) -> Value {
+    let counts = OUTCOMES.iter().zip(hedges.read()).map(|(outcome, count)| ((*outcome).to_owned(), json!(count)));
+    let after = hedges.after().map(|after| rounded(after.as_secs_f64() * 1e3));
+    counts.chain([("after_ms".to_owned(), json!(after))]).collect::<Map<_, _>>().into()
 }
 
 /// The store that shares its sessions with other instances; null where there is none.

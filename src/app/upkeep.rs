@@ -10,6 +10,7 @@ use super::accounts::Accounting;
 use super::background;
 use super::checks::{self, Agents};
 use super::detection::Detections;
+use super::hedging::Hedging;
 use super::paths::PathSuspicions;
 use super::recovery::Recovering;
 use crate::clock::Moment;
@@ -75,7 +76,7 @@ impl Upkeep {
         let events = Arc::clone(store.events());
         let mut detections =
             Detections::new(registry, monitor.clone(), dependencies, Arc::clone(&why.sources.faults), events);
-        let mut suspicions = PathSuspicions::default();
+        let (mut suspicions, mut hedging) = (PathSuspicions::default(), Hedging::default());
         let (mut generation, mut changes) = (0, 0);
         loop {
             let now = Moment::now();
@@ -89,7 +90,9 @@ impl Upkeep {
                 why.sources.ejector().update(checks::watched(&snapshot));
                 detections.update(&snapshot, now);
                 suspicions.update(&snapshot);
+                hedging.update(&snapshot);
             }
+            hedging.look(now);
             suspicions.look(&snapshot, &monitor, now);
             detections.observe(&snapshot, now);
             let evidence = SnapshotEvidence { snapshot: &snapshot, detections: &detections };

@@ -73,6 +73,13 @@ impl Latency {
         });
     }
 
+    /// An attempt was given up after so long: its answer would have taken longer. An average above that is left as it is.
+    pub fn observe_at_least(&self, elapsed: Duration, now: Moment) {
+        if self.average(now).is_none_or(|average| average < elapsed) {
+            self.observe(elapsed, now);
+        }
+    }
+
     /// The average as it stands at `now`; `None` before the first answer.
     pub fn average(&self, now: Moment) -> Option<Duration> {
         self.average_micros(now).map(|micros| Duration::from_secs_f64(micros / 1e6))
@@ -203,6 +210,16 @@ mod tests {
             latency.observe(MS(10), at(second * 1_000));
         }
         assert_eq!(average(&latency, at(12_000)), 173, "10 + 490 / e^(11/10)");
+    }
+
+    #[test]
+    fn an_attempt_that_was_given_up_makes_a_backend_slower_and_never_faster() {
+        let latency = Latency::default();
+        latency.observe(MS(10), at(0));
+        latency.observe_at_least(MS(60), at(0));
+        assert_eq!(average(&latency, at(0)), 60);
+        latency.observe_at_least(MS(40), at(0));
+        assert_eq!(average(&latency, at(0)), 60);
     }
 
     #[test]

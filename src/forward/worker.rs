@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::placement::queue::{Queues, Slot};
 use super::request_id::RequestIds;
-use super::retry::budget::Budget;
+use super::retry::budget::{Budget, HEDGED};
 use crate::auth::basic::Remembered;
 use crate::balance::{BackendSet, Cursor, Cursors};
 use crate::clock::Moment;
@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, Target};
 use crate::io::pipe::Pipes;
 use crate::layer4::duplex;
 use crate::layer4::proxy_protocol::Peer;
+use crate::metrics::hedges::HedgeResult;
 use crate::policy::ProxyHeader;
 use crate::protocol::http::fields::Date;
 use crate::record::Recorder;
@@ -55,6 +56,8 @@ pub struct Worker {
     pub(super) queues: Queues,
     /// What may be retried, by the service's place in the snapshot.
     budgets: RefCell<Vec<Budget>>,
+    /// What may be hedged, likewise.
+    hedge_budgets: RefCell<Vec<Budget>>,
     pub(super) cursors: RefCell<Cursors>,
     /// Where algorithms in the shadow stand, by the place of their service and their number there.
     pub(super) shadow_cursors: RefCell<AHashMap<(usize, usize), Cursor>>,
@@ -98,6 +101,7 @@ impl Worker {
             queues: Queues::default(),
             refused: RefCell::default(),
             budgets: RefCell::default(),
+            hedge_budgets: RefCell::default(),
             cursors: RefCell::new(Cursors::new(index)),
             shadow_cursors: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
@@ -140,6 +144,40 @@ impl Worker {
             budgets.resize_with(service.index + 1, Budget::default);
         }
         budgets[service.index].deposit(service.retry.budget, now);
+        if service.hedges.is_some() {
+            self.deposit_hedge(service.index, now);
+        }
+    }
+
+    fn deposit_hedge(&self, service: usize, now: Moment) {
+        let mut budgets = self.hedge_budgets.borrow_mut();
+        if budgets.len() <= service {
+            budgets.resize_with(service + 1, Budget::of_hedges);
+        }
+        budgets[service].deposit(HEDGED, now);
+    }
+
+    /// Pays for a hedge, from what may be hedged and from what may be retried, if both have enough and `place` finds a place for it.
+    ///
+    /// # Errors
+    ///
+    /// What the service lacks.
+    pub(super) fn pay_for_hedge<T>(
+        &self,
+        service: &Service,
+        now: Moment,
+        place: impl FnOnce() -> Option<T>,
+    ) -> Result<T, HedgeResult> {
+        let (mut hedges, mut retries) = (self.hedge_budgets.borrow_mut(), self.budgets.borrow_mut());
+        let budgets = hedges.get_mut(service.index).zip(retries.get_mut(service.index));
+        let (hedges, retries) = budgets.ok_or(HedgeResult::OverBudget)?;
+        let (mut hedges_left, mut retries_left) = (*hedges, *retries);
+        if !hedges_left.withdraw(now) || !retries_left.withdraw(now) {
+            return Err(HedgeResult::OverBudget);
+        }
+        let placed = place().ok_or(HedgeResult::NoPlace)?;
+        (*hedges, *retries) = (hedges_left, retries_left);
+        Ok(placed)
     }
 
     /// Whether the budget allows a retry with this service; if it does, the retry is paid for.

@@ -19,6 +19,25 @@ const ENDS: [u8; SHOWN] = [2, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 30, 34];
 /// The upper bound of the first bucket, in seconds. Two buckets are an octave. The logarithms that values are sorted by are right to 2 %.
 const FIRST: f64 = 128e-6;
 
+/// The value below which this share of what the histogram has counted lies, in seconds, interpolated within its bucket; `None` = nothing was counted, or
+/// it lies beyond the histogram.
+pub fn quantile(counts: &[f64; BUCKETS], share: f64) -> Option<f64> {
+    let total: f64 = counts.iter().sum();
+    let mut left = total * share;
+    for (at, &count) in counts.iter().enumerate().take(BUCKETS - 1) {
+        if left <= count && count > 0.0 {
+            let part = (left / count).max(0.0);
+            return Some(match at {
+                0 => FIRST * part,
+                // within a bucket, that is half an octave, logarithms are taken for evenly spread
+                at => FIRST * ((at as f64 - 1.0 + part) / 2.0).exp2(),
+            });
+        }
+        left -= count;
+    }
+    None
+}
+
 /// The counts that do not wrap around.
 #[derive(Debug, Default)]
 pub(super) struct WideCounts(Mutex<Option<Box<Counts>>>);
@@ -75,6 +94,22 @@ mod tests {
         assert_eq!(counts[..4], [(0.000_256, 1), (0.001_024, 2), (0.002_048, 2), (0.004_096, 3)]);
         assert_eq!(counts[SHOWN - 1], (16.777_216, 3));
         assert_eq!((shown.count, shown.sum), (4, 60.0034));
+    }
+
+    #[test]
+    fn a_quantile_lies_within_its_bucket() {
+        let mut counts = [0.0; BUCKETS];
+        assert_eq!(quantile(&counts, 0.95), None);
+        // between 4.096 and 5.793 ms, and between 65.5 and 92.7 ms
+        (counts[11], counts[19]) = (90.0, 10.0);
+        let close = |share, expected: f64| (quantile(&counts, share).unwrap() / expected - 1.0).abs() < 0.01;
+        assert!(
+            close(0.45, 0.004_871) && close(0.9, 0.005_793) && close(0.95, 0.077_94),
+            "{:?}",
+            quantile(&counts, 0.95)
+        );
+        counts[BUCKETS - 1] = 1000.0;
+        assert_eq!(quantile(&counts, 0.95), None, "nobody waits for that long");
     }
 
     #[test]

@@ -19,7 +19,8 @@ mod family;
 mod fold;
 mod format;
 pub mod grpc;
-mod latencies;
+pub mod hedges;
+pub mod latencies;
 mod listeners;
 mod losses;
 pub mod names;
@@ -51,6 +52,7 @@ pub use durations::{Distribution, Durations};
 pub use exemplar::Exemplar;
 pub use format::Format;
 pub use grpc::GrpcCalls;
+pub use hedges::Hedges;
 pub use latencies::BUCKETS;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
@@ -83,6 +85,7 @@ pub struct Registry {
     upstreams: Family<2, UpstreamMetrics>,
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
+    hedges: Family<1, Hedges>,
     zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
@@ -110,6 +113,7 @@ impl Registry {
             upstreams: Family::default(),
             attempts: Family::default(),
             retries: Family::default(),
+            hedges: Family::default(),
             zone_picks: Family::default(),
             grpc: Family::default(),
             promised: Family::default(),
@@ -188,6 +192,11 @@ impl Registry {
     /// The retries of a service.
     pub fn retries(&self, service: &str) -> Arc<Retries> {
         self.retries.get([service], || Retries::new(self.workers))
+    }
+
+    /// The hedges of a service.
+    pub fn hedges(&self, service: &str) -> Arc<Hedges> {
+        self.hedges.get([service], || Hedges::new(self.workers))
     }
 
     /// How the gRPC calls of a service ended.

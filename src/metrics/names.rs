@@ -154,6 +154,10 @@ metrics! {
         => "Lines of the access log that were dropped because they could not be written fast enough, or at all.";
     RETRIES: Counter "evenkeel_retries_total" [service, outcome] Source::Registry
         => "Attempts beyond the first: `succeeded`, `failed`, or not made: `over_budget`, or `held_back` to spare another service.";
+    HEDGES: Counter "evenkeel_hedges_total" [service, outcome] Source::Registry
+        => "Second attempts beside one that was late: `won`, `lost`, `failed` (as both did), `cancelled`, or not made: `over_budget`, `held_back`, `no_place`.";
+    HEDGE_AFTER: Gauge "evenkeel_hedge_after_seconds" [service] Source::Registry
+        => "How long an attempt is waited for before a second one is made beside it; 0 = not known yet.";
     ZONE_PICKS: Counter "evenkeel_zone_picks_total" [service, zone] Source::Registry
         => "Picks of services with zones = \"prefer\": of a backend in the `same` zone as this instance, or in another one (`other`).";
     SHADOW_PICKS: Counter "evenkeel_shadow_picks_total" [service, algorithm, backend] Source::Registry

@@ -9,6 +9,7 @@ use super::age;
 use super::collect::{Collect, Number};
 use super::fold::Sink;
 use super::grpc::CODES;
+use super::hedges;
 use super::losses::Loss;
 use super::names::{self, Metric};
 use super::readings::{BackendReading, PathSeries, Readings};
@@ -90,6 +91,7 @@ impl Registry {
         self.recorded_to(&names::ADMIN_REFUSED, &mut out);
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
+        self.hedges_to(&mut out);
         self.zones_to(&mut out);
         self.shadow_to(&mut out);
         self.sessions_to(&mut out);
@@ -235,6 +237,20 @@ impl Registry {
             for (outcome, count) in OUTCOMES.into_iter().zip(retries.read()) {
                 out.series(&names::RETRIES, &[&service, outcome], count);
             }
+        }
+    }
+
+    fn hedges_to(&self, out: &mut Sink<'_>) {
+        let held = self.hedges.held();
+        out.announce(&names::HEDGES);
+        for ([service], hedges) in &held {
+            for (outcome, count) in hedges::OUTCOMES.into_iter().zip(hedges.read()) {
+                out.series(&names::HEDGES, &[service, outcome], count);
+            }
+        }
+        out.announce(&names::HEDGE_AFTER);
+        for ([service], hedges) in &held {
+            out.series(&names::HEDGE_AFTER, &[service], hedges.after().map_or(0.0, |after| after.as_secs_f64()));
         }
     }
 

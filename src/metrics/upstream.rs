@@ -112,8 +112,9 @@ struct UpstreamSlot {
     latencies: Buckets,
 }
 
+/// A histogram of latencies: see [`latencies`].
 #[derive(Debug)]
-struct Buckets([SmallCount; BUCKETS]);
+pub(super) struct Buckets(pub(super) [SmallCount; BUCKETS]);
 
 impl Default for Buckets {
     fn default() -> Self {
@@ -172,6 +173,11 @@ fn log(micros: u64) -> u32 {
 /// The bucket of an answer with this logarithm, in 64ths: the upper end of the first is 128 µs, and each is half an octave.
 fn bucket(log: u32) -> usize {
     (log.saturating_sub(7 * LOG_UNIT).div_ceil(LOG_UNIT / 2) as usize).min(BUCKETS - 1)
+}
+
+/// The bucket of an answer that took so long.
+pub(super) fn bucket_of(elapsed: Duration) -> usize {
+    bucket(log(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)))
 }
 
 impl Epoch {

@@ -72,6 +72,18 @@ pub struct Retry {
     /// An answer of known length, up to this many bytes, is passed on only when it has come whole, so that it can be
     /// retried until then.
     pub hold: usize,
+    /// When a second attempt is made beside one that has no answer; `None` = never.
+    pub hedge: Option<Hedge>,
+}
+
+/// `retry.hedge`: how long an attempt is waited for before a second one is made beside it ("hedged requests": J. Dean, L. A. Barroso, The Tail at
+/// Scale, CACM 2013).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Hedge {
+    /// So long.
+    After(Duration),
+    /// For longer than this share of the attempts of late took.
+    Quantile(f64),
 }
 
 /// `fallback = { ... }`: the answer when no backend can be used.

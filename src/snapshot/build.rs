@@ -33,8 +33,8 @@ use crate::detect::service::Settings;
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
-use crate::metrics::{PromisedRequests, Registry};
-use crate::policy::{Balance, KeyFrom, UpstreamProtocol};
+use crate::metrics::{Hedges, PromisedRequests, Registry};
+use crate::policy::{Balance, Hedge, KeyFrom, UpstreamProtocol};
 use crate::protocol::http::{HeadLimits, Leniency};
 use handles::Handles;
 
@@ -89,9 +89,8 @@ fn build_service(
     (config, previous): (&model::Config, Option<&Snapshot>),
     registry: &Registry,
 ) -> Result<Service, BuildError> {
-    let failed = |reason: String| BuildError::of_service(service, reason);
     let same_way = before.is_some_and(|before| is_connected_alike(service, before));
-    let client_tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(failed)?;
+    let tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(BuildError::of(service))?;
     let (name, places): (Arc<str>, _) = (service.name.as_str().into(), handles::places(service, before));
     let endpoints = endpoints(&name, (service, &places), before, same_way);
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
@@ -101,7 +100,7 @@ fn build_service(
         balance: service.balance,
         shadow: handles.shadow(),
         hash_on: hash_on(service),
-        affinity: affinity::build(service, before, &endpoints, registry).map_err(failed)?,
+        affinity: affinity::build(service, before, &endpoints, registry).map_err(BuildError::of(service))?,
         sticky_by: service.affinity.as_ref().and_then(|affinity| affinity.policy.by.clone()),
         slow_start: service.slow_start,
         panic_threshold: service.panic_threshold,
@@ -127,6 +126,7 @@ fn build_service(
         totals: registry.totals(&service.name),
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
+        hedges: hedges(service, registry),
         grpc: registry.grpc(&service.name),
         promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),
         protection: before.map_or_else(Arc::default, |before| Arc::clone(&before.protection)),
@@ -135,12 +135,22 @@ fn build_service(
         series: config.listeners.iter().map(|listener| handles.series(&listener.name)).collect(),
         upstream: handles.upstream(),
         endpoints,
-        tls_http1: client_tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
-        tls: client_tls,
-        tls_server_name: tls::check_server_names(service).map_err(failed)?,
+        tls_http1: tls.as_ref().filter(|_| service.protocol == UpstreamProtocol::Auto).map(tls::only_http1),
+        tls,
+        tls_server_name: tls::check_server_names(service).map_err(BuildError::of(service))?,
         tls_fingerprint: tls::fingerprint(service.tls.as_ref(), service.protocol),
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// The hedges of a service that hedges. Where that is done after a quantile, the control plane will say which time that is.
+fn hedges(service: &model::Service, registry: &Registry) -> Option<Arc<Hedges>> {
+    let rule = service.retry.hedge?;
+    let hedges = registry.hedges(&service.name);
+    if let Hedge::After(time) = rule {
+        hedges.set_after(Some(time));
+    }
+    Some(hedges)
 }
 
 /// What a consistent hash is taken of, where an algorithm needs one.
@@ -301,8 +311,9 @@ fn target(address: &model::Address) -> Target {
 }
 
 impl BuildError {
-    fn of_service(service: &model::Service, reason: String) -> Self {
-        Self { subject: format!("service `{}`", service.name), reason }
+    /// Makes of a reason the error for this service.
+    fn of(service: &model::Service) -> impl Fn(String) -> Self {
+        move |reason| Self { subject: format!("service `{}`", service.name), reason }
     }
 }
 

@@ -21,7 +21,9 @@ use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
-use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
+use crate::metrics::{
+    Durations, GrpcCalls, Hedges, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics,
+};
 use crate::policy::{
     Balance, Breaker, Dependency, Fallback, HeaderChanges, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader,
     Retry, Statuses, Timeouts, UpstreamProtocol,
@@ -117,6 +119,8 @@ pub struct ServiceSettings {
     pub durations: Arc<Durations>,
     /// Its retries.
     pub retries: Arc<Retries>,
+    /// Its hedges, and when they are made; `None` = it hedges nothing.
+    pub hedges: Option<Arc<Hedges>>,
     /// How its gRPC calls ended.
     pub grpc: Arc<GrpcCalls>,
     /// What is promised of it.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,9 +41,24 @@ pub struct ExchangeTrace {
     pub(super) to_head: Option<Duration>,
     pub(super) waits: Vec<Wait>,
     pub(super) attempts: Vec<Attempt>,
-    /// When the attempt that is under way began to make a connection, and when it had one.
-    connecting: Cell<Option<Instant>>,
-    connected: Cell<Option<Instant>>,
+    /// The attempt that is under way, by its place among them.
+    current: usize,
+    /// Times of an attempt that nobody notes any more: kept for its memory.
+    spare: Rc<Connecting>,
+}
+
+/// When an attempt began to make a connection, and when it had one.
+#[derive(Debug, Default)]
+struct Connecting {
+    began: Cell<Option<Instant>>,
+    ended: Cell<Option<Instant>>,
+}
+
+/// What an attempt that is under way needs of the trace: it has that to itself, so that there may be two.
+#[derive(Debug)]
+pub struct AttemptTrace {
+    traceparent: Traceparent,
+    times: Rc<Connecting>,
 }
 
 /// What is kept of a request for its span.
@@ -87,8 +103,31 @@ pub(super) struct Attempt {
     pub status: Option<u16>,
     /// Why it failed.
     pub failure: Option<Kind>,
-    /// When it began to make a connection, and how long that took; `None` = until its end.
+    /// When it began to make a connection, and when it had one; `None` = it never did.
     pub connecting: Option<(Instant, Option<Instant>)>,
+    /// It was made beside another one, which was late.
+    pub is_hedge: bool,
+    /// It was given up because the one beside it was answered.
+    pub is_cancelled: bool,
+    /// Where its connection is noted, until it has ended.
+    times: Rc<Connecting>,
+}
+
+impl AttemptTrace {
+    /// The value of `traceparent` for the attempt.
+    pub fn traceparent(&self) -> Traceparent {
+        self.traceparent
+    }
+
+    /// The attempt makes a new connection, or waits for one that is made.
+    pub fn connects(&self) {
+        self.times.began.set(Some(Instant::now()));
+    }
+
+    /// The attempt has a new connection.
+    pub fn connected(&self) {
+        self.times.ended.set(Some(Instant::now()));
+    }
 }
 
 impl ExchangeTrace {
@@ -107,8 +146,8 @@ impl ExchangeTrace {
             to_head: None,
             waits: Vec::new(),
             attempts: Vec::with_capacity(2),
-            connecting: Cell::new(None),
-            connected: Cell::new(None),
+            current: 0,
+            spare: Rc::default(),
         }
     }
 
@@ -118,8 +157,6 @@ impl ExchangeTrace {
         (self.route, self.to_head) = (None, None);
         self.waits.clear();
         self.attempts.clear();
-        self.connecting.set(None);
-        self.connected.set(None);
     }
 
     /// Its trace.
@@ -153,6 +190,13 @@ impl ExchangeTrace {
         if self.attempts.len() == MOST_ATTEMPTS {
             self.attempts.pop();
         }
+        // one reading has no use for two of them: only a hedge needs memory of its own
+        if Rc::strong_count(&self.spare) > 1 {
+            self.spare = Rc::default();
+        }
+        self.spare.began.set(None);
+        self.spare.ended.set(None);
+        self.current = self.attempts.len();
         self.attempts.push(Attempt {
             span,
             began,
@@ -162,25 +206,42 @@ impl ExchangeTrace {
             status: None,
             failure: None,
             connecting: None,
+            is_hedge: false,
+            is_cancelled: false,
+            times: Rc::clone(&self.spare),
         });
-        self.connecting.set(None);
-        self.connected.set(None);
     }
 
-    /// The value of `traceparent` for the attempt that is under way.
-    pub fn traceparent(&self) -> Traceparent {
-        let span = self.attempts.last().map_or(self.span, |attempt| attempt.span);
-        Traceparent::new(self.trace, span, self.sampled)
+    /// The attempt that is under way is made beside another one, which was late.
+    pub fn is_hedge(&mut self) {
+        if let Some(attempt) = self.attempts.get_mut(self.current) {
+            attempt.is_hedge = true;
+        }
     }
 
-    /// The attempt that is under way makes a new connection, or waits for one that is made.
-    pub fn connects(&self) {
-        self.connecting.set(Some(Instant::now()));
+    /// The attempt that is under way, by its place among all: two may be, of which one is spoken of at a time.
+    pub fn current(&self) -> usize {
+        self.current
     }
 
-    /// The attempt that is under way has a new connection.
-    pub fn connected(&self) {
-        self.connected.set(Some(Instant::now()));
+    /// From now on the attempt at this place is the one that is spoken of.
+    pub fn speak_of(&mut self, attempt: usize) {
+        self.current = attempt;
+    }
+
+    /// What the attempt that is under way needs of the trace.
+    pub fn of_attempt(&self) -> AttemptTrace {
+        let attempt = self.attempts.get(self.current);
+        let span = attempt.map_or(self.span, |attempt| attempt.span);
+        let times = Rc::clone(attempt.map_or(&self.spare, |attempt| &attempt.times));
+        AttemptTrace { traceparent: Traceparent::new(self.trace, span, self.sampled), times }
+    }
+
+    /// The attempt that is under way is given up because the one beside it was answered.
+    pub fn cancelled(&mut self) {
+        if let Some(attempt) = self.open_attempt() {
+            attempt.is_cancelled = true;
+        }
     }
 
     /// The attempt that is under way was answered with this status.
@@ -199,10 +260,9 @@ impl ExchangeTrace {
 
     /// The attempt that is under way has ended.
     pub fn attempt_ended(&mut self, ended: Instant) {
-        let connecting = self.connecting.get().map(|began| (began, self.connected.get()));
         if let Some(attempt) = self.open_attempt() {
             attempt.ended = Some(ended);
-            attempt.connecting = connecting;
+            attempt.connecting = attempt.times.began.get().map(|began| (began, attempt.times.ended.get()));
         }
     }
 
@@ -237,6 +297,6 @@ impl ExchangeTrace {
     }
 
     fn open_attempt(&mut self) -> Option<&mut Attempt> {
-        self.attempts.last_mut().filter(|attempt| attempt.ended.is_none())
+        self.attempts.get_mut(self.current).filter(|attempt| attempt.ended.is_none())
     }
 }

@@ -15,7 +15,7 @@ mod spans;
 mod tracer;
 
 pub use context::{Parent, TRACEPARENT, TRACESTATE, TraceId, Traceparent};
-pub use exchange::{ExchangeTrace, RequestFacts};
+pub use exchange::{AttemptTrace, ExchangeTrace, RequestFacts};
 pub use queue::{DropReason, Queue, Spans};
 pub use spans::{End, SampledBy};
 pub use tracer::Tracer;

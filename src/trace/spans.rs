@@ -223,6 +223,12 @@ impl ExchangeTrace {
             if number > 0 {
                 attributes.integer("http.request.resend_count", number);
             }
+            if attempt.is_hedge {
+                attributes.text("evenkeel.attempt.kind", "hedge");
+            }
+            if attempt.is_cancelled {
+                attributes.text("evenkeel.attempt.end", "cancelled");
+            }
             if let Some((began, connected)) = attempt.connecting {
                 let took = connected.unwrap_or(times.1).saturating_duration_since(began);
                 attributes.double("evenkeel.connect.duration", took.as_secs_f64());

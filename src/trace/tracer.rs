@@ -239,7 +239,7 @@ mod tests {
         let mut first = tracer.begin(&tracing, facts(), &mut headers);
         first.waits(Instant::now());
         tracer.attempt_begins(&mut first, 3, Instant::now());
-        first.connects();
+        first.of_attempt().connects();
         first.took_route(Some(2));
         let address = std::ptr::from_ref(&*first);
         assert!(!tracer.end(first, None, |_, _, _| panic!("there is no reason to")));

@@ -25,6 +25,7 @@ mod discovery_etcd;
 mod exchange;
 mod faults;
 mod h2_backends;
+mod hedging;
 mod forgetting;
 mod h2_frames;
 mod grpc;

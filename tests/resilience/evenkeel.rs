@@ -1,5 +1,6 @@
 //! Evenkeel, configured as a situation wants it: checks every 500 ms, else the contract's defaults.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::TcpStream;
@@ -21,14 +22,27 @@ pub fn command(place: &Place) -> Command {
 
 /// Asks `/readyz`.
 pub fn is_ready(place: &Place) -> bool {
-    let ask = || {
-        let mut stream = TcpStream::connect(place.admin.address())?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).map(|_| answer.starts_with(b"HTTP/1.1 200 "))
+    ask(place, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
+
+/// The value of each series of the service under load that this metric has, by its last label.
+pub fn metric(place: &Place, name: &str) -> BTreeMap<String, u64> {
+    let begin = format!("{name}{{service=\"api\",");
+    let text = ask(place, "/metrics").unwrap_or_default();
+    let of_line = |line: &str| {
+        let (labels, value) = line.strip_prefix(&begin)?.rsplit_once(' ')?;
+        let label = labels.trim_end_matches("\"}").rsplit('"').next()?;
+        Some((label.to_owned(), value.parse().ok()?))
     };
-    ask().unwrap_or(false)
+    text.lines().filter_map(of_line).collect()
+}
+
+fn ask(place: &Place, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(place.admin.address())?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map(|_| answer)
 }
 
 /// `proxy.toml`.
@@ -70,6 +84,9 @@ fn api(setup: &Setup) -> String {
     }
     if setup.retry_on_500 {
         toml.push_str("[service.api.retry]\non = [\"connect\", \"reset\", \"500\", \"502\", \"503\", \"504\"]\n");
+    }
+    if let Some(hedge) = setup.hedge {
+        writeln!(toml, "[service.api.retry]\nhedge = \"{hedge}\"").unwrap();
     }
     if let Some(factor) = setup.latency_factor {
         writeln!(toml, "[service.api.outlier]\nlatency_factor = {factor:?}").unwrap();

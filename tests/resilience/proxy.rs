@@ -1,5 +1,6 @@
 //! What stands between the load and the fleet: the built binary, or a peer that is configured to do the same.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -26,6 +27,8 @@ pub struct Setup {
     pub backends: Vec<SocketAddr>,
     /// To the answer's head.
     pub response_timeout: Option<&'static str>,
+    /// When requests are hedged.
+    pub hedge: Option<&'static str>,
     /// A 500 may be tried again too.
     pub retry_on_500: bool,
     /// Backends much slower than their peers are taken out.
@@ -108,6 +111,14 @@ impl Proxy {
         match self.peer {
             Peer::Evenkeel => evenkeel::is_ready(&self.place),
             Peer::Haproxy => TcpStream::connect(self.address()).is_ok(),
+        }
+    }
+
+    /// What its metrics say of the service under load, by the last label; nothing where it has no such metric.
+    pub fn metric(&self, name: &str) -> BTreeMap<String, u64> {
+        match self.peer {
+            Peer::Evenkeel => evenkeel::metric(&self.place, name),
+            Peer::Haproxy => BTreeMap::new(),
         }
     }
 

@@ -108,7 +108,19 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn retry(&self, raw: &raw::Retry) -> Retry {
+    /// `has_affinity`: the service's requests stay with one backend.
+    pub(super) fn retry(&mut self, at: &KeyPath, raw: &raw::Retry, has_affinity: bool) -> Retry {
+        let hedge = raw.hedge.as_deref().and_then(|text| syntax::hedge(text).ok());
+        let hindrance = match () {
+            () if has_affinity => Some("a request with session affinity has one backend"),
+            () if raw.attempts == 0 => Some("with `attempts = 0` there is no second attempt"),
+            () if raw.budget <= 0.0 => Some("with `budget = 0` there is no second attempt"),
+            () => None,
+        };
+        if let Some(why) = hindrance.filter(|_| hedge.is_some()) {
+            let mistake = self.key_mistake(&at.key("hedge"), "`hedge` has no effect");
+            self.report(mistake.warning().help(why));
+        }
         let on: Vec<RetryOn> = raw.on.iter().filter_map(|text| syntax::retry_condition(text).ok()).collect();
         let status = |on: &RetryOn| match on {
             RetryOn::Status(status) => Some(*status),
@@ -122,6 +134,7 @@ impl Checker<'_> {
             on_status: on.iter().filter_map(status).collect(),
             back_off: raw.back_off.0,
             hold: usize::try_from(raw.hold.0).unwrap_or(usize::MAX),
+            hedge: hedge.filter(|_| hindrance.is_none()),
         }
     }
 

@@ -97,7 +97,7 @@ impl Checker<'_> {
             outlier: self.outlier(&at.key("outlier"), &raw.outlier),
             breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
-            retry: self.retry(&raw.retry),
+            retry: self.retry(&at.key("retry"), &raw.retry, raw.affinity.is_some()),
             fallback: all_or_nothing(fallback)?,
             request_headers: self.header_changes(&at.key("request_headers"), &raw.request_headers, true),
             response_headers: self.header_changes(&at.key("response_headers"), &raw.response_headers, false),

@@ -132,6 +132,9 @@ section! {
         /// An answer of at most this length is passed on only when it is whole; 0 = at once.
         #[schemars(range(max = 1_048_576))]
         hold: Size = Size(16 << 10),
+        /// When a second attempt is made beside one that is late: "p50" to "p99.9" of what attempts take, or a time; missing = never.
+        #[schemars(extend("x-syntax" = "hedge"))]
+        hedge: Option<String> = None,
     }
 }
 

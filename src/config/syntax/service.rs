@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::address::{PORT, authority, is_host_name, port};
 use super::{Problem, Result, header_name, path};
-use crate::policy::KeyFrom;
+use crate::policy::{Hedge, KeyFrom};
 
 /// What a retry is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,34 @@ pub(in crate::config) fn retry_condition(text: &str) -> Result<RetryOn> {
     }
 }
 
+/// A quantile from "p50" to "p99.9", or a time above 0.
+pub(in crate::config) fn hedge(text: &str) -> Result<Hedge> {
+    let expected = "a quantile from \"p50\" to \"p99.9\", or a time such as \"50ms\"";
+    let bad = |message: String| Problem::new(message, expected);
+    if let Some(percent) = text.strip_prefix(['p', 'P']).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+        let number = percent.parse::<f64>().ok().filter(|percent| (50.0..=99.9).contains(percent));
+        return match number.filter(|_| text.starts_with('p')) {
+            Some(percent) => Ok(Hedge::Quantile(percent / 100.0)),
+            None => {
+                let meant = number.map(|percent| format!("p{percent}"));
+                Err(bad(format!("`{text}` is no quantile that can be hedged at")).suggest(meant))
+            }
+        };
+    }
+    match super::duration(text) {
+        Ok(time) if time.0.is_zero() => {
+            Err(bad(format!("`{text}`: every request would be sent twice")).help("without `hedge` nothing is hedged"))
+        }
+        Ok(time) => Ok(Hedge::After(time.0)),
+        // "95%" and "95" are meant as a quantile
+        Err(_) => {
+            let percent = text.trim_end_matches('%').parse::<f64>().ok();
+            let meant = percent.filter(|percent| (50.0..=99.9).contains(percent)).map(|percent| format!("p{percent}"));
+            Err(bad(format!("`{text}` says nothing of when to hedge")).suggest(meant))
+        }
+    }
+}
+
 /// name:port, to be looked up.
 pub(in crate::config) fn name_and_port(text: &str) -> Result<(String, u16)> {
     let bad =
@@ -141,6 +169,17 @@ mod tests {
         assert!(session_key("path").is_err());
         for bad in ["", "ip", "header:", "header:a b", "cookie:a=b", "query:", "cookie"] {
             assert!(hash_key(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn requests_are_hedged_at_a_quantile_or_after_a_time() {
+        use std::time::Duration;
+        assert_eq!(hedge("p95").unwrap(), Hedge::Quantile(0.95));
+        assert!(matches!(hedge("p99.9"), Ok(Hedge::Quantile(share)) if (share - 0.999).abs() < 1e-9));
+        assert_eq!(hedge("50ms").unwrap(), Hedge::After(Duration::from_millis(50)));
+        for bad in ["", "p", "p49", "p99.95", "p100", "P95", "95", "0s", "-1s", "p9 5", "pNaN", "on"] {
+            assert!(hedge(bad).is_err(), "{bad}");
         }
     }
 

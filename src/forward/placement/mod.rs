@@ -98,6 +98,20 @@ pub fn admit_at_once(worker: &Worker, service: &Service, criteria: Criteria<'_>)
     })
 }
 
+/// Finds a place beside an attempt that is under way, now or not at all: at a backend that is none of those that were tried, and not as a trial of its
+/// breaker. Whoever waits for a place has come before.
+pub fn admit_beside(worker: &Worker, service: &Service, criteria: Criteria<'_>) -> Option<Admission> {
+    if service.waiting.is_on(worker.index) {
+        return None;
+    }
+    let Admission { slot, permit, placed } = find(worker, service, criteria).ok()?;
+    if criteria.tried.contains(&slot.backend) || permit.as_ref().is_some_and(Permit::is_trial) {
+        forgo(service, slot.backend, permit);
+        return None;
+    }
+    Some(Admission { slot, permit, placed })
+}
+
 fn unavailable() -> Error {
     Error::new(Kind::NoBackend, "no backend takes new work")
 }

@@ -1,4 +1,4 @@
-//! The budget of retries. Pure.
+//! The budgets of retries and of hedges. Pure.
 
 use crate::clock::Moment;
 
@@ -10,7 +10,14 @@ const RESERVE: f64 = 50.0;
 const MEMORY: u64 = 10;
 const SLOTS: usize = MEMORY as usize;
 
-/// The retries that one worker may make for one service: a share of its exchanges of the last [`MEMORY`] seconds, and a reserve.
+/// The share of the exchanges that may be hedged: what backends get beside is never more than that. J. Dean and L. A. Barroso (The Tail at Scale, CACM
+/// 2013) hedge after the 95th percentile, which limits what is sent beside to as much.
+pub const HEDGED: f64 = 0.05;
+/// Hedges that a service may have saved up when its exchanges are too old to count: one that gets a request a second can hedge too.
+const SAVED: f64 = 5.0;
+
+/// The retries that one worker may make for one service: a share of its exchanges of the last [`MEMORY`] seconds, and a reserve. Or the hedges: a
+/// share, and a few that were saved up.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     /// By second: what the exchanges that began then have paid in and nobody has taken out.
@@ -18,15 +25,22 @@ pub struct Budget {
     /// The second of the newest slot.
     second: u64,
     reserve: f64,
+    /// The reserve is what exchanges have paid in, and not given.
+    is_saved: bool,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { slots: [0.0; SLOTS], second: 0, reserve: RESERVE }
+        Self { slots: [0.0; SLOTS], second: 0, reserve: RESERVE, is_saved: false }
     }
 }
 
 impl Budget {
+    /// Of hedges. Whoever deposits [`HEDGED`] for each exchange never has more than that share of all exchanges so far.
+    pub fn of_hedges() -> Self {
+        Self { slots: [0.0; SLOTS], second: 0, reserve: 0.0, is_saved: true }
+    }
+
     /// An exchange began.
     pub fn deposit(&mut self, share: f64, now: Moment) {
         self.forget(now);
@@ -58,8 +72,11 @@ impl Budget {
         if passed == 0 {
             return;
         }
-        (second - passed + 1..=second).for_each(|old| *self.slot(old) = 0.0);
-        self.reserve = (self.reserve + passed as f64 * RESERVE / MEMORY as f64).min(RESERVE);
+        let forgotten: f64 = (second - passed + 1..=second).map(|old| std::mem::take(self.slot(old))).sum();
+        self.reserve = match self.is_saved {
+            true => (self.reserve + forgotten).min(SAVED),
+            false => (self.reserve + passed as f64 * RESERVE / MEMORY as f64).min(RESERVE),
+        };
         self.second = second;
     }
 
@@ -145,6 +162,36 @@ mod tests {
             assert!(window.iter().sum::<usize>() <= 2 * (200 + 50), "{window:?}");
         }
         assert!(made[5..15].iter().all(|&made| (24..=26).contains(&made)), "{made:?}");
+    }
+
+    #[test]
+    fn of_all_exchanges_so_far_no_more_than_one_in_twenty_is_hedged() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..50 {
+            let (mut budget, mut now) = (Budget::of_hedges(), Moment::from_millis(1_000_000));
+            let (mut exchanges, mut hedged) = (0_u32, 0_u32);
+            for _ in 0..5_000 {
+                let pause = [1, 30, 3_000][random.usize(..3)];
+                now = now.plus(Duration::from_millis(random.u64(..pause)));
+                budget.deposit(HEDGED, now);
+                exchanges += 1;
+                hedged += u32::from(random.bool() && budget.withdraw(now));
+                assert!(f64::from(hedged) <= f64::from(exchanges) * HEDGED + 1e-6, "{hedged} of {exchanges}");
+            }
+            assert!(hedged > 200, "{hedged}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_asked_little_saves_a_few_hedges_and_a_busy_one_has_those_of_ten_seconds() {
+        let start = Moment::from_millis(1_000_000);
+        let mut budget = Budget::of_hedges();
+        assert!(!budget.withdraw(start));
+        (0..1_000).for_each(|second| budget.deposit(HEDGED, start.plus(Duration::from_secs(second))));
+        assert_eq!(withdrawals(&mut budget, start.plus(Duration::from_secs(5_000))), 5);
+        (0..1_000).for_each(|_| budget.deposit(HEDGED, start.plus(Duration::from_secs(6_000))));
+        let busy = withdrawals(&mut budget, start.plus(Duration::from_secs(6_009)));
+        assert!((49..=50).contains(&busy), "{busy}");
     }
 
     #[test]

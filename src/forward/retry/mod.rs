@@ -94,6 +94,7 @@ mod tests {
             on_status: vec![StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT],
             back_off: Duration::from_millis(25),
             hold: 0,
+            hedge: None,
         }
     }
 

@@ -18,6 +18,8 @@ pub struct RetryState<'a> {
     pub tried: Vec<usize>,
     /// Attempts beyond the first, those after a lost race not counted.
     retries: u32,
+    /// An attempt was made beside another one: one of those that are allowed.
+    is_hedged: bool,
     /// A backend has not answered in time.
     was_late: bool,
 }
@@ -25,13 +27,13 @@ pub struct RetryState<'a> {
 impl<'a> RetryState<'a> {
     /// Nothing was tried yet.
     pub fn new(worker: &'a Rc<Worker>, service: &'a Service) -> Self {
-        Self { worker, service, tried: Vec::new(), retries: 0, was_late: false }
+        Self { worker, service, tried: Vec::new(), retries: 0, is_hedged: false, was_late: false }
     }
 
     /// These backends have failed, and after each of them another attempt was made.
     pub fn resumed(worker: &'a Rc<Worker>, service: &'a Service, tried: Vec<usize>) -> Self {
         let retries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
-        Self { worker, service, tried, retries, was_late: false }
+        Self { worker, service, tried, retries, is_hedged: false, was_late: false }
     }
 
     /// The pause before another attempt after this failure; `None` when none is wanted, makes sense or is allowed.
@@ -64,7 +66,7 @@ impl<'a> RetryState<'a> {
     /// connection was refused; or its backend hangs.
     fn pause(&mut self, is_free: bool) -> Option<Duration> {
         let policy = &self.service.retry;
-        if self.retries >= policy.attempts {
+        if !self.is_allowed() {
             return None;
         }
         // a backend that has not answered in time is not asked again
@@ -94,7 +96,22 @@ impl<'a> RetryState<'a> {
 
     /// Whether an attempt with this backend may be given up for one with another.
     pub fn may_leave(&self, backend: usize) -> bool {
-        self.retries < self.service.retry.attempts && self.has_another_than(backend)
+        self.is_allowed() && self.has_another_than(backend)
+    }
+
+    /// Whether the configuration allows another attempt.
+    fn is_allowed(&self) -> bool {
+        self.retries + u32::from(self.is_hedged) < self.service.retry.attempts
+    }
+
+    /// Whether an attempt may be made beside the one with this backend, as far as the exchange goes: there is one such attempt at most.
+    pub fn may_hedge(&self, backend: usize) -> bool {
+        !self.is_hedged && self.may_leave(backend)
+    }
+
+    /// An attempt is made beside another one.
+    pub fn hedged(&mut self) {
+        self.is_hedged = true;
     }
 
     /// Whether there is a backend that was not tried.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, with_local_recorder};
 
+use super::super::hedges::HedgeResult;
 use super::super::session_lookups::LookupResult;
 use super::super::{Format, PromiseEnd};
 use super::*;
@@ -191,6 +192,9 @@ fn everything() -> String {
     let zone_picks = registry.zone_picks("api");
     [true, true, true, false].into_iter().for_each(|is_same| zone_picks.count(0, is_same));
     let retries = registry.retries("api");
+    let hedges = registry.hedges("api");
+    hedges.count(0, HedgeResult::Won);
+    hedges.set_after(Some(Duration::from_millis(80)));
     let promised = registry.promised("api");
     promised.count(0, PromiseEnd::Good);
     promised.count(1, PromiseEnd::Slow);
@@ -273,8 +277,7 @@ fn everything() -> String {
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
     drop((
-        denials, requests, durations, listener, upstream, other, attempts, retries, zone_picks, promised, calls,
-        lookups,
+        denials, requests, durations, listener, upstream, other, attempts, retries, hedges, zone_picks, promised, calls, lookups,
     ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")

@@ -35,6 +35,8 @@ pub enum Field {
     FirstByte,
     /// The status of a gRPC call.
     GrpcStatus,
+    /// What came of a second attempt beside one that was late.
+    Hedge,
     /// The host that was asked for.
     Host,
     /// The listener.
@@ -108,7 +110,7 @@ const SECRET: [HeaderName; 4] =
 
 impl Field {
     /// All that have names. Some have two: lines of sessions have always said `bytes_received` and `server_name`.
-    pub const KNOWN: [(&'static str, Self); 39] = [
+    pub const KNOWN: [(&'static str, Self); 40] = [
         ("aborted", Self::Aborted),
         ("attempts", Self::Attempts),
         ("backend", Self::Backend),
@@ -125,6 +127,7 @@ impl Field {
         ("failure", Self::Failure),
         ("first_byte_ms", Self::FirstByte),
         ("grpc_status", Self::GrpcStatus),
+        ("hedge", Self::Hedge),
         ("host", Self::Host),
         ("listener", Self::Listener),
         ("method", Self::Method),

@@ -125,6 +125,7 @@ impl Facts for ExchangeFacts<'_> {
                 None => Value::Absent,
                 Some(call) => call.status().map_or(Value::Null, |status| Value::Number(status.into())),
             },
+            Field::Hedge => Value::text(outcome.hedge),
             Field::Host => Value::header(entry.host.as_ref()),
             Field::Method => entry.line.method(),
             Field::Protocol => entry.line.protocol(),

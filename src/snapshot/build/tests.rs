@@ -84,6 +84,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
             on_status: Vec::new(),
             back_off: second,
             hold: 0,
+            hedge: None,
         },
         fallback: None,
         request_headers: HeaderChanges::default(),

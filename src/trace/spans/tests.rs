@@ -73,11 +73,11 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     trace.waits(began + MS);
     assert!(trace.is_waiting());
     tracer.attempt_begins(&mut trace, 0, began + 3 * MS);
-    let first = trace.traceparent();
+    let first = trace.of_attempt().traceparent();
     trace.failed(Kind::Connect);
     trace.attempt_ended(began + 4 * MS);
     tracer.attempt_begins(&mut trace, 1, began + 4 * MS);
-    assert_ne!(trace.traceparent(), first);
+    assert_ne!(trace.of_attempt().traceparent(), first);
     trace.answered(200);
     trace.attempt_ended(began + 9 * MS);
     let all = spans(&mut trace, &end(began + 10 * MS));
@@ -92,7 +92,7 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     assert_eq!(request.flags, 0x301, "the parent is elsewhere, and it is sampled");
     assert_eq!(queue.flags, 0x101);
     assert_eq!(all.iter().map(|span| &*span.state).collect::<Vec<_>>(), ["a=1,b=2", "", "", ""]);
-    assert!(std::str::from_utf8(trace.traceparent().as_bytes()).unwrap().contains(&hex(&good.id)));
+    assert!(std::str::from_utf8(trace.of_attempt().traceparent().as_bytes()).unwrap().contains(&hex(&good.id)));
 
     let length = |span: &Span| (span.end - span.start) / 1_000_000;
     assert_eq!(all.iter().map(length).collect::<Vec<_>>(), [10, 2, 1, 5]);
@@ -189,4 +189,34 @@ fn a_request_that_is_sent_again_and_again_has_spans_for_so_many_attempts() {
         trace.attempt_ended(began + MS);
     }
     assert_eq!(spans(&mut trace, &end(began + 2 * MS)).len(), 17);
+}
+
+#[test]
+fn two_attempts_at_a_time_have_a_span_each_and_tell_which_was_given_up() {
+    let began = Instant::now();
+    let tracer = Tracer::new(7, None);
+    let mut trace = tracer.begin(&tracing(1.0), facts(began, "/v1"), &mut HeaderMap::new());
+    tracer.attempt_begins(&mut trace, 0, began);
+    let (first, of_first) = (trace.current(), trace.of_attempt());
+    of_first.connects();
+    of_first.connected();
+    tracer.attempt_begins(&mut trace, 1, began + 40 * MS);
+    trace.is_hedge();
+    let (hedge, of_hedge) = (trace.current(), trace.of_attempt());
+    assert_ne!(of_first.traceparent(), of_hedge.traceparent());
+    trace.speak_of(first);
+    trace.cancelled();
+    trace.attempt_ended(began + 50 * MS);
+    trace.speak_of(hedge);
+    trace.answered(200);
+    trace.attempt_ended(began + 60 * MS);
+    let all = spans(&mut trace, &end(began + 60 * MS));
+    let [_, first, hedge] = &all[..] else { panic!("{all:#?}") };
+    let told = |span: &Span| ["evenkeel.attempt.kind", "evenkeel.attempt.end"].map(|key| span.get(key).to_owned());
+    assert_eq!(told(first), ["", "cancelled"]);
+    assert_eq!(told(hedge), ["hedge", ""]);
+    assert_eq!([first, hedge].map(|span| (span.end - span.start) / 1_000_000), [50, 20]);
+    let connects = |span: &Span| span.attributes.contains_key("evenkeel.connect.duration");
+    assert!(connects(first) && !connects(hedge), "the second one had a kept connection");
+    assert_eq!((first.get("http.response.status_code"), hedge.get("http.response.status_code")), ("", "200"));
 }

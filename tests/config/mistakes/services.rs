@@ -204,3 +204,25 @@ fn where_connections_come_from_has_to_fit_the_backends_and_the_machine() {
     }
     good(&service("source = ['127.0.0.2', '127.0.0.8-127.0.0.11', '::1']\ndscp = 46\ninterface = 'lo'"));
 }
+
+#[test]
+fn hedging_is_at_a_quantile_or_a_time_and_not_where_it_has_no_effect() {
+    let retry = |rest: &str| format!("{GOOD}[service.app.retry]\n{rest}\n");
+    for (text, mistake) in [
+        ("hedge = 'p999'", "service.app.retry.hedge: `p999` is no quantile that can be hedged at"),
+        ("hedge = 'P95'", "service.app.retry.hedge: `P95` is no quantile that can be hedged at"),
+        ("hedge = '95%'", "service.app.retry.hedge: `95%` says nothing of when to hedge"),
+        ("hedge = '0s'", "service.app.retry.hedge: `0s`: every request would be sent twice"),
+    ] {
+        assert_eq!(only_mistake(&retry(text)), mistake);
+    }
+    assert_eq!(told(&good(&retry("hedge = 'p99.9'")).warnings), [""; 0]);
+    let affinity = "[service.app.affinity]\n";
+    for text in ["hedge = 'p95'\nattempts = 0", "hedge = 'p95'\nbudget = 0.0", &format!("hedge = '1s'\n{affinity}")] {
+        let warnings = told(&good(&retry(text)).warnings);
+        assert!(
+            warnings.iter().any(|text| text.ends_with("service.app.retry.hedge: `hedge` has no effect")),
+            "{warnings:?}"
+        );
+    }
+}

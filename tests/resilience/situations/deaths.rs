@@ -60,6 +60,39 @@ pub fn hangs(setting: &Setting) -> Result<Report, String> {
     Ok(report)
 }
 
+pub fn hangs_hedged(setting: &Setting) -> Result<Report, String> {
+    let mut fleet = three();
+    let setup = Setup { response_timeout: Some("1s"), hedge: Some("p95"), ..Setup::of(&fleet) };
+    let proxy = setting.proxy(&setup)?;
+    let load = setting.load(setting.plan(&proxy));
+    // the quantile is known, and hedges are paid for by the requests of ten seconds
+    sleep(setting.span(8000, 2000));
+    let stopped = Instant::now();
+    fleet.stop(B);
+    sleep(setting.span(3000, 2000));
+    fleet.go_on(B);
+    sleep(setting.span(1500, 500));
+    let tally = load.end();
+
+    let mut report = Report::default();
+    report.nothing_lost(&tally);
+    let slow = tally.only(|sample| sample.took > SECOND);
+    let measured = format!("{} of {}, slowest {}", slow.len(), tally.len(), ms(tally.slowest()));
+    report.timing("none slower than 1 s", slow.is_empty(), measured);
+    let after = tally.since(stopped).quantile(0.999);
+    report.timing("p99.9 since then within 200 ms", after.as_millis() <= 200, ms(after));
+    let reached: usize = fleet.all().map(|n| fleet.requests(n)).sum();
+    let beside = reached.saturating_sub(tally.len());
+    let share = 100.0 * beside as f64 / tally.len().max(1) as f64;
+    // what is sent again because its backend was found to hang is beside it too
+    let measured = format!("{share:.2} %: {beside} of {}", tally.len());
+    report.timing("the backends get at most 5 % more", share <= 5.0, measured);
+    let hedges = proxy.metric("evenkeel_hedges_total");
+    let made: u64 = ["won", "lost", "failed", "cancelled"].iter().filter_map(|outcome| hedges.get(*outcome)).sum();
+    report.must("at most 5 % are hedged", made > 0 && made * 20 <= tally.len() as u64, format!("{hedges:?}"));
+    Ok(report)
+}
+
 pub fn flaps(setting: &Setting) -> Result<Report, String> {
     let mut fleet = three();
     let proxy = setting.proxy(&Setup::of(&fleet))?;

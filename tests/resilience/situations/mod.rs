@@ -35,6 +35,16 @@ pub const ALL: &[Situation] = &[
         run: deaths::hangs,
     },
     Situation {
+        name: "a_backend_hangs_while_requests_are_hedged",
+        happens: "the same with `retry.hedge = \"p95\"`",
+        run: deaths::hangs_hedged,
+    },
+    Situation {
+        name: "a_backend_hangs_under_post_while_requests_are_hedged",
+        happens: "the same under POST load",
+        run: posts::hangs_hedged,
+    },
+    Situation {
         name: "a_backend_answers_500",
         happens: "a backend answers 500 to everything for 3 s (`\"500\"` added to `retry.on`)",
         run: answers::failing,
@@ -99,6 +109,8 @@ pub const ALL: &[Situation] = &[
 pub const EXPECTED_TO_PASS: &[&str] = &[
     "a_backend_is_killed_and_comes_back",
     "a_backend_hangs",
+    "a_backend_hangs_while_requests_are_hedged",
+    "a_backend_hangs_under_post_while_requests_are_hedged",
     "a_backend_answers_500",
     "a_backend_turns_slow",
     "a_backend_flaps",

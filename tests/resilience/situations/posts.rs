@@ -50,6 +50,30 @@ pub fn killed(setting: &Setting) -> Result<Report, String> {
     Ok(report)
 }
 
+pub fn hangs_hedged(setting: &Setting) -> Result<Report, String> {
+    let mut fleet = three();
+    let setup = Setup { response_timeout: Some("1s"), hedge: Some("40ms"), ..Setup::of(&fleet) };
+    let proxy = setting.proxy(&setup)?;
+    let load = setting.load(plan(setting, &proxy));
+    sleep(setting.span(3000, 1000));
+    fleet.stop(1);
+    sleep(setting.span(3000, 2000));
+    fleet.go_on(1);
+    // what it was sent it executes now
+    sleep(setting.span(1500, 500));
+    let tally = load.end();
+
+    let mut report = Report::default();
+    executed_once(&mut report, &fleet, &tally);
+    let reached: usize = fleet.all().map(|n| fleet.requests(n)).sum();
+    report.must(
+        "none is sent twice",
+        reached <= tally.len(),
+        format!("{reached} reached a backend of {}", tally.len()),
+    );
+    Ok(report)
+}
+
 pub fn closing(setting: &Setting) -> Result<Report, String> {
     let mut fleet = three();
     fleet.all().for_each(|n| fleet.tell(n, "closing 7 unannounced"));

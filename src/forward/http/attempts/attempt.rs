@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::HeaderValue;
@@ -16,7 +16,7 @@ use crate::protocol::http::body::replay::KEPT;
 use crate::protocol::http::length::Length;
 use crate::protocol::http::tunnel::{self, Relay};
 use crate::protocol::http::{RequestBody, RequestLine};
-use crate::trace::ExchangeTrace;
+use crate::trace::AttemptTrace;
 use crate::upstream::h2::Dialled;
 use crate::upstream::terms::{Failed, Terms};
 use crate::upstream::{Answer, h1, h2};
@@ -32,8 +32,10 @@ pub struct Attempt<'a> {
     pub terms: Terms<'a>,
     /// It gets a new connection, because a kept one turned out to be closed.
     pub on_new_connection: bool,
-    /// The trace of the exchange, where it is traced.
-    pub trace: Option<&'a ExchangeTrace>,
+    /// What it notes in the trace of the exchange, where there is one.
+    pub trace: Option<AttemptTrace>,
+    /// Where it notes how long it took until it had a connection, if somebody wants to know.
+    pub connected: Option<&'a Cell<Option<Duration>>>,
     /// The path that its connection was made over, once it has one, and where its backend has several.
     pub via: Cell<Option<Via>>,
 }
@@ -52,6 +54,11 @@ impl Attempt<'_> {
         paths.is_some_and(|paths| paths.is_dead(via))
     }
 
+    /// How often its backend was found to hang so far.
+    pub fn hangs(&self) -> u32 {
+        self.request.service.endpoints[self.backend].live.hangs()
+    }
+
     async fn call(&self, body: RequestBody) -> Result<Answer<Content>, Failed> {
         let UpstreamRequest { worker, service, headers, .. } = *self.request;
         let terms = &self.terms;
@@ -64,11 +71,11 @@ impl Attempt<'_> {
         let line = &self.request.line;
         // a request that can't be repeated takes no risk with a backend that closes its connections as they are used
         let fresh = self.on_new_connection || (pool.races() && !is_repeatable(line));
-        let (upgrades, trace) = (line.upgrade.is_some(), self.trace);
+        let (upgrades, trace) = (line.upgrade.is_some(), self.trace.as_ref());
         let connector = Connector { service, endpoint, pool: &pool, fresh, upgrades, terms, trace };
-        let asked = self.request.connected.as_ref().inspect(|time| time.set(None)).map(|_| Instant::now());
+        let asked = self.connected.inspect(|time| time.set(None)).map(|_| Instant::now());
         let connection = connector.connect().await.map_err(not_raced)?;
-        if let Some((time, asked)) = self.request.connected.as_ref().zip(asked) {
+        if let Some((time, asked)) = self.connected.zip(asked) {
             time.set(Some(asked.elapsed()));
         }
         self.via.set(match &connection {
@@ -83,7 +90,7 @@ impl Attempt<'_> {
         } else {
             line.host
         };
-        let traceparent = trace.map(ExchangeTrace::traceparent);
+        let traceparent = trace.map(AttemptTrace::traceparent);
         let line = RequestLine { host, traceparent: traceparent.as_ref(), ..*line };
         let tunnel = |backend, early| {
             Content::Tunnel(Some(Box::new(Relay::new(backend, early, terms.timeouts.idle, terms.timers))))

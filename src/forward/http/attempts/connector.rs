@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result, Retry};
 use crate::policy::UpstreamProtocol;
 use crate::protocol::h2::client::Room;
 use crate::snapshot::Service;
-use crate::trace::ExchangeTrace;
+use crate::trace::AttemptTrace;
 use crate::upstream::h2::{DialTarget, Dialled};
 use crate::upstream::terms::Terms;
 use crate::upstream::{Pool, Tls, h1, h2};
@@ -30,8 +30,8 @@ pub struct Connector<'a> {
     pub upgrades: bool,
     /// The attempt's time-outs, and what else a connection is made with.
     pub terms: &'a Terms<'a>,
-    /// The trace of the exchange, where it is traced.
-    pub trace: Option<&'a ExchangeTrace>,
+    /// What it notes in the trace of the exchange, where there is one.
+    pub trace: Option<&'a AttemptTrace>,
 }
 
 impl Connector<'_> {

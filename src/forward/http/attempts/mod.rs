@@ -2,6 +2,7 @@
 
 mod attempt;
 mod connector;
+mod hedge;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -27,10 +28,10 @@ use crate::protocol::http::body::replay::Replay;
 use crate::protocol::http::{Presence, RequestBody, RequestLine};
 use crate::snapshot::Service;
 use crate::timer::Alarm;
-use crate::trace::ExchangeTrace;
 use crate::upstream::Answer;
 use crate::upstream::terms::{Failed, Terms, too_late};
 use attempt::Attempt;
+use hedge::Runner;
 
 /// Kept connections of one backend that may turn out to be closed, one after the other, for one exchange.
 const MAX_RACES: u32 = 2;
@@ -120,7 +121,7 @@ async fn attempt_until_settled(
         let admission = admission?;
         let backend = admission.backend();
         exchange.attempt_begins(admission);
-        let result = attempts.run(backend, exchange.trace()).await;
+        let (backend, result) = attempts.run(backend, exchange).await;
         let pause = match result {
             Ok(answer) => match attempts.pause_after_answer(backend, &answer) {
                 Some(pause) => {
@@ -178,18 +179,33 @@ impl<'a> Attempts<'a> {
     }
 
     /// Makes the next attempt, with this backend: to its end, or until the backend is found to hang and the request can be sent to another, or
-    /// until the path to it is found dead and the request can be sent again.
-    async fn run(&mut self, backend: usize, trace: Option<&ExchangeTrace>) -> Result<Answer<Content>, Failed> {
-        let attempt = self.next(backend, trace);
-        let live = &self.request.service.endpoints[backend].live;
-        let hangs = live.hangs();
+    /// until the path to it is found dead and the request can be sent again. Where it is late, another one may be made beside it (`hedge`): what is given
+    /// back comes from the backend that is given back with it.
+    async fn run(&mut self, backend: usize, exchange: &mut Exchange) -> (usize, Result<Answer<Content>, Failed>) {
+        let attempt = self.next(backend, exchange);
+        let hangs = attempt.hangs();
+        let mut late = self.patience();
         let mut answer = pin!(attempt.run(self.body.repeat()));
-        poll_fn(|cx| match answer.as_mut().poll(cx) {
-            Poll::Pending if attempt.is_cut_off() && self.may_repeat() => Poll::Ready(Err(Failed::cut_off())),
-            Poll::Pending if live.hangs() != hangs && self.may_leave(backend) => Poll::Ready(Err(Failed::hung())),
-            poll => poll,
+        let settled = poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Pending if attempt.is_cut_off() && self.may_repeat() => Poll::Ready(Ok(Err(Failed::cut_off()))),
+            Poll::Pending if attempt.hangs() != hangs && self.may_leave(backend) => {
+                Poll::Ready(Ok(Err(Failed::hung())))
+            }
+            Poll::Pending => match &mut late {
+                None => Poll::Pending,
+                Some(late) => self.poll_hedge(backend, late, cx).map(Err),
+            },
+            Poll::Ready(ended) => Poll::Ready(Ok(ended)),
         })
-        .await
+        .await;
+        match settled {
+            Ok(result) => (backend, result),
+            Err(admission) => {
+                let first = Runner { attempt: &attempt, hangs, answer: Some(answer) };
+                // boxed: few exchanges have two attempts at a time, and all would carry the room for it
+                Box::pin(self.race(first, admission, exchange)).await
+            }
+        }
     }
 
     /// Whether the request that this backend has not answered may be sent to another one.
@@ -203,13 +219,16 @@ impl<'a> Attempts<'a> {
     }
 
     /// The next attempt, with this backend.
-    fn next<'t>(&mut self, backend: usize, trace: Option<&'t ExchangeTrace>) -> Attempt<'t>
-    where
-        'a: 't,
-    {
-        let terms = Terms { timeouts: self.timeouts(), ..self.request.terms };
-        let on_new_connection = std::mem::take(&mut self.on_new_connection);
-        Attempt { request: self.request, backend, terms, on_new_connection, trace, via: Cell::new(None) }
+    fn next(&mut self, backend: usize, exchange: &Exchange) -> Attempt<'a> {
+        Attempt {
+            request: self.request,
+            backend,
+            terms: Terms { timeouts: self.timeouts(), ..self.request.terms },
+            on_new_connection: std::mem::take(&mut self.on_new_connection),
+            trace: exchange.attempt_trace(),
+            connected: self.request.connected.as_ref(),
+            via: Cell::new(None),
+        }
     }
 
     /// How long the next attempt may take. Once `timeout.response` has passed in vain, what is tried after that has as much in all:
@@ -299,5 +318,15 @@ impl RepeatableBody {
     /// Whether the next attempt would get all of it.
     fn is_whole(&self) -> bool {
         self.0.as_ref().is_none_or(Replay::is_whole)
+    }
+
+    /// The body as an attempt sends it that is made beside another one.
+    fn repeat_beside(&self) -> RequestBody {
+        self.0.as_ref().map_or(RequestBody::Empty, |replay| RequestBody::Replayed(Box::new(replay.attempt_beside())))
+    }
+
+    /// Whether two attempts can send it beside each other.
+    fn has_all(&self) -> bool {
+        self.0.as_ref().is_none_or(Replay::has_all)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::waiters::Waiters;
-use crate::metrics::{Durations, GrpcCalls, Requests, UpstreamMetrics};
+use crate::metrics::{Durations, GrpcCalls, Hedges, Requests, UpstreamMetrics};
 use crate::policy::Breaker;
 use crate::record;
 use crate::snapshot::{Current, Promised, Service};
@@ -63,6 +63,7 @@ struct ServiceHandles {
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
+    hedges: Option<Arc<Hedges>>,
 }
 
 /// The service that an exchange asks for.
@@ -95,6 +96,8 @@ pub struct ServiceView<'a> {
     pub consecutive_failures: u32,
     /// What backends say about their load in answers is believed.
     pub takes_reports: bool,
+    /// Its hedges, if it hedges.
+    pub hedges: Option<&'a Arc<Hedges>>,
 }
 
 /// The backend that an exchange was sent to last.
@@ -129,6 +132,14 @@ impl Counted {
     pub fn set_backend(&mut self, backend: usize) {
         if let Self::InSnapshot(places) = self {
             places.backend = Some(backend);
+        }
+    }
+
+    /// The place in the service of the backend that it was sent to last; `None` = it was sent to none, or the snapshot was let go of.
+    pub fn backend_place(&self) -> Option<usize> {
+        match self {
+            Self::InSnapshot(places) => places.backend,
+            Self::Detached(_) => None,
         }
     }
 
@@ -217,6 +228,7 @@ impl Counted {
                 breaker: service.breaker.as_ref(),
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
+                hedges: service.hedges.as_ref(),
             }),
             Self::Detached(detached) => detached.service.as_ref().map(|handles| ServiceView {
                 index: handles.index,
@@ -225,6 +237,7 @@ impl Counted {
                 breaker: handles.breaker.as_ref(),
                 consecutive_failures: handles.consecutive_failures,
                 takes_reports: handles.takes_reports,
+                hedges: handles.hedges.as_ref(),
             }),
         }
     }
@@ -264,6 +277,7 @@ impl ServiceHandles {
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
             takes_reports: service.load_reports.orca,
+            hedges: service.hedges.clone(),
         }
     }
 }

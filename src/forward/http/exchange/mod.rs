@@ -3,6 +3,7 @@
 
 pub mod access;
 mod counted;
+mod hedged;
 mod logged;
 mod traced;
 
@@ -35,6 +36,8 @@ pub struct Exchange {
     ingress: Rc<Ingress>,
     counted: Counted,
     attempt: Option<CurrentAttempt>,
+    /// A second attempt that is under way beside it. It is rare, so that it has memory of its own.
+    beside: Option<Box<CurrentAttempt>>,
     outcome: Outcome,
     /// The status that the client is answered with counts as a failure of the backend.
     is_failure: bool,
@@ -53,6 +56,10 @@ struct CurrentAttempt {
     waits_since: Option<BeganIn>,
     /// How long after that the head of its answer came. Set where more of the answer follows: how long that takes may be up to the client.
     answered: Option<Duration>,
+    /// It was made beside another one, which was late.
+    is_hedge: bool,
+    /// Its place in the trace, where there is one.
+    traced: usize,
 }
 
 /// How the rest of an answer follows its head.
@@ -80,6 +87,7 @@ impl Exchange {
             ingress: Rc::clone(ingress),
             counted: Counted::new(snapshot, listener),
             attempt: None,
+            beside: None,
             outcome: Outcome::begun(Instant::now()),
             is_failure: false,
             access: None,
@@ -111,7 +119,8 @@ impl Exchange {
             entry.attempts.tried(&used.endpoint.id);
         }
         let waits_since = used.map(|used| used.upstream.begun(self.ingress.worker().index));
-        self.attempt = Some(CurrentAttempt { admission, began, waits_since, answered: None });
+        let traced = self.trace.as_ref().map_or(0, |trace| trace.current());
+        self.attempt = Some(CurrentAttempt { admission, began, waits_since, answered: None, is_hedge: false, traced });
     }
 
     /// The attempt failed. It may have lost a race: a kept connection was closed as it was used. That is nobody's failure where the backend has said so, and
@@ -302,20 +311,24 @@ impl Exchange {
     /// Ends the attempt that is under way: reports what it says about its backend, and gives its slot back.
     fn end_attempt(&mut self, end: Option<AttemptEnd>, ended: Instant) {
         self.waited();
-        let Some(CurrentAttempt { admission, began, answered, .. }) = self.attempt.take() else { return };
+        let Some(CurrentAttempt { admission, began, answered, is_hedge, .. }) = self.attempt.take() else { return };
         if let Some(trace) = &mut self.trace {
             trace.attempt_ended(ended);
         }
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         let live = &used.endpoint.live;
         if let Some(end) = end {
+            let elapsed = answered.unwrap_or_else(|| ended.saturating_duration_since(began));
+            if let Some(hedges) = service.hedges.filter(|_| end.is_ok() && !is_hedge) {
+                hedges.took(self.ingress.worker().index, elapsed);
+            }
             let result = AttemptResult {
                 live,
                 upstream: used.upstream,
                 breaker: admission.permit.zip(service.breaker),
                 consecutive_failures: service.consecutive_failures,
                 end,
-                elapsed: answered.unwrap_or_else(|| ended.saturating_duration_since(began)),
+                elapsed,
             };
             result.report(self.ingress.worker(), Moment::at(ended));
         } else if let Some(permit) = admission.permit {
@@ -331,6 +344,9 @@ impl Drop for Exchange {
         // one reading of the clock serves everything that ends here
         let ended = Instant::now();
         self.end_attempt(self.attempt_end(), ended);
+        if self.beside.is_some() {
+            self.end_beside(ended);
+        }
         if self.outcome.status.is_none() {
             match std::thread::panicking() {
                 true => self.outcome.failure = Some(Kind::Internal),

@@ -7,7 +7,7 @@ use super::Exchange;
 use crate::error::Side;
 use crate::metrics::Exemplar;
 use crate::outcome::{Grpc, Outcome};
-use crate::trace::{End, ExchangeTrace};
+use crate::trace::{AttemptTrace, End, ExchangeTrace};
 
 impl Exchange {
     /// It is traced from now on.
@@ -21,6 +21,11 @@ impl Exchange {
     /// Its trace, where exchanges are traced.
     pub fn trace(&self) -> Option<&ExchangeTrace> {
         self.trace.as_deref()
+    }
+
+    /// What the attempt that is under way needs of the trace, where there is one.
+    pub fn attempt_trace(&self) -> Option<AttemptTrace> {
+        self.trace.as_ref().map(|trace| trace.of_attempt())
     }
 
     /// A route has taken it, which is at this place in its listener.

@@ -83,6 +83,19 @@ impl Replay {
         ReplayedBody { inner: Rc::clone(&self.0), number: inner.attempt, read: 0, read_trailers: false }
     }
 
+    /// The body from its beginning, for an attempt that is made beside the one before, which goes on. Only while the body
+    /// [has all come](Self::has_all).
+    pub fn attempt_beside(&self) -> ReplayedBody {
+        let number = self.0.borrow().attempt;
+        ReplayedBody { inner: Rc::clone(&self.0), number, read: 0, read_trailers: false }
+    }
+
+    /// Whether all of the body was read, and is kept, whoever sends how much of it: then two attempts can read it beside each other.
+    pub fn has_all(&self) -> bool {
+        let inner = self.0.borrow();
+        inner.ended && !inner.outgrown && inner.kept.size <= KEPT
+    }
+
     /// Whether a new attempt would get the body complete.
     pub fn is_whole(&self) -> bool {
         !self.0.borrow().outgrown
@@ -273,6 +286,25 @@ mod tests {
             assert_eq!(send(&mut replay.attempt()), all, "{sizes:?}");
             assert!(!replay.is_whole(), "{sizes:?}");
         }
+    }
+
+    #[test]
+    fn two_attempts_beside_each_other_read_the_same() {
+        let (replay, all) = body(&[20_000, 30_000]);
+        let mut first = replay.attempt();
+        assert_eq!(next(&mut first).unwrap(), all[..20_000]);
+        assert!(!replay.has_all(), "some of it may never come");
+        assert_eq!(next(&mut first).unwrap(), all[20_000..]);
+        assert!(next(&mut first).is_none() && replay.has_all());
+        first.mark_sent(50_000);
+        let mut second = replay.attempt_beside();
+        assert_eq!(send(&mut second), all);
+        assert!(first.is_end_stream() && next(&mut first).is_none(), "it was not given up");
+        assert!(replay.has_all());
+        let (replay, _) = body(&[KEPT, 1]);
+        let mut first = replay.attempt();
+        while next(&mut first).is_some() {}
+        assert!(replay.is_whole() && !replay.has_all(), "one of the two may send so much that nothing is kept");
     }
 
     #[test]
