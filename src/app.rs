@@ -19,6 +19,7 @@ mod inherit;
 #[cfg(test)]
 mod ingress_tests;
 mod listener_events;
+mod limits;
 mod listeners;
 mod names;
 mod parts;
@@ -47,7 +48,7 @@ use crate::event::Events;
 use crate::metrics::Registry;
 use crate::otlp::Exporter;
 use crate::record::Recorder;
-use crate::session_store::Stores;
+use crate::store::sessions::Stores;
 use discovery::Discoveries;
 use inherit::Inherited;
 use reload::System;

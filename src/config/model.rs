@@ -4,6 +4,7 @@
 //! that reads it has no error path.
 
 mod cluster;
+mod limit;
 mod means;
 mod otlp;
 mod recovery;
@@ -27,10 +28,11 @@ use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, Rewrite
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
+pub use limit::{LimitStore, RateLimit};
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
-pub use service::{Affinity, Backend, Detect, Discover, Service, SessionStore, SharedBy, Sla, Source, StoreAddress};
+pub use service::{Affinity, Backend, Detect, Discover, RedisStore, Service, SharedBy, Sla, Source, StoreAddress};
 pub use state::{BACKUP_PLACE, Backup, BackupPlace};
 pub use tls::{Authorities, Certificate, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 
@@ -185,6 +187,8 @@ pub struct Listener {
     pub tls: Option<ServerTls>,
     /// The field that carries the id of each request; `None` = requests get none.
     pub request_id: Option<HeaderName>,
+    /// Limits over all routes.
+    pub rate_limits: Vec<RateLimit>,
     /// The routes, in the order of the file (which settles nothing but a tie).
     pub routes: Vec<Route>,
 }
@@ -211,6 +215,8 @@ pub struct Route {
     pub request_headers: HeaderChanges,
     /// Changes to the response's fields.
     pub response_headers: HeaderChanges,
+    /// Limits of its own.
+    pub rate_limits: Vec<RateLimit>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
 }

@@ -33,6 +33,7 @@ mod requests;
 pub mod retries;
 mod zone_picks;
 mod routes;
+pub mod rate_limited;
 pub mod session_lookups;
 mod shadow;
 mod slots;
@@ -67,6 +68,7 @@ pub use zone_picks::{ZONES, ZonePicks};
 
 use family::Family;
 use fold::Folding;
+use rate_limited::RateLimited;
 use recorder::Recorded;
 use session_lookups::SessionLookups;
 
@@ -85,6 +87,7 @@ pub struct Registry {
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
+    rate_limited: Family<3, RateLimited>,
     session_lookups: Family<1, SessionLookups>,
     shadow_picks: Family<3, ShadowPicks>,
     shadow_agreed: Family<2, ShadowPicks>,
@@ -111,6 +114,7 @@ impl Registry {
             grpc: Family::default(),
             promised: Family::default(),
             routes: Family::default(),
+            rate_limited: Family::default(),
             session_lookups: Family::default(),
             shadow_picks: Family::default(),
             shadow_agreed: Family::default(),
@@ -199,6 +203,11 @@ impl Registry {
     /// What a route of a listener has taken, by what tells it apart from the other routes.
     pub fn route_hits(&self, listener: &str, route: &str) -> Arc<RouteHits> {
         self.routes.get([listener, route], || RouteHits::new(self.workers))
+    }
+
+    /// What a limit of a listener (`route` is empty then) or of a route has done.
+    pub fn rate_limited(&self, listener: &str, route: &str, limit: &str) -> Arc<RateLimited> {
+        self.rate_limited.get([listener, route, limit], || RateLimited::new(self.workers))
     }
 
     /// Looks at the sessions of a service that instances share.

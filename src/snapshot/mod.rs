@@ -29,5 +29,5 @@ pub use service::{Available, Diverted, ExchangeCounters, Promised, Service, Serv
 pub use shadow::{SAMPLED, Shadow, ShadowCounters, is_sampled};
 pub use split::Split;
 pub use store::{Current, Reader, Store};
-pub use view::{Action, Listener, Route, Snapshot};
+pub use view::{Action, Listener, RateLimit, Route, SharedLimit, Snapshot};
 pub use zones::{ZonePreference, Zones};

@@ -12,8 +12,11 @@ use ipnet::IpNet;
 use super::service::ServiceSettings;
 use super::{Course, Diverted, RedirectTemplate, Service, Split};
 use crate::clock::Moment;
+use crate::config::model::LimitStore;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
+use crate::limit::{self, Limit};
+use crate::metrics::rate_limited::RateLimited;
 use crate::metrics::{Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
 use crate::policy::{HeaderChanges, Limits, ListenerProtocol, Rewrite, TimeoutOverride, Timeouts, Tracing};
@@ -102,6 +105,8 @@ pub struct Listener {
     pub proxy_protocol: bool,
     /// Which route takes a request.
     pub routes: Table<Arc<Route>>,
+    /// Those of the routes that have limits.
+    pub limited: Vec<Arc<Route>>,
     /// The path of each route as its condition has it, in the order of the configuration; empty = the route takes any.
     pub route_paths: Vec<Arc<str>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
@@ -112,6 +117,8 @@ pub struct Listener {
     pub trusted_proxies: Vec<IpNet>,
     /// What clients may do.
     pub limits: Limits,
+    /// Limits over all its routes.
+    pub rate_limits: Box<[RateLimit]>,
     /// A connection with nothing under way is closed after this time.
     pub idle_timeout: Duration,
     /// Connections at a time; 0 = no limit.
@@ -120,6 +127,30 @@ pub struct Listener {
     pub local: Arc<Requests>,
     /// The field that carries the id of each request; `None` = requests get none.
     pub request_id: Option<HeaderName>,
+}
+
+/// How many requests may be sent.
+#[derive(Debug)]
+pub struct RateLimit {
+    /// As the configuration has it.
+    pub limit: Limit,
+    /// What its keys have used. It stays from snapshot to snapshot.
+    pub table: Arc<limit::Table>,
+    /// What several instances enforce it together by.
+    pub store: Option<SharedLimit>,
+    /// The name and the quota in the form of the field `RateLimit-Policy`.
+    pub policy: HeaderValue,
+    /// What it has done.
+    pub counts: Arc<RateLimited>,
+}
+
+/// How instances that enforce a limit together find each other.
+#[derive(Debug)]
+pub struct SharedLimit {
+    /// Where.
+    pub by: LimitStore,
+    /// What sets this limit apart from the others of the same store: the same on all instances.
+    pub scope: u64,
 }
 
 /// What happens to a request that a route takes.
@@ -138,6 +169,8 @@ pub struct Route {
     pub request_headers: HeaderChanges,
     /// Changes to the response's fields.
     pub response_headers: HeaderChanges,
+    /// Limits of its own.
+    pub rate_limits: Box<[RateLimit]>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// The requests that it has taken.
@@ -172,6 +205,11 @@ pub enum Action {
 }
 
 impl Listener {
+    /// Its rate limits, and those of its routes.
+    pub fn all_rate_limits(&self) -> impl Iterator<Item = &RateLimit> {
+        self.rate_limits.iter().chain(self.limited.iter().flat_map(|route| &route.rate_limits))
+    }
+
     /// A key that no listener had before.
     pub fn new_key() -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(0);

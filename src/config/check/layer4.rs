@@ -59,7 +59,9 @@ impl Checker<'_> {
         if raw.protocol == Protocol::Udp && self.root.has(&at.key("limits").key("header_timeout")) {
             self.no_requests(&at.key("limits").key("header_timeout"), "header_timeout", raw.protocol).warn(self);
         }
-        for key in ["request_id", "request_id_header"].into_iter().filter(|key| self.root.has(&at.key(key))) {
+        for key in
+            ["request_id", "request_id_header", "rate_limit"].into_iter().filter(|key| self.root.has(&at.key(key)))
+        {
             self.no_requests(&at.key(key), key, raw.protocol).warn(self);
         }
         for (index, _) in raw.route.iter().enumerate() {

@@ -83,6 +83,7 @@ impl Checker<'_> {
             tls.alpn.clear();
         }
         let request_id = self.request_id(at, raw);
+        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
         let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
@@ -100,6 +101,7 @@ impl Checker<'_> {
             idle_timeout: raw.idle_timeout.0,
             limits: limits(&raw.limits),
             tls: tls?,
+            rate_limits: rate_limits?,
             routes: routes?,
             request_id: request_id?,
         })

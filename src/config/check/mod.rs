@@ -13,6 +13,7 @@ mod detection;
 mod discover;
 mod failover;
 mod layer4;
+mod limit;
 mod listener;
 mod log;
 mod means;
@@ -24,6 +25,7 @@ mod resilience;
 mod route;
 mod service;
 mod sla;
+mod store;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

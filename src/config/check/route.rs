@@ -39,7 +39,16 @@ impl Checker<'_> {
             queue: raw.timeout.queue.map(|t| t.0),
             queue_length: raw.timeout.queue_length.map(|length| length as usize),
         };
-        Some(Route { when, action: action?, rewrite, request_headers, response_headers, timeout })
+        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
+        Some(Route {
+            when,
+            action: action?,
+            rewrite,
+            request_headers,
+            response_headers,
+            rate_limits: rate_limits?,
+            timeout,
+        })
     }
 
     fn conditions(&mut self, at: &KeyPath, raw: &raw::Route) -> Conditions {

@@ -31,8 +31,8 @@ pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use listener::{
-    ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, RequestId, Respond,
-    Rewrite, Route, Share, TlsVersion,
+    ClientAuth, HeaderChanges, Limits, Listener, ListenerProtocol, ListenerTls, ProxyProtocol, RateLimit, RequestId,
+    Respond, Rewrite, Route, Share, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;

@@ -5,6 +5,7 @@ mod attempts;
 mod body;
 mod error_answer;
 mod exchange;
+mod limited;
 mod own_answer;
 mod request;
 mod upgrade;
@@ -201,6 +202,11 @@ impl Connection {
     ) -> Result<AnsweredBy> {
         let listener = &snapshot.listeners[listener];
         let route = self.route(listener, &request, exchange)?;
+        match self.limit(listener, route, &request, exchange.began()) {
+            Ok(None) => {}
+            Ok(Some(held_back)) => held_back.await,
+            Err(limited) => return Ok(AnsweredBy::Us(limited.answer(&request, id, exchange))),
+        }
         let asked = match self.asked(snapshot, route, &mut request)? {
             Ok(service) => service,
             Err(mut response) => {

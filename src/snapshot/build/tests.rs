@@ -109,6 +109,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         rewrite: None,
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
+        rate_limits: Vec::new(),
         timeout: TimeoutOverride::default(),
     }
 }
@@ -138,6 +139,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
             allow_encoded_controls: false,
         },
         tls: None,
+        rate_limits: Vec::new(),
         routes,
     };
     model::Config {

@@ -3,6 +3,7 @@
 mod affinity;
 mod cluster;
 mod detection;
+mod limits;
 mod listeners;
 mod log;
 mod meant;
