@@ -21,6 +21,7 @@ mod inherit;
 #[cfg(test)]
 mod ingress_tests;
 mod listener_events;
+mod limits;
 mod listener_tls;
 mod listeners;
 mod names;
@@ -51,7 +52,7 @@ use crate::event::Events;
 use crate::metrics::Registry;
 use crate::otlp::Exporter;
 use crate::record::Recorder;
-use crate::session_store::Stores;
+use crate::store::sessions::Stores;
 use discovery::Discoveries;
 use inherit::Inherited;
 use reload::System;

@@ -15,6 +15,11 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// over which something is compared.
 const START: u64 = 1 << 40;
 
+/// This reading of the clock, as a time since a moment that is the same in the whole process.
+pub fn monotonic(instant: Instant) -> Duration {
+    instant.saturating_duration_since(*EPOCH)
+}
+
 /// A moment, in milliseconds on the process's monotonic clock. What depends on time takes it as an argument, so that a
 /// simulation can run weeks in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -41,6 +41,8 @@ pub enum Kind {
     NoBackend,
     /// Recovery has cut requests of this path off, for so many seconds more.
     CutOff(u32),
+    /// The client has sent more than a rate limit allows; in so many seconds it may send again.
+    RateLimited(u32),
     /// Evenkeel is at one of its own limits.
     Overload,
     /// This machine could not even try to connect.
@@ -149,6 +151,7 @@ impl Kind {
             // a backend need not switch: it answered like one that does not know the protocol
             | Self::NotUpgraded
             | Self::NoRoute
+            | Self::RateLimited(_)
             | Self::ClientGone => Side::Client,
             Self::Connect
             | Self::Unreachable
@@ -188,6 +191,7 @@ impl Kind {
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",
             Self::CutOff(_) => "cut off by recovery",
+            Self::RateLimited(_) => "rate limit",
             Self::Overload => "overload",
             Self::Shortage(shortage) => shortage.as_str(),
             Self::Connect => "connection to the backend failed",

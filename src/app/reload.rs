@@ -29,7 +29,7 @@ use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
 use super::sharing::Follower;
 use super::upkeep::Upkeep;
-use super::{parts, service_manager};
+use super::{limits, parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::backup::Backups;
 use crate::certificate::watch::Watch;
@@ -47,9 +47,10 @@ use crate::operator::Operators;
 use crate::otlp::{self, Exporter};
 use crate::policy::AdminToken;
 use crate::record::access;
-use crate::session_store::Stores;
 use crate::share::{self, Sharing};
 use crate::snapshot::{self, Service, Snapshot, Store};
+use crate::store::limits::LimitStores;
+use crate::store::sessions::Stores;
 use crate::why::Why;
 
 /// Everything that runs, and what it was made of.
@@ -81,6 +82,8 @@ pub(super) struct System {
     pub backups: Backups,
     /// The stores that sessions are shared through.
     pub stores: Stores,
+    /// The stores by which rate limits are enforced together.
+    pub limit_stores: LimitStores,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
@@ -185,6 +188,7 @@ impl System {
         self.exporter.commit(otlp);
         self.backups.commit(config.backup.as_ref());
         self.stores.commit(&config, &self.registry);
+        self.limit_stores.commit(limits::shared(&self.store.load()), &self.registry);
         self.candidate.commit(cluster);
         if config.cluster != self.config.cluster {
             self.sharing.commit(share);

@@ -265,6 +265,7 @@ impl Running {
         self.system.webhooks.finish().await;
         self.system.workers.stop();
         self.system.stores.finish().await;
+        self.system.limit_stores.finish().await;
         self.system.exporter.finish().await;
         // what was cut off counts as well
         self.system.accounting.finish().await;

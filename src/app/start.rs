@@ -14,7 +14,7 @@ use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
-use super::{listener_events, parts};
+use super::{limits, listener_events, parts};
 use crate::admin;
 use crate::backup::Backups;
 use crate::certificate::watch::Watch;
@@ -30,9 +30,10 @@ use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
 use crate::otlp::{self, Exporter};
 use crate::record::{Recorder, access};
-use crate::session_store::Stores;
 use crate::share::Sharing;
 use crate::snapshot::{self, BuildError, Snapshot, Store};
+use crate::store::limits::LimitStores;
+use crate::store::sessions::Stores;
 use crate::why::{self, Why};
 
 /// What the system is started with.
@@ -72,6 +73,8 @@ impl Startup<'_> {
         let served = data_plane(config, &effective, &discoveries, &registry, self.events, self.recorder, inherited)?;
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
+        let mut limit_stores = LimitStores::new(Arc::clone(store.events()));
+        limit_stores.commit(limits::shared(&store.load()), &registry);
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
         let sharing = sharing(&config, &store)?;
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
@@ -114,6 +117,7 @@ impl Startup<'_> {
             exporter,
             backups,
             stores: self.stores,
+            limit_stores,
             why,
             listeners,
             workers,

@@ -4,6 +4,7 @@
 //! that reads it has no error path.
 
 mod cluster;
+mod limit;
 mod means;
 mod otlp;
 mod recovery;
@@ -31,10 +32,11 @@ use crate::policy::{
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
+pub use limit::{LimitStore, RateLimit};
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
-pub use service::{Affinity, Backend, Detect, Discover, Service, SessionStore, SharedBy, Sla, Source, StoreAddress};
+pub use service::{Affinity, Backend, Detect, Discover, RedisStore, Service, SharedBy, Sla, Source, StoreAddress};
 pub use state::{BACKUP_PLACE, Backup, BackupPlace};
 pub use tls::{Authorities, ClientAuth, ClientTls, ServerTls, SystemAuthorities};
 
@@ -199,6 +201,8 @@ pub struct Listener {
     pub request_headers: HeaderChanges,
     /// Changes to the fields of all answers.
     pub response_headers: HeaderChanges,
+    /// Limits over all routes.
+    pub rate_limits: Vec<RateLimit>,
     /// The routes, in the order of the file (which settles nothing but a tie).
     pub routes: Vec<Route>,
 }
@@ -229,6 +233,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Which pages of other origins may use it; `None` = nothing is said of that.
     pub cors: Option<Cors>,
+    /// Limits of its own.
+    pub rate_limits: Vec<RateLimit>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// Who may come in by address; `None` = everybody.

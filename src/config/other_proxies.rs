@@ -5,7 +5,7 @@
 
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 29] = [
+const KEYS: [(&[&str], &str, &str); 30] = [
     (&["real_ip_header", "x_real_ip", "real_ip"], "client_ip_header", "write `client_ip_header = \"x-real-ip\"`"),
     (
         &["cors_policy", "allow_origin", "access_control_allow_origin"],
@@ -76,6 +76,7 @@ const KEYS: [(&[&str], &str, &str); 29] = [
     (&["secret", "secret_key"], "secret_file", "a secret stands in a file of its own: `secret_file = \"...\"`"),
     (&["token", "password", "api_key"], "token_file", "a token stands in a file of its own: `token_file = \"...\"`"),
     (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),
+    (&["ratelimit", "limit_req", "throttle", "rate"], "rate_limit", "write `rate_limit = [{ rate = \"100/s\" }]`"),
 ];
 
 /// The sections of other proxies' files, and those of ours.
@@ -114,7 +115,10 @@ const ABSENT: [(&[&str], &str); 11] = [
         &["gzip", "compress", "compression", "brotli", "zstd", "encode"],
         "Evenkeel does not compress: bodies pass as they are",
     ),
-    (&["rate_limit", "ratelimit", "limit_req", "rate", "throttle"], "Evenkeel has no limits of rates yet"),
+    (
+        &["rate_limit", "ratelimit", "limit_req", "rate", "throttle"],
+        "Evenkeel limits rates where requests come in: [[listener.rate_limit]], or [[listener.route.rate_limit]]",
+    ),
     (&["root", "static", "files", "file_server", "try_files", "alias"], "Evenkeel serves no files"),
     (
         &["basic_auth", "auth", "auth_basic", "jwt", "oauth", "forward_auth", "ext_authz"],

@@ -6,6 +6,7 @@
 pub(super) mod access_log;
 mod address;
 mod endpoint;
+mod limit;
 pub(super) mod network;
 pub(super) mod recovery;
 pub(super) mod service;
@@ -32,6 +33,7 @@ pub(super) use address::{
     network_or_file, origin, socket, webhook,
 };
 pub(super) use endpoint::dependency_endpoint;
+pub(super) use limit::{limit_key, rate};
 
 /// Why a string can't be used.
 #[derive(Debug)]
@@ -83,6 +85,8 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "header-name" => header_name(text).map(drop),
         "header-value" => header_value(text).map(drop),
         "hash-key" => service::hash_key(text).map(drop),
+        "limit-key" => limit_key(text).map(drop),
+        "rate" => rate(text).map(drop),
         "session-key" => service::session_key(text).map(drop),
         "cookie-name" => service::cookie_name(text),
         "health-path" => service::health_path(text),

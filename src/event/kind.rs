@@ -17,8 +17,8 @@ mod path;
 pub mod promise;
 pub mod recovery;
 mod rendering;
-mod session_store;
 mod share;
+mod store;
 
 use std::time::{Duration, SystemTime};
 
@@ -37,8 +37,8 @@ pub use otlp::OtlpChange;
 pub use path::PathChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
-pub use session_store::StoreChange;
 pub use share::ShareChange;
+pub use store::{StoreChange, StoreUse};
 
 use crate::endpoint::state::{DecidedBy, State};
 
@@ -109,7 +109,7 @@ pub enum Kind {
     LedgerBackup(BackupChange),
     /// Something happened to the collector of traces and metrics.
     Otlp(OtlpChange),
-    /// Something happened to a store of sessions.
+    /// Something happened to a store of sessions or of rate limits.
     Store(StoreChange),
     /// Something happened to the leadership among several instances.
     Cluster(ClusterChange),
@@ -210,7 +210,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 85] = [
+pub const NAMES: [&str; 87] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -264,6 +264,8 @@ pub const NAMES: [&str; 85] = [
     "word_unreadable",
     "otlp_failed",
     "otlp_recovered",
+    "limit_store_unreachable",
+    "limit_store_reachable",
     "store_unreachable",
     "store_reachable",
     "operator",

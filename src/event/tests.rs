@@ -241,8 +241,18 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Share(ShareChange::Unreadable { key: text(), reason: text() }),
         Kind::Otlp(OtlpChange::Failed { signal: "traces", endpoint: text(), reason: text() }),
         Kind::Otlp(OtlpChange::Recovered { signal: "metrics", endpoint: text(), after: Duration::from_secs(2) }),
-        Kind::Store(StoreChange::Unreachable { store: text(), reason: text() }),
-        Kind::Store(StoreChange::Reachable { store: text(), after: Duration::from_secs(2) }),
+        Kind::Store(StoreChange::Unreachable { store: text(), used_for: StoreUse::Limits, reason: text() }),
+        Kind::Store(StoreChange::Reachable {
+            store: text(),
+            used_for: StoreUse::Limits,
+            after: Duration::from_secs(2),
+        }),
+        Kind::Store(StoreChange::Unreachable { store: text(), used_for: StoreUse::Sessions, reason: text() }),
+        Kind::Store(StoreChange::Reachable {
+            store: text(),
+            used_for: StoreUse::Sessions,
+            after: Duration::from_secs(2),
+        }),
         Kind::Operator {
             command: "drain",
             who: text(),

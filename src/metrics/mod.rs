@@ -35,6 +35,7 @@ mod requests;
 pub mod retries;
 mod zone_picks;
 mod routes;
+pub mod rate_limited;
 pub mod session_lookups;
 mod shadow;
 mod slots;
@@ -71,6 +72,7 @@ pub use zone_picks::{ZONES, ZonePicks};
 
 use family::Family;
 use fold::Folding;
+use rate_limited::RateLimited;
 use recorder::Recorded;
 use session_lookups::SessionLookups;
 
@@ -91,6 +93,7 @@ pub struct Registry {
     promised: Family<1, PromisedRequests>,
     routes: Family<2, RouteHits>,
     denials: Family<2, Denials>,
+    rate_limited: Family<3, RateLimited>,
     session_lookups: Family<1, SessionLookups>,
     shadow_picks: Family<3, ShadowPicks>,
     shadow_agreed: Family<2, ShadowPicks>,
@@ -119,6 +122,7 @@ impl Registry {
             promised: Family::default(),
             routes: Family::default(),
             denials: Family::default(),
+            rate_limited: Family::default(),
             session_lookups: Family::default(),
             shadow_picks: Family::default(),
             shadow_agreed: Family::default(),
@@ -217,6 +221,11 @@ impl Registry {
     /// What a listener has not let in, or (where `route` is not empty) one of its routes.
     pub fn denials(&self, listener: &str, route: &str) -> Arc<Denials> {
         self.denials.get([listener, route], || Denials::new(self.workers))
+    }
+
+    /// What a limit of a listener (`route` is empty then) or of a route has done.
+    pub fn rate_limited(&self, listener: &str, route: &str, limit: &str) -> Arc<RateLimited> {
+        self.rate_limited.get([listener, route, limit], || RateLimited::new(self.workers))
     }
 
     /// Looks at the sessions of a service that instances share.

@@ -158,6 +158,16 @@ metrics! {
         => "Second attempts beside one that was late: `won`, `lost`, `failed` (as both did), `cancelled`, or not made: `over_budget`, `held_back`, `no_place`.";
     HEDGE_AFTER: Gauge "evenkeel_hedge_after_seconds" [service] Source::Registry
         => "How long an attempt is waited for before a second one is made beside it; 0 = not known yet.";
+    RATE_LIMITED: Counter "evenkeel_rate_limited_total" [listener, route, limit, outcome] Source::Registry
+        => "Requests that a limit of a listener (`route` is empty then) or of a route has `refused` (429) or `delayed`, or, with dry_run, `would_refuse` or `would_delay`.";
+    RATE_LIMIT_DISPLACED: Counter "evenkeel_rate_limit_displaced_total" [listener, route, limit] Source::Registry
+        => "Clients (or whatever the limit goes by) that were forgiven what they had used, because `keys` has no room for so many.";
+    LIMIT_STORE_UP: Gauge "evenkeel_limit_store_up" [store] Source::Facade(Order::ByLabels)
+        => "1 while a store of rate limits answers in time; otherwise this instance enforces its share of each limit.";
+    LIMIT_STORE_INSTANCES: Gauge "evenkeel_limit_store_instances" [store] Source::Facade(Order::ByLabels)
+        => "Instances that enforce rate limits together by a store, as they were last seen there.";
+    LIMIT_STORE_LAG: Gauge "evenkeel_limit_store_lag_seconds" [store] Source::Facade(Order::ByLabels)
+        => "How old what is known here of the other instances' requests is when it is replaced.";
     ZONE_PICKS: Counter "evenkeel_zone_picks_total" [service, zone] Source::Registry
         => "Picks of services with zones = \"prefer\": of a backend in the `same` zone as this instance, or in another one (`other`).";
     SHADOW_PICKS: Counter "evenkeel_shadow_picks_total" [service, algorithm, backend] Source::Registry

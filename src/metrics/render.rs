@@ -16,8 +16,8 @@ use super::readings::{BackendReading, PathSeries, Readings};
 use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
-use super::session_lookups;
 use super::{Durations, Registry, StageDurations, process, promised};
+use super::{rate_limited, session_lookups};
 
 /// One of the stages that are measured.
 type Stage = fn(&StageDurations) -> &Durations;
@@ -92,6 +92,8 @@ impl Registry {
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
         self.hedges_to(&mut out);
+        self.limits_to(&mut out);
+        self.limit_stores_to(&mut out);
         self.zones_to(&mut out);
         self.shadow_to(&mut out);
         self.sessions_to(&mut out);
@@ -272,6 +274,26 @@ impl Registry {
         self.recorded_to(&names::SESSION_STORE_UP, out);
         self.recorded_to(&names::SESSION_STORE_QUEUE, out);
         self.recorded_to(&names::SESSION_STORE_WRITES, out);
+    }
+
+    fn limits_to(&self, out: &mut Sink<'_>) {
+        let limits = self.rate_limited.held();
+        out.announce(&names::RATE_LIMITED);
+        for ([listener, route, limit], limited) in &limits {
+            for (outcome, count) in rate_limited::OUTCOMES.into_iter().zip(limited.read()) {
+                out.series(&names::RATE_LIMITED, &[listener, route, limit, outcome], count);
+            }
+        }
+        out.announce(&names::RATE_LIMIT_DISPLACED);
+        for ([listener, route, limit], limited) in &limits {
+            out.series(&names::RATE_LIMIT_DISPLACED, &[listener, route, limit], limited.read_displaced());
+        }
+    }
+
+    fn limit_stores_to(&self, out: &mut Sink<'_>) {
+        self.recorded_to(&names::LIMIT_STORE_UP, out);
+        self.recorded_to(&names::LIMIT_STORE_INSTANCES, out);
+        self.recorded_to(&names::LIMIT_STORE_LAG, out);
     }
 
     fn zones_to(&self, out: &mut Sink<'_>) {

@@ -10,6 +10,7 @@
 
 mod affinity;
 mod handles;
+mod limits;
 mod listener;
 #[cfg(test)]
 pub mod testing;
@@ -73,7 +74,7 @@ pub fn build(
         let known = previous
             .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
-        listeners.push(Arc::new(listener::build(index, key, bind, (listener, &services), registry)?));
+        listeners.push(Arc::new(listener::build(index, key, bind, (listener, &services), previous, registry)?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());

@@ -29,5 +29,5 @@ pub use service::{Available, Diverted, ExchangeCounters, Promised, Service, Serv
 pub use shadow::{SAMPLED, Shadow, ShadowCounters, is_sampled};
 pub use split::{Point, Split};
 pub use store::{Current, Reader, Store};
-pub use view::{Action, Guard, Listener, Route, Snapshot};
+pub use view::{Action, Guard, Listener, RateLimit, Route, SharedLimit, Snapshot};
 pub use zones::{ZonePreference, Zones};

@@ -13,8 +13,11 @@ use super::service::ServiceSettings;
 use super::{Course, Diverted, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
+use crate::config::model::LimitStore;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
+use crate::limit::{self, Limit};
+use crate::metrics::rate_limited::RateLimited;
 use crate::metrics::{Denial, Denials, Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
 use crate::policy::template::AnswerBody;
@@ -109,6 +112,8 @@ pub struct Listener {
     pub proxy_protocol: bool,
     /// Which route takes a request.
     pub routes: Table<Arc<Route>>,
+    /// Those of the routes that have limits.
+    pub limited: Vec<Arc<Route>>,
     /// The path of each route as its condition has it, in the order of the configuration; empty = the route takes any.
     pub route_paths: Vec<Arc<str>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
@@ -131,6 +136,8 @@ pub struct Listener {
     pub guards_methods: bool,
     /// What clients may do.
     pub limits: Limits,
+    /// Limits over all its routes.
+    pub rate_limits: Box<[RateLimit]>,
     /// A connection with nothing under way is closed after this time.
     pub idle_timeout: Duration,
     /// Connections at a time; 0 = no limit.
@@ -147,6 +154,30 @@ pub struct Listener {
     pub response_headers: HeaderChanges,
     /// Whether a value has variables, of this listener, of one of its routes or of a service. What a request says is kept for them then.
     pub has_variables: bool,
+}
+
+/// How many requests may be sent.
+#[derive(Debug)]
+pub struct RateLimit {
+    /// As the configuration has it.
+    pub limit: Limit,
+    /// What its keys have used. It stays from snapshot to snapshot.
+    pub table: Arc<limit::Table>,
+    /// What several instances enforce it together by.
+    pub store: Option<SharedLimit>,
+    /// The name and the quota in the form of the field `RateLimit-Policy`.
+    pub policy: HeaderValue,
+    /// What it has done.
+    pub counts: Arc<RateLimited>,
+}
+
+/// How instances that enforce a limit together find each other.
+#[derive(Debug)]
+pub struct SharedLimit {
+    /// Where.
+    pub by: LimitStore,
+    /// What sets this limit apart from the others of the same store: the same on all instances.
+    pub scope: u64,
 }
 
 /// What happens to a request that a route takes.
@@ -167,6 +198,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Which pages of other origins may use it; `None` = nothing is said of that.
     pub cors: Option<Cors>,
+    /// Limits of its own.
+    pub rate_limits: Box<[RateLimit]>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// The requests that it has taken.
@@ -214,6 +247,11 @@ pub enum Action {
 }
 
 impl Listener {
+    /// Its rate limits, and those of its routes.
+    pub fn all_rate_limits(&self) -> impl Iterator<Item = &RateLimit> {
+        self.rate_limits.iter().chain(self.limited.iter().flat_map(|route| &route.rate_limits))
+    }
+
     /// A key that no listener had before.
     pub fn new_key() -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -41,6 +41,8 @@ mod paths;
 mod process;
 mod proxy_protocol;
 mod queue;
+mod rate_limits;
+mod shared_limits;
 mod request_ids;
 mod retries;
 mod routes;

@@ -1,13 +1,13 @@
 //! A store that speaks as Redis does (RESP2), knows the commands that sessions need, and misbehaves when the test says so.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -70,6 +70,10 @@ struct State {
     password: Option<String>,
     /// How many values it has taken in or not.
     sets: usize,
+    /// By name, of limits: until when it is used, and the demand of each instance.
+    limits: HashMap<String, (Instant, HashMap<String, f64>)>,
+    /// Instances that share limits.
+    members: HashSet<String>,
 }
 
 impl Redis {
@@ -115,6 +119,8 @@ impl Redis {
             open: Vec::new(),
             password: None,
             sets: 0,
+            limits: HashMap::new(),
+            members: HashSet::new(),
         };
         let redis = Self { url, state: Arc::new(Mutex::new(state)) };
         let accepting = redis.clone();
@@ -178,6 +184,16 @@ impl Redis {
     /// Everything that it was asked.
     pub fn commands(&self) -> Vec<Vec<String>> {
         self.state().commands.clone()
+    }
+
+    /// The names of what it holds of limits.
+    pub fn limits(&self) -> Vec<String> {
+        self.state().limits.keys().cloned().collect()
+    }
+
+    /// The instances that share limits.
+    pub fn members(&self) -> usize {
+        self.state().members.len()
     }
 
     /// Connections so far.
@@ -262,6 +278,11 @@ impl State {
                 Some((value, _)) => format!("${}\r\n{value}\r\n", value.len()),
                 None => "$-1\r\n".to_owned(),
             },
+            ["EVAL", ..] if self.manner == Manner::Full => {
+                "-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_owned()
+            }
+            ["EVAL", _, keys, ref rest @ ..] => self.take_reports(keys.parse().unwrap(), rest),
+            ["ZREM", _, id] => format!(":{}\r\n", usize::from(self.members.remove(id))),
             ["PTTL", key] => match self.entries.get(key) {
                 Some((_, seconds)) => format!(":{}\r\n", seconds * 1000),
                 None => ":-2\r\n".to_owned(),
@@ -274,6 +295,27 @@ impl State {
             _ => format!("-ERR unknown command {words:?}\r\n"),
         };
         self.commands.push(command);
+        answer
+    }
+}
+
+impl State {
+    /// What the script for rate limits does, without that demands fade.
+    fn take_reports(&mut self, keys: usize, rest: &[&str]) -> String {
+        let (names, rest) = rest.split_at(keys);
+        let (id, now) = (rest[0], Instant::now());
+        self.members.insert(id.to_owned());
+        let micros = |text: &str| Duration::from_nanos((text.parse::<f64>().unwrap() * 1e3) as u64);
+        let mut answer = format!("*{}\r\n:{}\r\n", 2 * keys - 1, self.members.len());
+        for (name, report) in names[1..].iter().zip(rest[3..].chunks(3)) {
+            let (until, demands) = self.limits.entry((*name).to_owned()).or_insert_with(|| (now, HashMap::new()));
+            *until = ((*until).max(now) + micros(report[0])).max(now + micros(report[1]));
+            demands.insert(id.to_owned(), report[2].parse().unwrap());
+            let others: f64 = demands.iter().filter(|(who, _)| *who != id).map(|(_, demand)| demand).sum();
+            for text in [(*until - now).as_micros().to_string(), format!("{others:.3}")] {
+                answer += &format!("${}\r\n{text}\r\n", text.len());
+            }
+        }
         answer
     }
 }

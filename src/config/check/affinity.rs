@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::store::StoreKeys;
 use super::{Checker, all, all_or_nothing};
-use crate::config::model::{Affinity, Authorities, NotifySecret, SessionStore, SharedBy};
+use crate::config::model::{Affinity, SharedBy};
 use crate::config::raw;
-use crate::config::syntax::{service as syntax, store};
+use crate::config::syntax::service as syntax;
 use crate::config::tree::KeyPath;
 use crate::policy::{self, KeyFrom};
 
@@ -102,52 +103,14 @@ impl Checker<'_> {
 
     /// The store that shares a table.
     fn shared_by(&mut self, at: &KeyPath, raw: &raw::Affinity, url: &str) -> Option<SharedBy> {
-        let url = store::session_store(url).ok()?;
-        let file = raw.store_password_file.as_ref();
-        let file = file.map(|file| self.store_password(&at.key("store_password_file"), file, url.password.is_some()));
-        let ca = match &raw.store_ca {
-            Some(file) => self.authorities(&at.key("store_ca"), file).map(Authorities::File)?,
-            None if url.tls => Authorities::System(self.system_authorities()),
-            None => Authorities::System(std::sync::Arc::default()),
-        };
-        if raw.store_ca.is_some() && !url.tls {
-            let mistake = self.key_mistake(&at.key("store_ca"), "`store_ca` has no effect");
-            self.report(mistake.warning().help("the store is spoken to in clear; TLS is \"rediss://\""));
-        }
         if raw.store_timeout.0 > LONGEST_WAIT {
             let mistake = self.mistake(&at.key("store_timeout"), "requests can't wait for the store so long");
             self.report(mistake.expected("at most 1s; a few milliseconds are usual"));
             return None;
         }
-        let password = match all_or_nothing(file)? {
-            Some(password) => Some(password),
-            None => url.password.as_ref().map(|password| NotifySecret::new(password.as_bytes())),
-        };
-        let store = SessionStore {
-            address: url.address,
-            tls: url.tls.then_some(ca),
-            user: url.user,
-            password,
-            db: url.db,
-            time_limit: raw.store_timeout.0,
-            queue: usize::try_from(raw.store_queue.0).unwrap_or(usize::MAX),
-        };
+        let keys = StoreKeys { url, password_file: raw.store_password_file.as_ref(), ca: raw.store_ca.as_ref() };
+        let queue = usize::try_from(raw.store_queue.0).unwrap_or(usize::MAX);
+        let store = self.redis_store(at, keys, raw.store_timeout.0, queue)?;
         Some(SharedBy { store, prefix: raw.store_prefix.clone(), link: None })
-    }
-
-    /// The password of a store, from its file.
-    fn store_password(&mut self, at: &KeyPath, file: &str, is_in_url: bool) -> Option<NotifySecret> {
-        if is_in_url {
-            let mistake = self.key_mistake(at, "the store has a password in its URL as well");
-            self.report(mistake.help("take the one in the URL out"));
-            return None;
-        }
-        let (file, text) = self.text(at, file)?;
-        if text.trim().is_empty() {
-            let mistake = self.mistake(at, format!("`{}` holds no password", file.display()));
-            self.report(mistake.expected("a file with one line"));
-            return None;
-        }
-        Some(NotifySecret::new(text.trim().as_bytes()))
     }
 }

@@ -28,11 +28,12 @@ const LIMITS: [&str; 7] = [
 ];
 
 /// Keys of a listener that mean something for requests only.
-const OF_REQUESTS: [&str; 8] = [
+const OF_REQUESTS: [&str; 9] = [
     "request_id",
     "request_id_header",
     "paths",
     "ambiguous_paths",
+    "rate_limit",
     "client_ip_header",
     "request_headers",
     "response_headers",

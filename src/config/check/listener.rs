@@ -94,6 +94,7 @@ impl Checker<'_> {
         };
         let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
         let response_headers = response_headers.with_defaults(cors::preset(raw.security_headers, raw.tls.is_some()));
+        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
         let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
@@ -115,6 +116,7 @@ impl Checker<'_> {
             idle_timeout: raw.idle_timeout.0,
             limits: limits(&raw.limits),
             tls: tls?,
+            rate_limits: rate_limits?,
             routes: routes?,
             request_id: request_id?,
             client_ip_header: client_ip_header?,

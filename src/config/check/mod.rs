@@ -16,6 +16,7 @@ mod discover;
 mod failover;
 mod headers;
 mod layer4;
+mod limit;
 mod listener;
 mod log;
 mod means;
@@ -27,6 +28,7 @@ mod resilience;
 mod route;
 mod service;
 mod sla;
+mod store;
 mod state;
 mod tls_choices;
 

@@ -35,6 +35,7 @@ impl Checker<'_> {
             queue: raw.timeout.queue.map(|t| t.0),
             queue_length: raw.timeout.queue_length.map(|length| length as usize),
         };
+        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
         let split_by = all_or_nothing(raw.split_by.as_ref().map(|by| self.split_by(at, raw, by)));
         Some(Route {
             when,
@@ -44,6 +45,7 @@ impl Checker<'_> {
             request_headers,
             response_headers,
             cors: cors?,
+            rate_limits: rate_limits?,
             timeout,
             access: access?,
             auth: auth?,

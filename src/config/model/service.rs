@@ -102,16 +102,16 @@ pub struct Affinity {
 #[derive(Debug)]
 pub struct SharedBy {
     /// The store.
-    pub store: SessionStore,
+    pub store: RedisStore,
     /// What the names of sessions in it begin with.
     pub prefix: String,
     /// The link to it, once somebody has made it.
     pub link: Option<Arc<Link>>,
 }
 
-/// A store of sessions. Services with an equal one use it together.
+/// A Redis. Those with an equal one use it together.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SessionStore {
+pub struct RedisStore {
     /// Where it is.
     pub address: StoreAddress,
     /// Authorities that verify its certificate; `None` = it is spoken to in clear.
@@ -128,7 +128,7 @@ pub struct SessionStore {
     pub queue: usize,
 }
 
-/// Where a store of sessions is.
+/// Where a store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreAddress {
     /// A host, IPv6 without brackets, and a port.
@@ -137,7 +137,7 @@ pub enum StoreAddress {
     Unix(PathBuf),
 }
 
-impl SessionStore {
+impl RedisStore {
     /// Where it is, for people: without user and password.
     pub fn shown(&self) -> String {
         match &self.address {

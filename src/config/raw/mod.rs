@@ -36,7 +36,7 @@ pub(super) use detection::{Dependency, Detect};
 pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};
 pub(super) use listener::{
     AmbiguousPaths, CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, Limits, Listener, ListenerProtocol,
-    ListenerTls, Paths, ProxyProtocol, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
+    ListenerTls, Paths, ProxyProtocol, RateLimit, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;

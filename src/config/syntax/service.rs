@@ -19,10 +19,15 @@ pub(in crate::config) enum RetryOn {
 /// What a consistent hash is taken of.
 pub(in crate::config) fn hash_key(text: &str) -> Result<KeyFrom> {
     let expected = "\"client_ip\", \"path\", \"uri\", \"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
+    key_among(text, expected, &["client_ip", "path", "uri"])
+}
+
+/// A key that is one of these words, or is taken from a header, a cookie or the query; `expected` completes the sentence "expected ...".
+pub(super) fn key_among(text: &str, expected: &str, words: &[&str]) -> Result<KeyFrom> {
     match text {
         "path" => Ok(KeyFrom::Path),
         "uri" => Ok(KeyFrom::Uri),
-        text => key_from(text, expected),
+        text => key_from(text, expected, words),
     }
 }
 
@@ -31,11 +36,11 @@ pub(in crate::config) fn session_key(text: &str) -> Result<Option<KeyFrom>> {
     let expected = "\"cookie\", \"client_ip\", \"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
     match text {
         "cookie" => Ok(None),
-        text => key_from(text, expected).map(Some),
+        text => key_from(text, expected, &["client_ip"]).map(Some),
     }
 }
 
-fn key_from(text: &str, expected: &str) -> Result<KeyFrom> {
+fn key_from(text: &str, expected: &str, words: &[&str]) -> Result<KeyFrom> {
     let bad = || Problem::new(format!("`{text}` is nothing that a key can be taken from"), expected);
     match text.split_once(':') {
         None if text == "client_ip" => Ok(KeyFrom::ClientIp),
@@ -43,7 +48,7 @@ fn key_from(text: &str, expected: &str) -> Result<KeyFrom> {
         Some(("cookie", name)) => cookie_name(name).map(|()| KeyFrom::Cookie(name.to_owned())),
         Some(("query", name)) if !name.is_empty() => Ok(KeyFrom::Query(name.to_owned())),
         _ => {
-            let near = super::nearest(text, ["client_ip", "path", "uri"]).filter(|near| expected.contains(near));
+            let near = super::nearest(text, words.iter().copied());
             Err(bad().suggest(near.map(str::to_owned)))
         }
     }

@@ -38,6 +38,9 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
             StatusCode::SERVICE_UNAVAILABLE,
             "evenkeel; error=destination_unavailable; details=\"cut off by recovery\"",
         ),
+        Kind::RateLimited(_) => {
+            (StatusCode::TOO_MANY_REQUESTS, "evenkeel; error=http_request_denied; details=\"rate limit\"")
+        }
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
         Kind::Shortage(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
@@ -111,8 +114,8 @@ pub fn answer(kind: Kind) -> Response<Bytes> {
     headers.insert(PROXY_STATUS, HeaderValue::from_static(proxy_status));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        let seconds = if let Kind::CutOff(seconds) = kind { seconds } else { 1 };
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        let seconds = if let Kind::CutOff(seconds) | Kind::RateLimited(seconds) = kind { seconds } else { 1 };
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
@@ -137,7 +140,9 @@ pub fn grpc_code(kind: Kind) -> Code {
         Kind::NoRoute => Code::Unimplemented,
         Kind::Denied => Code::PermissionDenied,
         Kind::Unauthenticated => Code::Unauthenticated,
-        Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge => Code::ResourceExhausted,
+        Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge | Kind::RateLimited(_) => {
+            Code::ResourceExhausted
+        }
         Kind::MalformedRequest
         | Kind::UnknownTransferCoding
         | Kind::UnsupportedVersion

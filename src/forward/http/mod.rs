@@ -8,6 +8,7 @@ mod context;
 mod cors;
 mod error_answer;
 mod exchange;
+mod limited;
 mod own_answer;
 mod request;
 mod split;
@@ -248,6 +249,11 @@ impl Connection {
             self.comes_in(guard, listener, &request.headers)?;
         }
         let preflight = context.takes(route, &request);
+        match self.limit(listener, route, &request, exchange.began()) {
+            Ok(None) => {}
+            Ok(Some(held_back)) => held_back.await,
+            Err(limited) => return Ok(AnsweredBy::Us(limited.answer(&request, context, exchange))),
+        }
         // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
         if preflight.is_none()
             && let Some(guard) = &route.guard

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, with_local_recorder};
 
 use super::super::hedges::HedgeResult;
+use super::super::rate_limited::LimitResult;
 use super::super::session_lookups::LookupResult;
 use super::super::{Format, PromiseEnd};
 use super::*;
@@ -191,6 +192,9 @@ fn everything() -> String {
     attempts.stages.first_byte.observe(0, Duration::from_millis(4), None);
     let zone_picks = registry.zone_picks("api");
     [true, true, true, false].into_iter().for_each(|is_same| zone_picks.count(0, is_same));
+    let limited = registry.rate_limited("web", "", "100/s by client");
+    limited.count(1, LimitResult::Refused);
+    limited.displaced(0);
     let retries = registry.retries("api");
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);
@@ -218,6 +222,9 @@ fn everything() -> String {
     lookups.count(1, LookupResult::Shared);
     lookups.took(1, Duration::from_micros(250));
     with_local_recorder(&*registry, || {
+        gauge!(names::LIMIT_STORE_UP.name, "store" => "redis://b").set(1.0);
+        gauge!(names::LIMIT_STORE_INSTANCES.name, "store" => "redis://b").set(3.0);
+        gauge!(names::LIMIT_STORE_LAG.name, "store" => "redis://b").set(0.125);
         gauge!(names::SESSION_STORE_UP.name, "store" => "redis://a").set(1.0);
         gauge!(names::SESSION_STORE_QUEUE.name, "store" => "redis://a").set(0.0);
         counter!(names::SESSION_STORE_WRITES.name, "store" => "redis://a", "outcome" => "written").increment(3);
@@ -277,7 +284,8 @@ fn everything() -> String {
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
     drop((
-        denials, requests, durations, listener, upstream, other, attempts, retries, hedges, zone_picks, promised, calls, lookups,
+        denials, requests, durations, listener, upstream, other, attempts, retries, hedges, zone_picks, limited,
+        promised, calls, lookups,
     ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 
-use super::super::{Action, Guard, Listener, RedirectTemplate, Route, Service, Split};
+use super::super::{Action, Guard, Listener, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split};
 use super::BuildError;
+use super::limits::{self, Of};
 use crate::auth::{AccessList, Auth};
 use crate::config::model;
 use crate::endpoint::Target;
@@ -20,17 +21,21 @@ pub(super) fn build(
     key: u32,
     bind: Target,
     (listener, services): (&model::Listener, &[Arc<Service>]),
+    previous: Option<&Snapshot>,
     registry: &Registry,
 ) -> Result<Listener, BuildError> {
     // a route is the same one after a reload, and goes on counting, while it is for the same requests
     let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
     let certificate_header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
     let own_fields = own_fields(listener);
+    let limits =
+        |of: Of<'_>, wanted: &[model::RateLimit]| limits::build(of, &listener.name, wanted, previous, registry);
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
         let hits = hits(&listener.name, &format!("{:?}", route.when));
+        let denials = |route: &str| registry.denials(&listener.name, route);
         let built =
-            build_route(number, (listener, &own_fields, route), services, hits, registry).map_err(|reason| {
+            build_route(number, (route, &own_fields), services, (hits, denials), &limits).map_err(|reason| {
                 BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
             })?;
         routes.push((route.when.clone(), Arc::new(built)));
@@ -44,6 +49,7 @@ pub(super) fn build(
             request_headers: HeaderChanges::default().guarding(&own_fields),
             response_headers: HeaderChanges::default(),
             cors: None,
+            rate_limits: Box::default(),
             timeout: TimeoutOverride::default(),
             hits: hits(&listener.name, ""),
             text: "all others".into(),
@@ -64,6 +70,11 @@ pub(super) fn build(
         hits: routes.iter().map(|(_, route): &(_, Arc<Route>)| Arc::clone(&route.hits)).collect(),
         splits: routes.iter().enumerate().filter_map(|(place, (_, route))| Some((place, split_of(route)?))).collect(),
         route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
+        limited: routes
+            .iter()
+            .filter(|(_, route)| !route.rate_limits.is_empty())
+            .map(|(_, route)| Arc::clone(route))
+            .collect(),
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),
@@ -81,6 +92,7 @@ pub(super) fn build(
             .iter()
             .any(|route| !route.when.methods.is_empty() && (route.auth.is_some() || route.access.is_some())),
         limits: listener.limits.clone(),
+        rate_limits: limits(Of::Listener, &listener.rate_limits),
         idle_timeout: listener.idle_timeout,
         max_connections: listener.max_connections,
         local: registry.requests(&listener.name, "", ""),
@@ -142,12 +154,11 @@ fn own_fields(listener: &model::Listener) -> Vec<HeaderName> {
 
 fn build_route(
     place: usize,
-    (listener, own_fields, route): (&model::Listener, &[HeaderName], &model::Route),
+    (route, own_fields): (&model::Route, &[HeaderName]),
     services: &[Arc<Service>],
-    hits: Arc<RouteHits>,
-    registry: &Registry,
+    (hits, denials): (Arc<RouteHits>, impl Fn(&str) -> Arc<Denials>),
+    limits: impl Fn(Of<'_>, &[model::RateLimit]) -> Box<[RateLimit]>,
 ) -> Result<Route, String> {
-    let text: Arc<str> = route.when.to_string().into();
     let auth = route.auth.as_ref();
     let action = match &route.action {
         model::Action::Service(id) => Action::Service(id.0),
@@ -161,6 +172,7 @@ fn build_route(
             Action::Respond { status: *status, body: body.clone(), content_type: content_type.clone() }
         }
     };
+    let text = route.when.to_string();
     Ok(Route {
         place: Some(place),
         action,
@@ -172,9 +184,10 @@ fn build_route(
         request_headers: route.request_headers.clone().guarding(own_fields),
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
+        rate_limits: limits(Of::Route(&hits, &text), &route.rate_limits),
         timeout: route.timeout,
         hits,
-        guard: guard(route.access.as_ref(), auth, || registry.denials(&listener.name, &text), false),
-        text,
+        guard: guard(route.access.as_ref(), auth, || denials(&text), false),
+        text: text.into(),
     })
 }

@@ -117,6 +117,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         cors: None,
+        rate_limits: Vec::new(),
         timeout: TimeoutOverride::default(),
         access: None,
         auth: None,
@@ -153,6 +154,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
             allow_encoded_controls: false,
         },
         tls: None,
+        rate_limits: Vec::new(),
         routes,
     };
     model::Config {

@@ -67,6 +67,7 @@ fn keys_of_other_proxies_lead_to_ours() {
         (service("retries = 3"), Some("retry"), "`attempts`"),
         (notify("url = 'https://hooks.example/'"), Some("webhook"), "webhook = "),
         (notify(&format!("{hook}\nsecret = 'x'")), Some("secret_file"), "secret_file = "),
+        (listener("service = 'app'\nlimit_req = {}"), Some("rate_limit"), "rate = "),
         (format!("[admin]\nbind = '0.0.0.0:9900'\ntoken = 'x'\n{GOOD}"), Some("token_file"), "token_file = "),
     ] {
         let (suggested, told) = advice(&text);
@@ -117,7 +118,7 @@ fn what_other_proxies_have_and_this_one_does_not_is_said() {
     for (key, told) in [
         ("cache", "no cache"),
         ("gzip", "does not compress"),
-        ("rate_limit", "no limits of rates"),
+        ("rate_limit", "[[listener.rate_limit]]"),
         ("basic_auth", "does not authenticate"),
         ("middlewares", "no plugins"),
         ("fastcgi_pass", "FastCGI"),

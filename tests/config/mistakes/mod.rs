@@ -5,6 +5,7 @@ mod affinity;
 mod cluster;
 mod detection;
 mod headers;
+mod limits;
 mod listeners;
 mod log;
 mod meant;

@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use crate::config::model::{Authorities, SessionStore, StoreAddress};
+use crate::config::model::{Authorities, RedisStore, StoreAddress};
 use crate::io::connect_any;
 use crate::tls::connector::{ClientSettings, Trust, client_config};
 
@@ -49,7 +49,7 @@ impl Target {
     /// # Errors
     ///
     /// A sentence for people, when the settings of TLS can't be used.
-    pub fn new(store: &SessionStore) -> Result<Self, String> {
+    pub fn new(store: &RedisStore) -> Result<Self, String> {
         let tls = store.tls.as_ref().map(|ca| {
             let trust = match ca {
                 Authorities::File(ca) => Trust::These(ca),
@@ -174,6 +174,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Bounded<I> {
 /// An error of the client's in one line.
 pub(super) fn said(error: &redis::RedisError) -> String {
     error.to_string().lines().collect::<Vec<_>>().join(" ")
+}
+
+/// What a store says when it refuses something, in its words.
+pub(super) fn told(error: &redis::ServerError) -> String {
+    let details = error.details().unwrap_or_default().lines().next().unwrap_or_default();
+    [error.code(), details].join(" ").trim_end().chars().take(200).collect()
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::super::connect::{Connection, Target};
+use super::super::outage::Outage;
+use super::super::trial::Trial;
 use super::LAST_WRITES;
 use super::backlog::Backlog;
-use super::connect::{Connection, Target};
-use super::outage::Outage;
 use super::pipeline::{Batch, Broken, Report};
-use super::trial::Trial;
+use super::refusals::Refusals;
 use crate::affinity::shared::{LinkState, Message};
 use crate::clock::Moment;
 use crate::metrics::names;
@@ -41,6 +42,7 @@ pub(super) struct Keeper {
     messages: mpsc::Receiver<Message>,
     stopped: watch::Receiver<bool>,
     outage: Outage,
+    refusals: Refusals,
     backlog: Backlog,
     trial: Trial,
     /// An answer was late, so that nobody asks, and it is not known yet how the store is. Until then it is waited with telling that.
@@ -88,7 +90,8 @@ impl Keeper {
     ) -> Self {
         let counted = Counted::of(state.name());
         let (target, backlog, trial) = (Arc::new(target), Backlog::new(queue), Trial::default());
-        Self { target, state, messages, stopped, outage, backlog, trial, doubt: None, counted }
+        let refusals = Refusals::new(state.name());
+        Self { target, state, messages, stopped, outage, refusals, backlog, trial, doubt: None, counted }
     }
 
     /// Keeps it until nobody needs it any more, or the process stops.
@@ -210,7 +213,7 @@ impl Keeper {
         self.counted.known.increment(report.known);
         self.counted.refused.increment(report.refused);
         if report.refusal.is_some() || report.written > 0 {
-            self.outage.refuses(&self.state, report.refusal);
+            self.refusals.note(&self.state, report.refusal, !self.outage.is_told());
         }
         open.connection.unread.store(0, Relaxed);
         let in_time = report.took <= self.state.time_limit();
@@ -269,7 +272,8 @@ impl Keeper {
             self.trial.up(Moment::now());
         }
         self.counted.up.set(1.0);
-        self.outage.is_over(&self.state);
+        self.state.set_trouble(self.refusals.trouble());
+        self.outage.is_over();
     }
 
     fn is_down(&mut self, reason: &str) {
@@ -277,7 +281,8 @@ impl Keeper {
         self.doubt = None;
         self.trial.down(Moment::now());
         self.counted.up.set(0.0);
-        self.outage.began(&self.state, reason);
+        self.state.set_trouble(Some(reason.to_owned()));
+        self.outage.began(reason);
     }
 
     /// Puts back what batches were to write: the newest one first, because what waits for a session already is newer than what is put back.

@@ -12,11 +12,9 @@
 //! store is asked when a session is needed, so what was lost on the way there costs a question, not a session.
 
 mod backlog;
-mod connect;
 mod keeper;
-mod outage;
 mod pipeline;
-mod trial;
+mod refusals;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -25,13 +23,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{oneshot, watch};
 
+use super::connect::Target;
+use super::outage::Outage;
 use crate::affinity::shared::Link;
-use crate::config::model::{self, SessionStore};
-use crate::event::Events;
+use crate::config::model::{self, RedisStore};
+use crate::event::{Events, StoreUse};
 use crate::metrics::{Registry, names};
-use connect::Target;
 use keeper::Keeper;
-use outage::Outage;
 
 /// How long a configuration waits for the stores that it names.
 const FIRST_ANSWERS: Duration = Duration::from_millis(500);
@@ -50,7 +48,7 @@ pub struct Stores {
 /// A store with its keeper.
 #[derive(Debug)]
 struct Running {
-    store: SessionStore,
+    store: RedisStore,
     /// The keeper ends when nobody holds this any more.
     link: Weak<Link>,
     stop: watch::Sender<bool>,
@@ -88,7 +86,7 @@ impl Stores {
         }
     }
 
-    fn link_to(&mut self, store: &SessionStore) -> Result<Arc<Link>, String> {
+    fn link_to(&mut self, store: &RedisStore) -> Result<Arc<Link>, String> {
         let known = self.running.iter().find(|running| running.store == *store);
         if let Some(link) = known.and_then(|running| running.link.upgrade()) {
             return Ok(link);
@@ -98,7 +96,7 @@ impl Stores {
         let (link, messages) = Link::new(store.shown(), store.time_limit);
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = oneshot::channel();
-        let outage = Outage::new(Arc::clone(&self.events), store.shown());
+        let outage = Outage::new(Arc::clone(&self.events), store.shown(), StoreUse::Sessions);
         let state = Arc::clone(link.state());
         let keeper = Keeper::new(target, store.queue, state, (messages, stopped), outage);
         let name = store.shown();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, ServerError, Value};
 
-use super::connect::said;
+use super::super::connect::{said, told};
 use crate::affinity::shared::{Found, Question, Sessions, Write};
 use crate::clock::Moment;
 
@@ -245,10 +245,4 @@ impl Report {
 
 fn seconds_to_ms(seconds: u64) -> i64 {
     i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
-}
-
-/// What a store says when it refuses something, in its words.
-fn told(error: &ServerError) -> String {
-    let details = error.details().unwrap_or_default().lines().next().unwrap_or_default();
-    [error.code(), details].join(" ").trim_end().chars().take(200).collect()
 }

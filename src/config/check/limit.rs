@@ -1,0 +1,67 @@
+//! `[[listener.rate_limit]]` and `[[listener.route.rate_limit]]`: how many requests may be sent.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::store::StoreKeys;
+use super::{Checker, all, all_or_nothing};
+use crate::config::model::{LimitStore, RateLimit};
+use crate::config::raw;
+use crate::config::syntax;
+use crate::config::tree::KeyPath;
+use crate::limit::{Limit, Rate};
+
+/// After this time without an answer, an instance enforces its share of a limit.
+const STORE_TIMEOUT: Duration = Duration::from_millis(200);
+/// The keys that say something of the store.
+const OF_STORE: [&str; 3] = ["store_password_file", "store_ca", "store_prefix"];
+
+impl Checker<'_> {
+    pub(super) fn rate_limits(&mut self, at: &KeyPath, raw: &[raw::RateLimit]) -> Option<Vec<RateLimit>> {
+        let limits: Vec<_> = raw.iter().enumerate().map(|(i, raw)| self.limit_of(&at.index(i), raw)).collect();
+        let mut names = HashSet::new();
+        for (index, of) in limits.iter().enumerate() {
+            if let Some(of) = of
+                && !names.insert(&of.limit.name)
+            {
+                let name = &of.limit.name;
+                let mistake = self.mistake(&at.index(index), format!("two limits here are called `{name}`"));
+                self.report(mistake.help("give one of them another `name`: metrics and answers tell them apart by it"));
+            }
+        }
+        all(limits)
+    }
+
+    fn limit_of(&mut self, at: &KeyPath, raw: &raw::RateLimit) -> Option<RateLimit> {
+        let store = raw.store.as_ref().map(|url| {
+            let keys = StoreKeys { url, password_file: raw.store_password_file.as_ref(), ca: raw.store_ca.as_ref() };
+            let store = self.redis_store(at, keys, STORE_TIMEOUT, 0)?;
+            Some(LimitStore { store, prefix: raw.store_prefix.clone() })
+        });
+        if raw.store.is_none() {
+            for key in OF_STORE {
+                if !self.present(&at.key(key)) {
+                    continue;
+                }
+                let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect"));
+                self.report(mistake.warning().help("there is no `store`"));
+            }
+        }
+        Some(RateLimit { limit: limit(raw)?, store: all_or_nothing(store)? })
+    }
+}
+
+fn limit(raw: &raw::RateLimit) -> Option<Limit> {
+    let text = raw.rate.as_deref()?;
+    let (requests, per) = syntax::rate(text).ok()?;
+    let in_a_second = u64::from(requests) / per.as_secs().max(1);
+    let burst = raw.burst.unwrap_or_else(|| u32::try_from(in_a_second).unwrap_or(u32::MAX).max(1));
+    Some(Limit {
+        name: raw.name.clone().unwrap_or_else(|| format!("{text} by {}", raw.by)),
+        rate: Rate::new(requests, per, burst),
+        by: syntax::limit_key(&raw.by).ok()?,
+        delay: raw.delay.0,
+        keys: raw.keys as usize,
+        dry_run: raw.dry_run,
+    })
+}

@@ -1,0 +1,94 @@
+//! How limits are written: rates, and what is counted apart.
+
+use std::time::Duration;
+
+use super::{Problem, Result, service};
+use crate::limit::By;
+
+/// How a rate is written; completes the sentence "expected ...".
+const RATE: &str = "requests in a time, such as \"100/s\", \"5/m\" or \"1000/h\"";
+
+/// The most requests in the time of a rate.
+const MOST: u32 = 10_000_000;
+
+/// So many requests, and in which time.
+pub(in crate::config) fn rate(text: &str) -> Result<(u32, Duration)> {
+    let bad = || Problem::new(format!("`{text}` is no rate"), RATE);
+    let (number, unit) = text.split_once('/').unwrap_or((text, ""));
+    let per = |unit: &str| match unit {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(seconds) = per(unit).filter(|_| is_number) else {
+        let number = number.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+        let meant = match (unit.trim().to_ascii_lowercase().as_str(), text.trim().ends_with("r/m")) {
+            ("sec" | "second" | "seconds" | "s" | "1s" | "", false) => Some("s"),
+            ("min" | "minute" | "minutes" | "m" | "1m", _) => Some("m"),
+            ("hour" | "hours" | "hr" | "h" | "1h", _) => Some("h"),
+            ("day" | "days" | "d" | "1d" | "24h", _) => Some("d"),
+            _ => None,
+        };
+        let meant = meant.filter(|_| number.parse::<u32>().is_ok_and(|number| number > 0));
+        return Err(bad().suggest(meant.map(|unit| format!("{number}/{unit}"))));
+    };
+    match number.parse::<u32>() {
+        Ok(0) => Err(Problem::new("a rate of 0 lets nothing through", RATE)),
+        Ok(requests) if requests <= MOST => Ok((requests, Duration::from_secs(seconds))),
+        _ => Err(Problem::new(format!("`{text}` is too large"), "at most 10000000 requests")),
+    }
+}
+
+/// What a limit counts apart.
+pub(in crate::config) fn limit_key(text: &str) -> Result<By> {
+    const EXPECTED: &str =
+        "\"client\", \"network\", \"path\", \"uri\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\" or \"all\"";
+    match text {
+        "all" => Ok(By::All),
+        "client" => Ok(By::Client),
+        "network" => Ok(By::Network),
+        "client_ip" => {
+            Err(Problem::new("a limit does not go by `client_ip`", EXPECTED).suggest(Some("client".to_owned())))
+        }
+        text => service::key_among(text, EXPECTED, &["all", "client", "network", "path", "uri"]).map(By::Key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderName;
+
+    use super::*;
+    use crate::policy::KeyFrom;
+
+    #[test]
+    fn rates_are_numbers_and_a_unit() {
+        assert_eq!(rate("100/s").unwrap(), (100, Duration::from_secs(1)));
+        assert_eq!(rate("5/m").unwrap(), (5, Duration::from_secs(60)));
+        assert_eq!(rate("1000/d").unwrap(), (1_000, Duration::from_secs(86_400)));
+    }
+
+    #[test]
+    fn what_was_meant_is_suggested() {
+        for (written, meant) in
+            [("100", "100/s"), ("100/sec", "100/s"), ("100r/s", "100/s"), ("10 / minute", "10/m"), ("10r/m", "10/m")]
+        {
+            let problem = rate(written).unwrap_err();
+            assert_eq!(problem.suggestion.as_deref(), Some(meant), "{written}");
+        }
+        for bad in ["", "/s", "0/s", "-1/s", "1.5/s", "fast", "100/fortnight", "99999999999/s"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_hashing_and_some_more() {
+        assert_eq!(limit_key("all").unwrap(), By::All);
+        assert_eq!(limit_key("client").unwrap(), By::Client);
+        assert_eq!(limit_key("header:X-Key").unwrap(), By::Key(KeyFrom::Header(HeaderName::from_static("x-key"))));
+        assert_eq!(limit_key("client_ip").unwrap_err().suggestion.as_deref(), Some("client"));
+    }
+}

@@ -1,0 +1,131 @@
+//! How many requests a client may send: limits by the generic cell rate algorithm (GCRA; ITU-T I.371, annex A).
+//!
+//! Of each key (a client, a header, a path) one time is kept: the theoretical arrival time, at which all that the key has sent would have been
+//! sent if it had kept exactly to the rate. A request moves it on by the time that one request takes at that rate. It may be ahead of the clock by
+//! as much as the burst takes; what would move it further is refused. A time that has passed says the same as no time at all, so nothing has to be
+//! tidied up, and the [`Table`] forgets keys without being wrong about them.
+//!
+//! A look at a key is a hash, one look at a bucket of the table and one compare-and-swap. No lock is taken, and all workers share the table.
+//!
+//! Several instances can enforce a limit together: see [`Reporter`].
+
+mod reporter;
+mod shared;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::policy::KeyFrom;
+pub use reporter::{Answer, DEMAND_FADES, Report, Reporter, faded};
+pub use table::{Look, Table};
+
+/// A limit, as the configuration has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What it is called in answers, metrics and the log.
+    pub name: String,
+    /// How fast, and how many at once.
+    pub rate: Rate,
+    /// What it counts apart.
+    pub by: By,
+    /// How long a request may be held back instead of being refused.
+    pub delay: Duration,
+    /// For how many keys at a time there is room; above 0.
+    pub keys: usize,
+    /// It refuses and delays nothing, and counts what it would have.
+    pub dry_run: bool,
+}
+
+/// What a limit counts apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// Nothing: all requests together.
+    All,
+    /// Clients: an IPv4 address, or a network of IPv6 of 64 bits, because a client has all addresses of such a network (RFC 6177).
+    Client,
+    /// The networks that clients are in, of 24 bits in IPv4 and of 48 bits, which a site has, in IPv6.
+    Network,
+    /// What something in the request says; requests that do not have it are counted by client.
+    Key(KeyFrom),
+}
+
+impl By {
+    /// The part of a client's address that is counted together.
+    pub fn prefix(&self, client: IpAddr) -> IpAddr {
+        let (v4, v6) = if *self == Self::Network { (24, 48) } else { (32, 64) };
+        match client.to_canonical() {
+            IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << (32 - v4))).into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - v6))).into(),
+        }
+    }
+}
+
+/// How fast, and how many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// So many requests in `per`, as it was written.
+    requests: u32,
+    per: Duration,
+    /// The time that one request takes at this rate, in nanoseconds; above 0.
+    interval: u64,
+    /// How many requests may come at once after a pause; above 0.
+    burst: u32,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It may go on.
+    Allowed {
+        /// How many more may follow at once.
+        remaining: u32,
+    },
+    /// It may go on when it has waited for so long. Its place is taken.
+    Delayed(Duration),
+    /// It may not go on. In so much time one may.
+    Refused(Duration),
+}
+
+impl Rate {
+    /// So many requests in this time, both above 0; after a pause `burst` requests may come at once. A rate above one in a nanosecond is that.
+    pub fn new(requests: u32, per: Duration, burst: u32) -> Self {
+        let nanos = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
+        Self { requests, per, interval: (nanos / u64::from(requests.max(1))).max(1), burst: burst.max(1) }
+    }
+
+    /// The same rate as a quota policy of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10, section 3): so many requests in so many seconds.
+    pub fn quota(self) -> (u32, u64) {
+        (self.requests, self.per.as_secs().max(1))
+    }
+
+    /// How far the theoretical arrival time may be ahead of the clock.
+    fn ahead(self) -> u64 {
+        self.interval.saturating_mul(u64::from(self.burst))
+    }
+
+    /// By how much a request moves a key's time on, where that counts for `factor` / 256 requests.
+    fn cost(self, factor: u64) -> u64 {
+        self.interval.saturating_mul(factor) >> 8
+    }
+
+    /// What becomes of a request of a key whose theoretical arrival time is `tat`, at `now` (both in nanoseconds since any one moment), if it may wait
+    /// for `delay`; and the time that is kept from then on, if it goes on. Whether it goes on does not depend on the factor: where a limit is
+    /// shared, an instance to which few of the requests come has the same threshold as the others.
+    fn take(self, tat: u64, now: u64, delay: u64, factor: u64) -> (Taken, Option<u64>) {
+        let tat = tat.max(now);
+        let next = tat.saturating_add(self.cost(factor));
+        let (ahead, allowed) = ((tat - now).saturating_add(self.interval), self.ahead());
+        if ahead <= allowed {
+            let remaining = u32::try_from((allowed - ahead) / self.interval).unwrap_or(u32::MAX);
+            return (Taken::Allowed { remaining }, Some(next));
+        }
+        let wait = ahead - allowed;
+        match wait <= delay {
+            true => (Taken::Delayed(Duration::from_nanos(wait)), Some(next)),
+            false => (Taken::Refused(Duration::from_nanos(wait)), None),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The keys of a limit and their times: a table of a fixed size that all workers share without a lock.
+//!
+//! It is a hash table of buckets with eight slots each. A key can stand in its own bucket only, so a look at it is a look at two lines of the processor's cache.
+//! Where a bucket is full of keys that are ahead of the clock, a new one takes the place of the key that is least ahead, which has least to lose: a
+//! client that floods stays, one that has just begun is forgiven what it has used. A table has two and a half times as many slots as it has to hold keys,
+//! so that a few keys of a thousand meet a full bucket.
+//!
+//! Two workers may take the same slot at the same time. Then the time of one key may be charged with the request of another one, or a key may stand in two
+//! slots for a while; both are wrong by a request, once, and right themselves.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use ahash::RandomState;
+
+use super::shared::{ONE, Shared};
+use super::{Rate, Taken};
+
+/// The slots of a bucket.
+pub(super) const SLOTS: usize = 8;
+/// The slots for two keys.
+const SLOTS_FOR_TWO: usize = 5;
+
+/// The times of keys.
+#[derive(Debug)]
+pub struct Table {
+    buckets: Box<[Bucket]>,
+    /// Seeded anew for each table, so that nobody can choose keys that share a bucket.
+    hasher: RandomState,
+    pub(super) shared: Option<Shared>,
+}
+
+/// What came of a look at a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// What became of the request.
+    pub taken: Taken,
+    /// Another key has lost its place, and with it what it had used, because the table was full.
+    pub has_displaced: bool,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Bucket([Slot; SLOTS]);
+
+/// A key, 0 = none; and its theoretical arrival time. All orderings are relaxed: each is right by itself.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub key: AtomicU64,
+    pub tat: AtomicU64,
+}
+
+impl Table {
+    /// A table that has room for so many keys at a time, seeded at random; it takes 40 bytes for each.
+    pub fn new(keys: usize) -> Self {
+        let buckets = (keys.max(1) * SLOTS_FOR_TWO).div_ceil(2 * SLOTS);
+        let buckets = (0..buckets).map(|_| Bucket::default()).collect();
+        Self { buckets, hasher: RandomState::new(), shared: None }
+    }
+
+    /// The same for a limit that several instances enforce together; it takes 60 bytes for each key.
+    pub fn shared(keys: usize) -> Self {
+        let table = Self::new(keys);
+        Self { shared: Some(Shared::new(table.buckets.len(), SLOTS)), ..table }
+    }
+
+    /// Takes a request of this key, at `now` since any one moment, which may be delayed by as much as `delay`. The key is a hash, the same on all
+    /// instances that share the limit.
+    pub fn take(&self, key: u64, rate: Rate, now: Duration, delay: Duration) -> Look {
+        // a time of 0 is that of a slot that was never used
+        let (now, delay) = (nanos(now).max(1), nanos(delay));
+        // the upper half of the product spreads hashes evenly over any number of buckets
+        let hash = self.hasher.hash_one(key);
+        let bucket = ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize;
+        let slots = &self.buckets[bucket].0;
+        // 0 is no key
+        let key = key.max(1);
+        let known = slots.iter().position(|slot| slot.key.load(Relaxed) == key);
+        let (place, has_displaced) = known.map_or_else(|| self.claim(bucket, key, now), |place| (place, false));
+        let (slot, at) = (&slots[place], bucket * SLOTS + place);
+        let factor = self.shared.as_ref().map_or(ONE, |shared| shared.factor(at));
+        let mut tat = slot.tat.load(Relaxed);
+        let taken = loop {
+            let (taken, next) = rate.take(tat, now, delay, factor);
+            let Some(next) = next else { break taken };
+            match slot.tat.compare_exchange_weak(tat, next, Relaxed, Relaxed) {
+                Ok(_) => break taken,
+                Err(other) => tat = other,
+            }
+        };
+        if let Some(shared) = &self.shared {
+            shared.count(at, !matches!(taken, Taken::Refused(_)));
+        }
+        Look { taken, has_displaced }
+    }
+
+    /// The place in its bucket for a key that has none: one whose time has passed, else the one that is least ahead; and whether the key there has
+    /// lost something.
+    fn claim(&self, bucket: usize, key: u64, now: u64) -> (usize, bool) {
+        let slots = &self.buckets[bucket].0;
+        let (mut place, mut tat) = (0, slots[0].tat.load(Relaxed));
+        for (next, slot) in slots.iter().enumerate().skip(1) {
+            let other = slot.tat.load(Relaxed);
+            if other < tat {
+                (place, tat) = (next, other);
+            }
+        }
+        slots[place].key.store(key, Relaxed);
+        if let Some(shared) = &self.shared {
+            shared.forget(bucket * SLOTS + place);
+        }
+        let is_ahead = tat > now;
+        if is_ahead {
+            // another worker may have moved it on meanwhile, for this key
+            let _ = slots[place].tat.compare_exchange(tat, 0, Relaxed, Relaxed);
+        }
+        (place, is_ahead)
+    }
+
+    pub(super) fn slot(&self, at: usize) -> &Slot {
+        &self.buckets[at / SLOTS].0[at % SLOTS]
+    }
+
+    /// What it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.buckets) + self.shared.as_ref().map_or(0, Shared::bytes)
+    }
+
+    /// Whether several instances enforce its limit together.
+    pub fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Each key of a shared limit has its part of so many instances (above 0) from now on: it is not known what the others allow.
+    pub fn divide(&self, instances: u32) {
+        self.shared.iter().for_each(|shared| shared.divide(instances.max(1)));
+    }
+
+    /// What the others allow is known from now on.
+    pub fn unite(&self) {
+        self.shared.iter().for_each(|shared| shared.divide(0));
+    }
+}
+
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

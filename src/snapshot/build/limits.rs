@@ -1,0 +1,72 @@
+//! Builds the limits of listeners and routes. What their keys have used outlives a reload.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::super::{RateLimit, SharedLimit, Snapshot};
+use crate::balance::hash_key;
+use crate::config::model;
+use crate::limit::{Limit, Table};
+use crate::metrics::{Registry, RouteHits};
+
+/// Whose limits are built.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Of<'a> {
+    /// A whole listener.
+    Listener,
+    /// A route, which is the same one as in the snapshot before while it goes on counting in this; and its conditions in words.
+    Route(&'a Arc<RouteHits>, &'a str),
+}
+
+/// Builds the limits of a listener or of one of its routes.
+pub(super) fn build(
+    of: Of<'_>,
+    listener: &str,
+    limits: &[model::RateLimit],
+    previous: Option<&Snapshot>,
+    registry: &Registry,
+) -> Box<[RateLimit]> {
+    let route = if let Of::Route(_, text) = of { text } else { "" };
+    let before = previous.and_then(|snapshot| before(snapshot, listener, of)).unwrap_or_default();
+    let build = |model::RateLimit { limit, store }: &model::RateLimit| {
+        let is_same = |known: &&RateLimit| is_same(&known.limit, limit) && known.table.is_shared() == store.is_some();
+        let known = before.iter().find(is_same).map(|known| Arc::clone(&known.table));
+        let new = || Arc::new(if store.is_some() { Table::shared(limit.keys) } else { Table::new(limit.keys) });
+        let scope = || hash_key(format!("{listener}\0{route}\0{}", limit.name).as_bytes());
+        RateLimit {
+            table: known.unwrap_or_else(new),
+            store: store.as_ref().map(|by| SharedLimit { by: by.clone(), scope: scope() }),
+            policy: policy(limit),
+            counts: registry.rate_limited(listener, route, &limit.name),
+            limit: limit.clone(),
+        }
+    };
+    limits.iter().map(build).collect()
+}
+
+/// The limits that they were in a snapshot.
+fn before<'a>(snapshot: &'a Snapshot, listener: &str, of: Of<'_>) -> Option<&'a [RateLimit]> {
+    let listener = snapshot.listeners.iter().find(|known| *known.name == *listener)?;
+    match of {
+        Of::Listener => Some(&listener.rate_limits),
+        Of::Route(hits, _) => {
+            let known = listener.limited.iter().find(|known| Arc::ptr_eq(&known.hits, hits))?;
+            Some(&known.rate_limits)
+        }
+    }
+}
+
+/// Whether what keys have used of one limit counts for the other one: the rate may have changed, but not what is counted apart.
+fn is_same(one: &Limit, other: &Limit) -> bool {
+    (&one.name, &one.by, one.keys) == (&other.name, &other.by, other.keys)
+}
+
+/// `"name";q=quota;w=window` (draft-ietf-httpapi-ratelimit-headers-10, section 3). The name is a string of RFC 9651, which has visible ASCII only.
+fn policy(limit: &Limit) -> HeaderValue {
+    let plain = |c: char| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\');
+    let name: String = limit.name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let (quota, window) = limit.rate.quota();
+    let value = HeaderValue::try_from(format!("\"{name}\";q={quota};w={window}"));
+    value.unwrap_or_else(|_| HeaderValue::from_static("\"limit\""))
+}

@@ -1,0 +1,126 @@
+//! What is asked of a store: a script in Lua (EVAL; Redis 5 and later), so that a report is one step for all who see it.
+//!
+//! Of each key a store has one value: the time up to which it is used, in microseconds of the store's own clock, and for each instance the demand there, and
+//! when that was told. All times in answers are relative, so that no clocks are compared. A sorted set has the instances, with when they were last heard of.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use super::super::connect::told;
+use crate::limit::{Answer, DEMAND_FADES, Report};
+
+/// An instance that has said nothing for so long is not there any more.
+const GONE_AFTER: Duration = Duration::from_secs(5);
+
+const SCRIPT: &str = r"
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local id, gone, fades = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('ZADD', KEYS[1], now, id)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - gone)
+redis.call('PEXPIRE', KEYS[1], math.ceil(gone / 1000))
+local answer = { redis.call('ZCARD', KEYS[1]) }
+for i = 2, #KEYS do
+  local used, least, demand = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), ARGV[3 * i]
+  local tat, others, kept = now, 0, ''
+  local known = redis.call('GET', KEYS[i])
+  if known then
+    tat = math.max(now, tonumber(string.match(known, '^%d+')))
+    for who, much, when in string.gmatch(known, '(%x+):([%d.]+):(%d+)') do
+      local age = now - tonumber(when)
+      if who ~= id and age < 5 * fades then
+        others = others + tonumber(much) * math.exp(-age / fades)
+        kept = kept .. ' ' .. who .. ':' .. much .. ':' .. when
+      end
+    end
+  end
+  tat = math.max(tat + used, now + least)
+  local value = string.format('%.0f %s:%s:%.0f', tat, id, demand, now) .. kept
+  redis.call('SET', KEYS[i], value, 'PX', string.format('%.0f', math.ceil((tat - now + 5 * fades) / 1000)))
+  answer[#answer + 1] = string.format('%.0f', tat - now)
+  answer[#answer + 1] = string.format('%.3f', others)
+end
+return answer
+";
+
+/// The set of the instances that share limits under this prefix.
+pub(super) fn members(prefix: &str) -> String {
+    format!("{prefix}:limits")
+}
+
+/// The name of a key in a store. The key is a hash of what the client has sent.
+pub(super) fn name(prefix: &str, scope: u64, key: u64) -> String {
+    format!("{prefix}:limit:{scope:016x}{key:016x}")
+}
+
+/// The command that tells a store of this instance and takes reports there, each with the name of its key.
+pub(super) fn command<'a>(
+    members: &str,
+    id: &str,
+    reports: impl ExactSizeIterator<Item = (&'a String, &'a Report)> + Clone,
+) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(SCRIPT).arg(1 + reports.len()).arg(members);
+    reports.clone().for_each(|(name, _)| _ = command.arg(name));
+    command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES));
+    for (_, report) in reports {
+        command.arg(micros(report.used)).arg(micros(report.at_least)).arg(format!("{:.3}", report.demand));
+    }
+    command
+}
+
+/// The command by which an instance leaves.
+pub(super) fn leave(members: &str, id: &str) -> Cmd {
+    let mut command = redis::cmd("ZREM");
+    command.arg(members).arg(id);
+    command
+}
+
+/// The number of instances, and the answers to so many reports.
+///
+/// # Errors
+///
+/// What the store has said instead; for people.
+pub(super) fn read(value: Value, reports: usize) -> Result<(u32, Vec<Answer>), String> {
+    let values = match value {
+        Value::Array(values) if values.len() == 1 + 2 * reports => values,
+        Value::ServerError(error) => return Err(format!("it refuses: {}", told(&error))),
+        _ => return Err("it does not answer as the script does".to_owned()),
+    };
+    let nonsense = || "it does not answer with numbers".to_owned();
+    let number = |value: &Value| match value {
+        Value::Int(number) => Some(*number as f64),
+        Value::BulkString(bytes) => str::from_utf8(bytes).ok()?.parse().ok(),
+        _ => None,
+    };
+    let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
+    let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite() && *number >= 0.0));
+    let (instances, answers) = numbers.as_ref().and_then(|numbers| numbers.split_first()).ok_or_else(nonsense)?;
+    let answer = |pair: &[f64]| Answer { ahead: Duration::from_micros(pair[0] as u64), others: pair[1] };
+    Ok(((*instances as u32).max(1), answers.chunks_exact(2).map(answer).collect()))
+}
+
+fn micros(time: Duration) -> String {
+    format!("{:.1}", time.as_nanos() as f64 / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read_and_nonsense_is_told() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let good = Value::Array(vec![Value::Int(3), text("1500"), text("2.500")]);
+        let answer = Answer { ahead: Duration::from_micros(1_500), others: 2.5 };
+        assert_eq!(read(good, 1), Ok((3, vec![answer])));
+        assert_eq!(read(Value::Array(vec![Value::Int(1)]), 0), Ok((1, Vec::new())));
+        for bad in
+            [Value::Nil, Value::Array(vec![Value::Int(1)]), Value::Array(vec![Value::Int(1), text("x"), text("1")])]
+        {
+            assert!(read(bad, 1).is_err());
+        }
+        assert!(read(Value::Array(vec![Value::Int(1), text("-5"), text("NaN")]), 1).is_err());
+    }
+}

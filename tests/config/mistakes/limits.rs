@@ -1,0 +1,56 @@
+//! Mistakes in `[[listener.rate_limit]]`.
+
+use crate::support::{GOOD, bad, good, only_mistake, told};
+
+fn limit(keys: &str) -> String {
+    GOOD.replace("service = \"app\"", &format!("service = \"app\"\n[[listener.rate_limit]]\n{keys}\n"))
+}
+
+#[test]
+fn what_is_wrong_with_a_limit_is_said_with_what_was_meant() {
+    for (keys, mistake, suggestion) in [
+        ("burst = 5", "listener[0].rate_limit[0]: `rate` is missing", None),
+        ("rate = \"100r/s\"", "listener[0].rate_limit[0].rate: `100r/s` is no rate", Some("100/s")),
+        ("rate = \"0/s\"", "listener[0].rate_limit[0].rate: a rate of 0 lets nothing through", None),
+        ("rate = \"99999999/s\"", "listener[0].rate_limit[0].rate: `99999999/s` is too large", None),
+        (
+            "rate = \"1/s\"\nby = \"client_ip\"",
+            "listener[0].rate_limit[0].by: a limit does not go by `client_ip`",
+            Some("client"),
+        ),
+        (
+            "rate = \"1/s\"\nby = \"header\"",
+            "listener[0].rate_limit[0].by: `header` is nothing that a key can be taken from",
+            None,
+        ),
+    ] {
+        let mistakes = bad(&limit(keys));
+        let told: Vec<String> = mistakes.iter().map(|told| format!("{}: {}", told.path, told.message)).collect();
+        assert_eq!(told, [mistake], "{keys}");
+        let first = mistakes.iter().next().unwrap();
+        assert_eq!(first.suggestion.as_deref(), suggestion, "{keys}");
+        assert!(first.line > 1 && first.column >= 1, "{keys}");
+    }
+}
+
+#[test]
+fn two_limits_of_one_place_can_be_told_apart() {
+    let twice = "rate = \"1/s\"\n[[listener.rate_limit]]\nrate = \"1/s\"";
+    assert!(only_mistake(&limit(twice)).ends_with("two limits here are called `1/s by client`"));
+    good(&limit("rate = \"1/s\"\n[[listener.rate_limit]]\nrate = \"1/s\"\nname = \"other\""));
+}
+
+#[test]
+fn a_listener_without_requests_has_no_limit_of_them() {
+    let text = limit("rate = \"1/s\"").replace("name = \"web\"", "name = \"web\"\nprotocol = \"tcp\"");
+    let warnings = told(&good(&text).warnings);
+    assert!(warnings.iter().any(|told| told.contains("`rate_limit` has no effect")), "{warnings:?}");
+}
+
+#[test]
+fn what_is_said_of_a_store_without_one_has_no_effect() {
+    let warnings = told(&good(&limit("rate = \"1/s\"\nstore_prefix = \"a\"")).warnings);
+    assert!(warnings.iter().any(|told| told.contains("`store_prefix` has no effect")), "{warnings:?}");
+    let mistake = only_mistake(&limit("rate = \"1/s\"\nstore = \"mongodb://a\""));
+    assert!(mistake.starts_with("listener[0].rate_limit[0].store: "), "{mistake}");
+}

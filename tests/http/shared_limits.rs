@@ -1,0 +1,100 @@
+//! Rate limits that several instances enforce together by a store.
+
+use std::time::Duration;
+
+use crate::support::{Client, Manner, Origin, Proxy, Redis, config, wait_until as until};
+
+/// A limit that nobody gets around within the time of a test, shared by a store.
+fn shared(redis: &Redis, burst: u32, more: &str) -> String {
+    format!(
+        "[[listener.rate_limit]]\nname = \"a\"\nrate = \"1/h\"\nburst = {burst}\nstore = \"{}\"\n{more}\n",
+        redis.url()
+    )
+}
+
+fn is_up(proxy: &Proxy) -> bool {
+    proxy.metric("evenkeel_limit_store_up") == 1
+}
+
+fn events(proxy: &Proxy, kind: &str) -> usize {
+    proxy.metric(&format!("evenkeel_events_total{{kind=\"{kind}\"}}")) as usize
+}
+
+fn status(client: &mut Client) -> u16 {
+    client.get("/x").status
+}
+
+#[test]
+fn what_one_instance_has_allowed_another_one_does_not_allow_again() {
+    let (origin, redis) = (Origin::ok(), Redis::start());
+    let text = config(&shared(&redis, 5, ""), "", &[&origin]);
+    let (here, there) = (Proxy::start(&text), Proxy::start(&text));
+    until("both are up", || is_up(&here) && is_up(&there) && redis.members() == 2);
+    let (mut one, mut other) = (here.client(), there.client());
+    assert_eq!([(); 5].map(|()| status(&mut one)), [200; 5]);
+    assert_eq!(status(&mut one), 429);
+    // the first request tells this instance of the key, if nothing has yet; it is allowed at most until the answer is here
+    until("it is known there", || status(&mut other) == 429);
+    assert_eq!([(); 5].map(|()| status(&mut other)), [429; 5]);
+    assert_eq!(redis.limits().len(), 1, "one key for one client");
+    let told: Vec<String> = redis.commands().into_iter().flatten().collect();
+    assert!(!told.iter().any(|word| word.contains("127.0.0.1")), "no address gets into the store");
+}
+
+#[test]
+fn a_store_that_is_lost_leaves_each_instance_its_share_and_is_told_once() {
+    let (origin, redis) = (Origin::ok(), Redis::start());
+    let by = "by = \"header:x-key\"";
+    let text = config(&shared(&redis, 6, by), "", &[&origin]);
+    let (here, there) = (Proxy::start(&text), Proxy::start(&text));
+    until("both are up", || is_up(&here) && is_up(&there) && redis.members() == 2);
+    let instances = "evenkeel_limit_store_instances";
+    until("both know of each other", || here.metric(instances) == 2 && there.metric(instances) == 2);
+    let allowed = |client: &mut Client, key: &str| {
+        let mut ask = || {
+            client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nX-Key: {key}\r\n\r\n"));
+            client.response().status
+        };
+        (0..12).filter(|_| ask() == 200).count()
+    };
+    let (mut one, mut other) = (here.client(), there.client());
+    for (round, manner) in
+        [Manner::Gone, Manner::Silent, Manner::Full, Manner::Slow(Duration::from_millis(400))].into_iter().enumerate()
+    {
+        redis.is(manner);
+        let lost = || {
+            events(&here, "limit_store_unreachable") == round + 1
+                && events(&there, "limit_store_unreachable") == round + 1
+        };
+        until("it is told", lost);
+        let key = format!("{manner:?}").replace(' ', "");
+        assert_eq!([allowed(&mut one, &key), allowed(&mut other, &key)], [3, 3], "{manner:?}: half of six each");
+        redis.is(Manner::Well);
+        until("it is up again", || is_up(&here) && is_up(&there));
+        let back = |proxy: &Proxy| events(proxy, "limit_store_reachable") == round + 1;
+        until("that is told as well", || back(&here) && back(&there));
+    }
+}
+
+#[test]
+fn an_instance_that_ends_leaves_its_share_to_the_others() {
+    let (origin, redis) = (Origin::ok(), Redis::start());
+    let text = config(&shared(&redis, 6, ""), "", &[&origin]);
+    let (here, there) = (Proxy::start(&text), Proxy::start(&text));
+    until("both are up", || is_up(&here) && is_up(&there) && redis.members() == 2);
+    there.signal("TERM");
+    until("it has left", || redis.members() == 1);
+}
+
+#[test]
+fn a_limit_becomes_shared_and_is_not_any_more_by_a_reload() {
+    let (origin, redis) = (Origin::ok(), Redis::start());
+    let with = config(&shared(&redis, 5, ""), "", &[&origin]);
+    let without = with.replace(&format!("store = \"{}\"\n", redis.url()), "");
+    let proxy = Proxy::start(&without);
+    assert_eq!(redis.connections(), 0);
+    assert_eq!(proxy.reload(&with).status, 200);
+    until("it is up", || is_up(&proxy));
+    assert_eq!(proxy.reload(&without).status, 200);
+    until("it has left", || redis.members() == 0);
+}
