@@ -41,20 +41,7 @@ pub(super) fn build(
         })?;
         routes.push((route.when.clone(), Arc::new(built)));
     }
-    let default = listener.service.map(|service| {
-        Arc::new(Route {
-            place: None,
-            action: Action::Service(service.0),
-            rewrite: None,
-            matched_prefix: None,
-            request_headers: HeaderChanges::default().and_names(&own_fields),
-            response_headers: HeaderChanges::default(),
-            timeout: TimeoutOverride::default(),
-            hits: hits(&listener.name, ""),
-            text: "all others".into(),
-            guard: None,
-        })
-    });
+    let default = listener.service.map(|service| Arc::new(default(service.0, &own_fields, hits(&listener.name, ""))));
     Ok(Listener {
         key,
         index,
@@ -86,6 +73,22 @@ pub(super) fn build(
         local: registry.requests(&listener.name, "", ""),
         request_id: listener.request_id.clone(),
     })
+}
+
+/// The route that takes what no other takes.
+fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> Route {
+    Route {
+        place: None,
+        action: Action::Service(service),
+        rewrite: None,
+        matched_prefix: None,
+        request_headers: HeaderChanges::default().and_names(own_fields),
+        response_headers: HeaderChanges::default(),
+        timeout: TimeoutOverride::default(),
+        hits,
+        text: "all others".into(),
+        guard: None,
+    }
 }
 
 /// The path of a route as its condition has it.

@@ -1,0 +1,86 @@
+//! From a request to its route: what its path means, which route takes it, and whether it may come in there.
+
+use http::header::HeaderValue;
+
+use super::exchange::Exchange;
+use super::{Connection, request};
+use crate::clock::Moment;
+use crate::error::{Error, Kind, Result};
+use crate::metrics::Denial;
+use crate::protocol::http::Request;
+use crate::route::meaning::Meaning;
+use crate::route::{Lookup, without_port};
+use crate::snapshot::{Listener, Route};
+
+/// The form of a request's path that is compared.
+pub(super) fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
+    meaning.map_or(request.uri.path(), |meaning| &meaning.compared)
+}
+
+impl Connection {
+    /// The route that takes the request, and what its path means, where it has other spellings. `challenge` is what a client is told that has to say who it is.
+    ///
+    /// # Errors
+    ///
+    /// When no route takes it, or when it may not come in.
+    pub(super) async fn find_route<'s>(
+        &self,
+        listener: &'s Listener,
+        request: &mut Request,
+        (exchange, challenge): (&mut Exchange, &mut Option<Box<HeaderValue>>),
+    ) -> Result<(&'s Route, Option<Meaning>)> {
+        self.enter(listener, request)?;
+        let meaning = self.meaning(listener, request)?;
+        let route = self.route(listener, request, meaning.as_ref(), exchange)?;
+        if let Some(guard) = &route.guard {
+            self.comes_in(guard, listener, &request.headers)?;
+            if let Some(auth) = guard.auth.as_deref() {
+                let now = Moment::at(exchange.began());
+                // boxed, because most routes have none
+                Box::pin(self.authorize(auth, guard, request, now, challenge)).await?;
+            }
+        }
+        Ok((route, meaning))
+    }
+
+    /// What the path of a request means, where it has other spellings.
+    fn meaning(&self, listener: &Listener, request: &mut Request) -> Result<Option<Meaning>> {
+        request::path::understand(request, listener.paths).inspect_err(|_| {
+            if let Some(guard) = &listener.guard {
+                guard.denied.count(self.worker.index, Denial::AmbiguousPath);
+            }
+        })
+    }
+
+    /// The route that takes the request, and counts it.
+    fn route<'s>(
+        &self,
+        listener: &'s Listener,
+        request: &Request,
+        meaning: Option<&Meaning>,
+        exchange: &mut Exchange,
+    ) -> Result<&'s Route> {
+        let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if self.is_plain_on_tls {
+            return Err(Error::new(Kind::PlainHttp, ""));
+        }
+        if let Some((sni, acceptor)) = &self.sni {
+            let name = without_port(host);
+            if !name.is_empty() && !acceptor.same_certificate(sni, name) {
+                return Err(Error::new(Kind::Misdirected, ""));
+            }
+        }
+        let lookup = Lookup {
+            host,
+            path: compared(request, meaning),
+            query: request.uri.query(),
+            method: &request.method,
+            headers: &request.headers,
+        };
+        let route = listener.routes.find(&lookup).or(listener.default.as_ref());
+        let route = route.ok_or(Error::new(Kind::NoRoute, ""))?;
+        route.hits.count(self.worker.index);
+        exchange.takes(route);
+        Ok(route)
+    }
+}
