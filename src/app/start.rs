@@ -76,10 +76,9 @@ impl Startup<'_> {
         let mut limit_stores = LimitStores::new(Arc::clone(store.events()));
         limit_stores.commit(limits::shared(&store.load()), &registry);
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
-        let sharing = sharing(&config, &store)?;
+        let (sharing, leadership) = (sharing(&config, &store)?, candidate.leadership());
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let recovering =
-            recovering(&config, &accounting, &store, &monitor, (&faults, &candidate.leadership(), &sharing));
+        let recovering = recovering(&config, &accounting, &store, &monitor, (&faults, leadership, &sharing));
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
@@ -234,7 +233,7 @@ fn recovering(
     accounting: &Accounting,
     store: &Arc<Store>,
     monitor: &Monitor,
-    (faults, leadership, sharing): (&Arc<Faults>, &Arc<Leadership>, &Arc<Sharing>),
+    (faults, leadership, sharing): (&Arc<Faults>, Arc<Leadership>, &Arc<Sharing>),
 ) -> Recovering {
     let recovering = Recovering::new(recovery::Sources {
         store: Arc::clone(store),
@@ -244,7 +243,7 @@ fn recovering(
         monitor: monitor.clone(),
         maintenances: Arc::clone(&accounting.maintenances),
         recoveries: accounting.recoveries(store.events()),
-        leadership: Arc::clone(leadership),
+        leadership,
         sharing: Arc::clone(sharing),
         standings: Arc::clone(&accounting.standings),
     });

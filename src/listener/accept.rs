@@ -171,9 +171,13 @@ pub(super) async fn run(
         serving.spawn(socket, address, accepted, place);
     };
     evicting.abort();
-    if queue == BacklogOwner::HandedOver {
-        return;
+    if queue != BacklogOwner::HandedOver {
+        take_queued(listening, &mut serving);
     }
+}
+
+/// Takes what the kernel has already accepted for this process, as far as there are places.
+fn take_queued(listening: ListeningSocket, serving: &mut WorkerListener) {
     for (socket, address) in listening.queued() {
         if serving.refuses(address) {
             continue;

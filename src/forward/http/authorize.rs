@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::metrics::Denial;
 use crate::protocol::http::Request;
 use crate::protocol::http::fields::{self, CLIENT_CERTIFICATE};
-use crate::snapshot::{Guard, Listener};
+use crate::snapshot::{Guard, Listener, Route};
 
 /// Fields by which frameworks let a request have another method than it says.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -51,12 +51,30 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the client has shown what a route asks for. `challenge` is what it is told when it has to say who it is.
+    /// Whether the client has shown what the route asks for, if it asks for something.
+    ///
+    /// # Errors
+    ///
+    /// As [`authorize`](Self::authorize).
+    pub(super) async fn authenticate(
+        &self,
+        route: &Route,
+        request: &mut Request,
+        now: Moment,
+        challenge: &mut Option<Box<HeaderValue>>,
+    ) -> Result<()> {
+        let Some(guard) = &route.guard else { return Ok(()) };
+        let Some(auth) = guard.auth.as_deref() else { return Ok(()) };
+        // boxed, because most routes have none
+        Box::pin(self.authorize(auth, guard, request, now, challenge)).await
+    }
+
+    /// Whether the client has shown what this asks for. `challenge` is what it is told when it has to say who it is.
     ///
     /// # Errors
     ///
     /// [`Kind::Denied`], [`Kind::Unauthenticated`] when it may not; [`Kind::Overload`] when that can't be found out now.
-    pub(super) async fn authorize(
+    async fn authorize(
         &self,
         auth: &Auth,
         guard: &Guard,

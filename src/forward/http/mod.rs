@@ -11,6 +11,7 @@ mod exchange;
 mod limited;
 mod own_answer;
 mod request;
+mod routing;
 mod split;
 mod upgrade;
 
@@ -30,15 +31,13 @@ use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
-use crate::metrics::{Denial, ListenerMetrics};
+use crate::metrics::ListenerMetrics;
 use crate::policy::{ProxyHeader, Tracing};
 use crate::protocol::http::fields::Client;
 use crate::protocol::http::grpc;
 use crate::protocol::http::partial::Partial;
 use crate::protocol::http::{Handler, Request};
 use crate::record::access::ExchangeEntry;
-use crate::route::Lookup;
-use crate::route::meaning::Meaning;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
 use crate::tls::{ClientCertificate, Resolver};
@@ -53,6 +52,7 @@ use exchange::{Exchange, Rest, access};
 use request::changes::Message;
 use request::id::RequestId;
 use request::{max_forwards, sender};
+use routing::compared;
 
 /// A client's connection, as its exchanges see it.
 #[derive(Debug)]
@@ -196,11 +196,6 @@ fn passed_on(answer: Answer<Content>) -> Response<Content> {
     response
 }
 
-/// The form of a request's path that is compared.
-fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
-    meaning.map_or(request.uri.path(), |meaning| &meaning.compared)
-}
-
 /// The service that a request asks for, or the answer to one that goes no further.
 fn asked(
     snapshot: &Snapshot,
@@ -242,26 +237,19 @@ impl Connection {
         (exchange, challenge): (&mut Exchange, &mut Option<Box<HeaderValue>>),
     ) -> Result<AnsweredBy> {
         let listener = context.listener;
-        self.enter(listener, &mut request)?;
-        let meaning = self.meaning(listener, &mut request)?;
-        let route = self.route(listener, &request, meaning.as_ref(), exchange)?;
+        let (route, meaning) = self.find_route(listener, &mut request, exchange)?;
+        let preflight = context.takes(route, &request);
         if let Some(guard) = &route.guard {
             self.comes_in(guard, listener, &request.headers)?;
         }
-        let preflight = context.takes(route, &request);
         match self.limit(listener, route, &request, exchange.began()) {
             Ok(None) => {}
             Ok(Some(held_back)) => held_back.await,
             Err(limited) => return Ok(AnsweredBy::Us(limited.answer(&request, context, exchange))),
         }
         // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
-        if preflight.is_none()
-            && let Some(guard) = &route.guard
-            && let Some(auth) = guard.auth.as_deref()
-        {
-            let now = Moment::at(exchange.began());
-            // boxed, because most routes have none
-            Box::pin(self.authorize(auth, guard, &mut request, now, challenge)).await?;
+        if preflight.is_none() {
+            self.authenticate(route, &mut request, Moment::at(exchange.began()), challenge).await?;
         }
         let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
             Ok(service) => service,
@@ -332,47 +320,6 @@ impl Connection {
             length: request.length.known(),
         };
         exchange.begin_trace(self.worker.tracer.begin(tracing, facts, &mut request.headers));
-    }
-
-    /// What the path of a request means, where it has other spellings.
-    fn meaning(&self, listener: &Listener, request: &mut Request) -> Result<Option<Meaning>> {
-        request::path::understand(request, listener.paths).inspect_err(|_| {
-            if let Some(guard) = &listener.guard {
-                guard.denied.count(self.worker.index, Denial::AmbiguousPath);
-            }
-        })
-    }
-
-    /// The route that takes the request, and counts it.
-    fn route<'s>(
-        &self,
-        listener: &'s Listener,
-        request: &Request,
-        meaning: Option<&Meaning>,
-        exchange: &mut Exchange,
-    ) -> Result<&'s Route> {
-        let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
-        if self.is_plain_on_tls {
-            return Err(Error::new(Kind::PlainHttp, ""));
-        }
-        if let Some((sni, certificates)) = &self.sni {
-            let name = crate::route::without_port(host);
-            if !name.is_empty() && !certificates.same_certificate(sni, name) {
-                return Err(Error::new(Kind::Misdirected, ""));
-            }
-        }
-        let lookup = Lookup {
-            host,
-            path: compared(request, meaning),
-            query: request.uri.query(),
-            method: &request.method,
-            headers: &request.headers,
-        };
-        let route = listener.routes.find(&lookup).or(listener.default.as_ref());
-        let route = route.ok_or(Error::new(Kind::NoRoute, ""))?;
-        route.hits.count(self.worker.index);
-        exchange.takes(route);
-        Ok(route)
     }
 
     /// The service whose backends do the work of an exchange with the service at this place.

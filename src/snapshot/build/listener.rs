@@ -40,22 +40,7 @@ pub(super) fn build(
             })?;
         routes.push((route.when.clone(), Arc::new(built)));
     }
-    let default = listener.service.map(|service| {
-        Arc::new(Route {
-            place: None,
-            action: Action::Service(service.0),
-            rewrite: None,
-            matched_prefix: None,
-            request_headers: HeaderChanges::default().guarding(&own_fields),
-            response_headers: HeaderChanges::default(),
-            cors: None,
-            rate_limits: Box::default(),
-            timeout: TimeoutOverride::default(),
-            hits: hits(&listener.name, ""),
-            text: "all others".into(),
-            guard: None,
-        })
-    });
+    let default = listener.service.map(|service| Arc::new(default(service.0, &own_fields, hits(&listener.name, ""))));
     let own = [&listener.request_headers, &listener.response_headers];
     let has_variables = own.into_iter().any(HeaderChanges::has_variables)
         || routes.iter().any(|(_, route)| route.has_variables())
@@ -109,6 +94,24 @@ fn split_of(route: &Route) -> Option<Arc<Split>> {
     match &route.action {
         Action::Split(split) => Some(Arc::clone(split)),
         Action::Service(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
+    }
+}
+
+/// The route that takes what no other takes.
+fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> Route {
+    Route {
+        place: None,
+        action: Action::Service(service),
+        rewrite: None,
+        matched_prefix: None,
+        request_headers: HeaderChanges::default().guarding(own_fields),
+        response_headers: HeaderChanges::default(),
+        cors: None,
+        rate_limits: Box::default(),
+        timeout: TimeoutOverride::default(),
+        hits,
+        text: "all others".into(),
+        guard: None,
     }
 }
 

@@ -58,12 +58,12 @@ fn a_file_of_a_hundred_thousand_networks_is_read_again_when_it_changes_and_a_wro
     let proxy = Proxy::start(&config(&format!("deny = [\"file:{}\"]", file.display()), "", &[&origin]));
     let mut kept = proxy.client();
     assert_eq!(kept.get("/x").status, 200);
-    dir.file("blocked.txt", format!("{many}127.0.0.0/8\n"));
+    replace(&dir, &format!("{many}127.0.0.0/8\n"));
     wait_until("the change is in force", || proxy.client().ends_at_once());
     assert_eq!(kept.get("/x").status, 403, "a connection that was let in before asks no more");
     wait_until("it is told", || !events(&proxy, "access_file_loaded").is_empty());
     assert_eq!(events(&proxy, "access_file_loaded").last().unwrap()["cause"]["entries"], 100_001);
-    dir.file("blocked.txt", "10.0.0.0/8\nexample.com\n");
+    replace(&dir, "10.0.0.0/8\nexample.com\n");
     wait_until("the mistake is told", || !events(&proxy, "access_file_refused").is_empty());
     let refused = &events(&proxy, "access_file_refused")[0];
     assert_eq!((&refused["cause"]["line"], &refused["level"]), (&2.into(), &"error".into()), "{refused}");
@@ -72,8 +72,13 @@ fn a_file_of_a_hundred_thousand_networks_is_read_again_when_it_changes_and_a_wro
         "{refused}"
     );
     assert_eq!(kept.get("/x").status, 403);
-    dir.file("blocked.txt", "10.0.0.0/8\n");
+    replace(&dir, "10.0.0.0/8\n");
     wait_until("the list is better", || kept.get("/x").status == 200);
+}
+
+/// Replaces the list as a whole: a file that is read while it is written is half a list.
+fn replace(dir: &Scratch, text: &str) {
+    std::fs::rename(dir.file("next.txt", text), dir.path().join("blocked.txt")).unwrap();
 }
 
 trait EndsAtOnce {

@@ -123,7 +123,8 @@ fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         unknown = unknown.min(time(&format!("nobody{round}")));
     }
     let ratio = unknown.as_secs_f64() / known.as_secs_f64();
-    assert!((0.67..1.5).contains(&ratio), "unknown {unknown:?}, known {known:?}");
+    // a user who is looked for and not found takes a hundredth of it; a machine that is busy takes twice as long now and then
+    assert!((0.2..5.0).contains(&ratio), "unknown {unknown:?}, known {known:?}");
     // what is verified once is not verified again
     assert_eq!(ask(&proxy, &authorization("ann", "secret")), 200);
     let mut client = proxy.client();

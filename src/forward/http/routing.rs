@@ -1,0 +1,75 @@
+//! From a request to its route: what its path means, which route takes it, and what only the proxy may say is taken out of it.
+
+use super::exchange::Exchange;
+use super::{Connection, request};
+use crate::error::{Error, Kind, Result};
+use crate::metrics::Denial;
+use crate::protocol::http::Request;
+use crate::route::meaning::Meaning;
+use crate::route::{Lookup, without_port};
+use crate::snapshot::{Listener, Route};
+
+/// The form of a request's path that is compared.
+pub(super) fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
+    meaning.map_or(request.uri.path(), |meaning| &meaning.compared)
+}
+
+impl Connection {
+    /// The route that takes the request, and what its path means, where it has other spellings.
+    ///
+    /// # Errors
+    ///
+    /// When no route takes it, or when it may ask nothing of the listener.
+    pub(super) fn find_route<'s>(
+        &self,
+        listener: &'s Listener,
+        request: &mut Request,
+        exchange: &mut Exchange,
+    ) -> Result<(&'s Route, Option<Meaning>)> {
+        self.enter(listener, request)?;
+        let meaning = self.meaning(listener, request)?;
+        let route = self.route(listener, request, meaning.as_ref(), exchange)?;
+        Ok((route, meaning))
+    }
+
+    /// What the path of a request means, where it has other spellings.
+    fn meaning(&self, listener: &Listener, request: &mut Request) -> Result<Option<Meaning>> {
+        request::path::understand(request, listener.paths).inspect_err(|_| {
+            if let Some(guard) = &listener.guard {
+                guard.denied.count(self.worker.index, Denial::AmbiguousPath);
+            }
+        })
+    }
+
+    /// The route that takes the request, and counts it.
+    fn route<'s>(
+        &self,
+        listener: &'s Listener,
+        request: &Request,
+        meaning: Option<&Meaning>,
+        exchange: &mut Exchange,
+    ) -> Result<&'s Route> {
+        let host = request.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if self.is_plain_on_tls {
+            return Err(Error::new(Kind::PlainHttp, ""));
+        }
+        if let Some((sni, certificates)) = &self.sni {
+            let name = without_port(host);
+            if !name.is_empty() && !certificates.same_certificate(sni, name) {
+                return Err(Error::new(Kind::Misdirected, ""));
+            }
+        }
+        let lookup = Lookup {
+            host,
+            path: compared(request, meaning),
+            query: request.uri.query(),
+            method: &request.method,
+            headers: &request.headers,
+        };
+        let route = listener.routes.find(&lookup).or(listener.default.as_ref());
+        let route = route.ok_or(Error::new(Kind::NoRoute, ""))?;
+        route.hits.count(self.worker.index);
+        exchange.takes(route);
+        Ok(route)
+    }
+}
