@@ -72,13 +72,10 @@ impl Startup<'_> {
         let served = data_plane(config, &effective, &discoveries, &registry, self.events, self.recorder, inherited)?;
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
-        let mut limit_stores = LimitStores::new(Arc::clone(store.events()));
-        limit_stores.commit(limits::shared(&store.load()), &registry);
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
         let sharing = sharing(&config, &store)?;
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let recovering =
-            recovering(&config, &accounting, &store, &monitor, (&faults, &candidate.leadership(), &sharing));
+        let recovering = recover(&config, &accounting, &store, &monitor, (&faults, &candidate.leadership(), &sharing));
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
@@ -101,6 +98,7 @@ impl Startup<'_> {
             source_hash: self.source.and_then(reload::hash),
             webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
+            limit_stores: limit_stores(&config, &store, &registry),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -114,7 +112,6 @@ impl Startup<'_> {
             exporter,
             backups,
             stores: self.stores,
-            limit_stores,
             why,
             listeners,
             workers,
@@ -127,6 +124,12 @@ impl Startup<'_> {
             discoveries,
         })
     }
+}
+
+fn limit_stores(config: &model::Config, store: &Store, registry: &Registry) -> LimitStores {
+    let mut stores = LimitStores::new(Arc::clone(store.events()));
+    stores.commit(limits::shared(config, &store.load()), registry);
+    stores
 }
 
 /// What serves clients.
@@ -212,7 +215,7 @@ fn accounting(
 }
 
 /// What is done about faults, with what it looks at and is seen by.
-fn recovering(
+fn recover(
     config: &model::Config,
     accounting: &Accounting,
     store: &Arc<Store>,
