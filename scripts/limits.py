@@ -31,6 +31,12 @@ class Client(threading.Thread):
         self.port, self.rate, self.allowed, self.sent = port, 0, 0, 0
 
     def run(self):
+        try:
+            self.send()
+        except OSError:
+            pass  # its instance has been ended
+
+    def send(self):
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answers = connection.makefile("rb")
@@ -110,7 +116,7 @@ path_prefix = "/"
 respond = {{ status = 200, body = "ok" }}
 """
                 )
-                started.append(subprocess.Popen([binary, "run", str(path)], stderr=subprocess.DEVNULL))
+                started.append(subprocess.Popen([binary, "run", "--config", str(path)], stderr=subprocess.DEVNULL))
             wait_until("all are up", up)
             clients = [Client(port) for port, _ in ports]
             for client in clients:

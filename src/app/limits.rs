@@ -1,16 +1,27 @@
-//! The rate limits of a snapshot that instances enforce together.
+//! The rate limits that instances enforce together: the configuration says by what, the snapshot has what was used.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::snapshot::{RateLimit, Snapshot};
+use crate::config::model::{Config, RateLimit};
+use crate::snapshot::{Snapshot, limit_scope};
 use crate::store::limits::SharedLimit;
 
 /// Those of all listeners and routes.
-pub(super) fn shared(snapshot: &Snapshot) -> Vec<SharedLimit> {
-    let shared = |limit: &RateLimit| {
-        let store = limit.store.as_ref()?;
+pub(super) fn shared(config: &Config, snapshot: &Snapshot) -> Vec<SharedLimit> {
+    let mut stores = HashMap::new();
+    for listener in &config.listeners {
+        let mut note = |route: &str, limits: &[RateLimit]| {
+            let stored = |of: &RateLimit| Some((limit_scope(&listener.name, route, &of.limit.name), of.store.clone()?));
+            stores.extend(limits.iter().filter_map(stored));
+        };
+        note("", &listener.rate_limits);
+        listener.routes.iter().for_each(|route| note(&route.when.to_string(), &route.rate_limits));
+    }
+    let limits = snapshot.listeners.iter().flat_map(|listener| listener.all_rate_limits());
+    let shared = limits.filter_map(|limit| {
         let (table, rate) = (Arc::clone(&limit.table), limit.limit.rate);
-        Some(SharedLimit { by: store.by.clone(), scope: store.scope, table, rate })
-    };
-    snapshot.listeners.iter().flat_map(|listener| listener.all_rate_limits()).filter_map(shared).collect()
+        Some(SharedLimit { by: stores.get(&limit.scope)?.clone(), scope: limit.scope, table, rate })
+    });
+    shared.collect()
 }

@@ -188,7 +188,7 @@ impl System {
         self.exporter.commit(otlp);
         self.backups.commit(config.backup.as_ref());
         self.stores.commit(&config, &self.registry);
-        self.limit_stores.commit(limits::shared(&self.store.load()), &self.registry);
+        self.limit_stores.commit(limits::shared(&config, &self.store.load()), &self.registry);
         self.candidate.commit(cluster);
         if config.cluster != self.config.cluster {
             self.sharing.commit(share);

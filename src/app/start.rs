@@ -73,12 +73,10 @@ impl Startup<'_> {
         let served = data_plane(config, &effective, &discoveries, &registry, self.events, self.recorder, inherited)?;
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
-        let mut limit_stores = LimitStores::new(Arc::clone(store.events()));
-        limit_stores.commit(limits::shared(&store.load()), &registry);
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
         let (sharing, leadership) = (sharing(&config, &store)?, candidate.leadership());
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let recovering = recovering(&config, &accounting, &store, &monitor, (&faults, leadership, &sharing));
+        let recovering = recover(&config, &accounting, &store, &monitor, (&faults, leadership, &sharing));
         let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
@@ -103,6 +101,7 @@ impl Startup<'_> {
             certificates: certificates(&config, &store, &registry),
             certificate_watch: Watch::default(),
             access_files: access_files(&config, &store),
+            limit_stores: limit_stores(&config, &store, &registry),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -116,7 +115,6 @@ impl Startup<'_> {
             exporter,
             backups,
             stores: self.stores,
-            limit_stores,
             why,
             listeners,
             workers,
@@ -136,6 +134,12 @@ fn outward(config: &model::Config, exporter: &mut Exporter) -> Result<PreparedWe
     let webhooks = notify::prepare(&config.notify)?;
     exporter.commit(otlp::prepare(config.otlp.as_ref())?);
     Ok(webhooks)
+}
+
+fn limit_stores(config: &model::Config, store: &Store, registry: &Registry) -> LimitStores {
+    let mut stores = LimitStores::new(Arc::clone(store.events()));
+    stores.commit(limits::shared(config, &store.load()), registry);
+    stores
 }
 
 /// What serves clients.
@@ -228,7 +232,7 @@ fn accounting(
 }
 
 /// What is done about faults, with what it looks at and is seen by.
-fn recovering(
+fn recover(
     config: &model::Config,
     accounting: &Accounting,
     store: &Arc<Store>,

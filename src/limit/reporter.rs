@@ -17,6 +17,9 @@ use super::{Rate, Table};
 
 /// In this time the weight of a request in the demand falls to 1/e.
 pub const DEMAND_FADES: Duration = Duration::from_secs(1);
+/// What is reported was used up to so long ago: between two reports, and while an answer that is still in time was waited for. So in the store the time of a key
+/// may be behind the clock by that much; otherwise a key whose burst is short would lose what it did not use between two reports.
+pub const REPORTED_LATE: Duration = Duration::from_millis(300);
 /// Keys whose demand is remembered; some 100 bytes each.
 const REMEMBERED: usize = 65_536;
 /// A demand below this is forgotten.
@@ -41,8 +44,8 @@ pub struct Report {
 /// What a store answers to a report.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {
-    /// How far the key's time is ahead of the clock.
-    pub ahead: Duration,
+    /// How far the key's time is ahead of the clock, in nanoseconds; negative = behind.
+    pub ahead: i64,
     /// The requests that it sends to the other instances.
     pub others: f64,
 }
@@ -91,7 +94,7 @@ impl Reporter {
         let share = (report.demand + PRIOR) / (report.demand + answer.others.max(0.0) + PRIOR);
         shared.set_share(report.slot, share);
         let since = rate.cost(shared.factor(report.slot)).saturating_mul(shared.peek(report.slot).allowed.into());
-        slot.tat.store(nanos(now).saturating_add(nanos(answer.ahead)).saturating_add(since), Relaxed);
+        slot.tat.store(nanos(now).saturating_add_signed(answer.ahead).saturating_add(since), Relaxed);
     }
 
     /// Adds requests to a key's demand.

@@ -91,7 +91,7 @@ impl Shared {
     /// Sets the factor of the key in this slot to the inverse of a share.
     pub(super) fn set_share(&self, slot: usize, share: f64) {
         let factor = ((ONE as f64 / share) as u64).clamp(ONE, FACTOR_MAX);
-        let _ = self.words[slot].fetch_update(Relaxed, Relaxed, |word| Some(word & COUNTS | factor << FACTOR_AT));
+        let _ = self.words[slot].fetch_update(Relaxed, Relaxed, |word| Some((word & COUNTS) | (factor << FACTOR_AT)));
     }
 
     /// Each key has its share of so many instances from now on; 0 = its share is known.

@@ -130,12 +130,15 @@ struct Model {
 impl Model {
     fn report(&mut self, from: usize, report: &Report, now: Duration) -> Answer {
         let (tat, demands) = self.keys.entry(report.key).or_default();
-        *tat = ((*tat).max(now) + report.used).max(now + report.at_least);
+        *tat = (*tat).max(now.saturating_sub(REPORTED_LATE)) + report.used;
+        if report.at_least > NONE {
+            *tat = (*tat).max(now + report.at_least);
+        }
         let others = demands.iter().filter(|(who, ..)| *who != from).map(|(_, demand, at)| faded(*demand, *at, now));
         let others = others.sum();
         demands.retain(|(who, ..)| *who != from);
         demands.push((from, report.demand, now));
-        Answer { ahead: *tat - now, others }
+        Answer { ahead: tat.as_nanos() as i64 - now.as_nanos() as i64, others }
     }
 }
 
@@ -172,7 +175,7 @@ impl Fleet {
                     requests -= 1.0;
                 }
                 // every 100 ms, each at another moment
-                if (steps + at as u32 * 67) % 200 == 0 {
+                if (steps + at as u32 * 67).is_multiple_of(200) {
                     let reports = reporter.collect(table, self.rate, 100, now);
                     if let Some(slow) = slow {
                         let answers = reports.into_iter().map(|report| {

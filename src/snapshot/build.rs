@@ -24,6 +24,8 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+pub use limits::scope as limit_scope;
+
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
 use super::{Listener, Service, Snapshot, ZonePreference};

@@ -20,7 +20,7 @@ mod zones;
 
 #[cfg(test)]
 pub use build::testing;
-pub use build::{BuildError, MakeTls, build};
+pub use build::{BuildError, MakeTls, build, limit_scope};
 pub use course::Course;
 pub use detour::{Cut, Detour, Way};
 pub use protection::Protection;
@@ -29,5 +29,5 @@ pub use service::{Available, Diverted, ExchangeCounters, Promised, Service, Serv
 pub use shadow::{SAMPLED, Shadow, ShadowCounters, is_sampled};
 pub use split::{Point, Split};
 pub use store::{Current, Reader, Store};
-pub use view::{Action, Guard, Listener, RateLimit, Route, SharedLimit, Snapshot};
+pub use view::{Action, Guard, Listener, RateLimit, Route, Snapshot};
 pub use zones::{ZonePreference, Zones};

@@ -13,7 +13,6 @@ use super::service::ServiceSettings;
 use super::{Course, Diverted, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
-use crate::config::model::LimitStore;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::limit::{self, Limit};
@@ -163,21 +162,12 @@ pub struct RateLimit {
     pub limit: Limit,
     /// What its keys have used. It stays from snapshot to snapshot.
     pub table: Arc<limit::Table>,
-    /// What several instances enforce it together by.
-    pub store: Option<SharedLimit>,
+    /// What sets it apart from the limits of other listeners and routes: the same on all instances ([`limit_scope`](super::limit_scope)).
+    pub scope: u64,
     /// The name and the quota in the form of the field `RateLimit-Policy`.
     pub policy: HeaderValue,
     /// What it has done.
     pub counts: Arc<RateLimited>,
-}
-
-/// How instances that enforce a limit together find each other.
-#[derive(Debug)]
-pub struct SharedLimit {
-    /// Where.
-    pub by: LimitStore,
-    /// What sets this limit apart from the others of the same store: the same on all instances.
-    pub scope: u64,
 }
 
 /// What happens to a request that a route takes.

@@ -307,12 +307,20 @@ impl State {
         self.members.insert(id.to_owned());
         let micros = |text: &str| Duration::from_nanos((text.parse::<f64>().unwrap() * 1e3) as u64);
         let mut answer = format!("*{}\r\n:{}\r\n", 2 * keys - 1, self.members.len());
-        for (name, report) in names[1..].iter().zip(rest[3..].chunks(3)) {
-            let (until, demands) = self.limits.entry((*name).to_owned()).or_insert_with(|| (now, HashMap::new()));
-            *until = ((*until).max(now) + micros(report[0])).max(now + micros(report[1]));
+        for (name, report) in names[1..].iter().zip(rest[4..].chunks(3)) {
+            let (until, demands) =
+                self.limits.entry((*name).to_owned()).or_insert_with(|| (now - micros(rest[3]), HashMap::new()));
+            *until = (*until).max(now - micros(rest[3])) + micros(report[0]);
+            if report[1] != "0.0" {
+                *until = (*until).max(now + micros(report[1]));
+            }
             demands.insert(id.to_owned(), report[2].parse().unwrap());
             let others: f64 = demands.iter().filter(|(who, _)| *who != id).map(|(_, demand)| demand).sum();
-            for text in [(*until - now).as_micros().to_string(), format!("{others:.3}")] {
+            for text in [
+                (until.duration_since(now).as_micros() as i64 - now.duration_since(*until).as_micros() as i64)
+                    .to_string(),
+                format!("{others:.3}"),
+            ] {
                 answer += &format!("${}\r\n{text}\r\n", text.len());
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::super::{RateLimit, SharedLimit, Snapshot};
+use super::super::{RateLimit, Snapshot};
 use crate::balance::hash_key;
 use crate::config::model;
 use crate::limit::{Limit, Table};
@@ -33,16 +33,20 @@ pub(super) fn build(
         let is_same = |known: &&RateLimit| is_same(&known.limit, limit) && known.table.is_shared() == store.is_some();
         let known = before.iter().find(is_same).map(|known| Arc::clone(&known.table));
         let new = || Arc::new(if store.is_some() { Table::shared(limit.keys) } else { Table::new(limit.keys) });
-        let scope = || hash_key(format!("{listener}\0{route}\0{}", limit.name).as_bytes());
         RateLimit {
             table: known.unwrap_or_else(new),
-            store: store.as_ref().map(|by| SharedLimit { by: by.clone(), scope: scope() }),
+            scope: scope(listener, route, &limit.name),
             policy: policy(limit),
             counts: registry.rate_limited(listener, route, &limit.name),
             limit: limit.clone(),
         }
     };
     limits.iter().map(build).collect()
+}
+
+/// What sets a limit of a listener, or of the route with these conditions in words, apart from others: the same on all instances.
+pub fn scope(listener: &str, route: &str, limit: &str) -> u64 {
+    hash_key(format!("{listener}\0{route}\0{limit}").as_bytes())
 }
 
 /// The limits that they were in a snapshot.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::super::connect::told;
-use crate::limit::{Answer, DEMAND_FADES, Report};
+use crate::limit::{Answer, DEMAND_FADES, REPORTED_LATE, Report};
 
 /// An instance that has said nothing for so long is not there any more.
 const GONE_AFTER: Duration = Duration::from_secs(5);
@@ -16,17 +16,17 @@ const GONE_AFTER: Duration = Duration::from_secs(5);
 const SCRIPT: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local id, gone, fades = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local id, gone, fades, late = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZADD', KEYS[1], now, id)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - gone)
 redis.call('PEXPIRE', KEYS[1], math.ceil(gone / 1000))
 local answer = { redis.call('ZCARD', KEYS[1]) }
 for i = 2, #KEYS do
-  local used, least, demand = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), ARGV[3 * i]
-  local tat, others, kept = now, 0, ''
+  local used, least, demand = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), ARGV[3 * i + 1]
+  local tat, others, kept = now - late, 0, ''
   local known = redis.call('GET', KEYS[i])
   if known then
-    tat = math.max(now, tonumber(string.match(known, '^%d+')))
+    tat = math.max(tat, tonumber(string.match(known, '^%d+')))
     for who, much, when in string.gmatch(known, '(%x+):([%d.]+):(%d+)') do
       local age = now - tonumber(when)
       if who ~= id and age < 5 * fades then
@@ -35,7 +35,10 @@ for i = 2, #KEYS do
       end
     end
   end
-  tat = math.max(tat + used, now + least)
+  tat = tat + used
+  if least > 0 then
+    tat = math.max(tat, now + least)
+  end
   local value = string.format('%.0f %s:%s:%.0f', tat, id, demand, now) .. kept
   redis.call('SET', KEYS[i], value, 'PX', string.format('%.0f', math.ceil((tat - now + 5 * fades) / 1000)))
   answer[#answer + 1] = string.format('%.0f', tat - now)
@@ -63,7 +66,7 @@ pub(super) fn command<'a>(
     let mut command = redis::cmd("EVAL");
     command.arg(SCRIPT).arg(1 + reports.len()).arg(members);
     reports.clone().for_each(|(name, _)| _ = command.arg(name));
-    command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES));
+    command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(REPORTED_LATE));
     for (_, report) in reports {
         command.arg(micros(report.used)).arg(micros(report.at_least)).arg(format!("{:.3}", report.demand));
     }
@@ -95,9 +98,9 @@ pub(super) fn read(value: Value, reports: usize) -> Result<(u32, Vec<Answer>), S
         _ => None,
     };
     let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
-    let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite() && *number >= 0.0));
+    let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
     let (instances, answers) = numbers.as_ref().and_then(|numbers| numbers.split_first()).ok_or_else(nonsense)?;
-    let answer = |pair: &[f64]| Answer { ahead: Duration::from_micros(pair[0] as u64), others: pair[1] };
+    let answer = |pair: &[f64]| Answer { ahead: (pair[0] * 1e3) as i64, others: pair[1] };
     Ok(((*instances as u32).max(1), answers.chunks_exact(2).map(answer).collect()))
 }
 
@@ -113,7 +116,7 @@ mod tests {
     fn answers_are_read_and_nonsense_is_told() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let good = Value::Array(vec![Value::Int(3), text("1500"), text("2.500")]);
-        let answer = Answer { ahead: Duration::from_micros(1_500), others: 2.5 };
+        let answer = Answer { ahead: 1_500_000, others: 2.5 };
         assert_eq!(read(good, 1), Ok((3, vec![answer])));
         assert_eq!(read(Value::Array(vec![Value::Int(1)]), 0), Ok((1, Vec::new())));
         for bad in
@@ -121,6 +124,6 @@ mod tests {
         {
             assert!(read(bad, 1).is_err());
         }
-        assert!(read(Value::Array(vec![Value::Int(1), text("-5"), text("NaN")]), 1).is_err());
+        assert!(read(Value::Array(vec![Value::Int(1), text("5"), text("NaN")]), 1).is_err());
     }
 }
