@@ -30,6 +30,10 @@ impl System {
             self.tell_refused(&owner, path.display().to_string(), message);
         }
         let Some(material) = renewed else { return };
+        if Arc::get_mut(&mut self.config).is_none() {
+            // nobody else holds it between two reloads; if somebody does, it is found anew in a moment
+            return self.watch_certificates();
+        }
         match self.renew(&owner, material, admin) {
             Ok(()) => {
                 counter!(names::CERTIFICATE_RENEWALS.name, "outcome" => "applied").increment(1);
@@ -40,8 +44,7 @@ impl System {
     }
 
     fn renew(&mut self, owner: &Owner, material: Material, admin: Option<&Acceptor>) -> Result<(), String> {
-        // nobody else holds it between two reloads
-        let config = Arc::get_mut(&mut self.config).ok_or("the configuration is in use: reload")?;
+        let config = Arc::get_mut(&mut self.config).ok_or("the configuration is in use")?;
         match owner {
             Owner::Listener(name) => {
                 let listener = config.listeners.iter_mut().find(|listener| listener.name == *name);

@@ -23,8 +23,10 @@ const QUIET: Duration = Duration::from_millis(20);
 const MOST_QUIETS: u32 = 10;
 /// How often files are looked at when the system tells nothing.
 const LOOK: Duration = Duration::from_secs(1);
-/// With very many files, the pause between two looks is so many times as long as a look.
+/// With very many files, the pause before a look that nothing hints at is so many times as long as the last one took.
 const REST: u32 = 20;
+/// The same of a look that is hinted at: something may be written in these folders all the time.
+const SHORT_REST: u32 = 4;
 /// Findings that may wait for the control plane.
 const WAITING: usize = 64;
 
@@ -123,6 +125,8 @@ struct Thread {
     folders: HashSet<PathBuf>,
     keepers: Vec<Keeper>,
     round: u64,
+    /// When the last look is long enough ago.
+    rested: Instant,
 }
 
 impl Thread {
@@ -135,7 +139,7 @@ impl Thread {
         };
         let watcher = notify::recommended_watcher(hear);
         let watcher = watcher.inspect_err(|error| debug!("certificates are looked at every second: {error}")).ok();
-        Self { findings, watcher, folders: HashSet::new(), keepers: Vec::new(), round: 0 }
+        Self { findings, watcher, folders: HashSet::new(), keepers: Vec::new(), round: 0, rested: Instant::now() }
     }
 
     fn run(mut self, orders: &Receiver<Order>) {
@@ -155,7 +159,9 @@ impl Thread {
             if !self.look() {
                 return;
             }
-            pause = LOOK.max(began.elapsed() * REST);
+            let took = began.elapsed();
+            pause = LOOK.max(took * REST);
+            self.rested = Instant::now() + took * SHORT_REST;
         }
     }
 
@@ -164,18 +170,20 @@ impl Thread {
         self.keepers = watched.into_iter().map(Keeper::new).collect();
     }
 
-    /// Waits until the folders have been quiet for a moment; whether it is over.
+    /// Waits until the folders have been quiet for a moment, and the last look is long enough ago; whether it is over.
     fn quiet(&mut self, orders: &Receiver<Order>) -> bool {
-        let until = Instant::now() + QUIET * MOST_QUIETS;
-        while Instant::now() < until {
-            match orders.recv_timeout(QUIET) {
-                Ok(Order::Look) => {}
+        let latest = self.rested.max(Instant::now() + QUIET * MOST_QUIETS);
+        loop {
+            let received = orders.recv_timeout(QUIET);
+            let now = Instant::now();
+            match received {
                 Ok(Order::Watch(round, watched)) => self.set(round, watched),
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return true,
-                Err(RecvTimeoutError::Timeout) => break,
+                Ok(Order::Look) if now >= latest => return false,
+                Err(RecvTimeoutError::Timeout) if now >= self.rested => return false,
+                Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        false
     }
 
     /// Looks at all files; whether somebody wants to know.

@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::policy::KeyFrom;
-pub use reporter::{Answer, DEMAND_FADES, REPORTED_LATE, Report, Reporter, faded};
+pub use reporter::{Answer, DEMAND_FADES, Report, Reporter, faded};
 pub use table::{Look, Table};
 
 /// A limit, as the configuration has it.

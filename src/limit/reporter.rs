@@ -17,9 +17,6 @@ use super::{Rate, Table};
 
 /// In this time the weight of a request in the demand falls to 1/e.
 pub const DEMAND_FADES: Duration = Duration::from_secs(1);
-/// What is reported was used up to so long ago: between two reports, and while an answer that is still in time was waited for. So in the store the time of a key
-/// may be behind the clock by that much; otherwise a key whose burst is short would lose what it did not use between two reports.
-pub const REPORTED_LATE: Duration = Duration::from_millis(300);
 /// Keys whose demand is remembered; some 100 bytes each.
 const REMEMBERED: usize = 65_536;
 /// A demand below this is forgotten.

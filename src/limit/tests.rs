@@ -121,6 +121,9 @@ fn workers_that_share_a_key_do_not_let_more_through() {
     assert!((490..=504).contains(&allowed), "{allowed}");
 }
 
+/// What is reported was used up to so long ago: the time between two reports, and how long an answer takes.
+const LATE: Duration = Duration::from_millis(150);
+
 /// A store, as instances see one: what a report does to it is what the script in `store/limits` does.
 #[derive(Default)]
 struct Model {
@@ -130,7 +133,7 @@ struct Model {
 impl Model {
     fn report(&mut self, from: usize, report: &Report, now: Duration) -> Answer {
         let (tat, demands) = self.keys.entry(report.key).or_default();
-        *tat = (*tat).max(now.saturating_sub(REPORTED_LATE)) + report.used;
+        *tat = (*tat).max(now.saturating_sub(LATE)) + report.used;
         if report.at_least > NONE {
             *tat = (*tat).max(now + report.at_least);
         }

@@ -128,7 +128,7 @@ impl Keeper {
     /// Uses a connection until it breaks, and says why; `None` = nobody needs the store any more.
     async fn keep(&mut self, connection: &Connection, pause: &mut Duration) -> Option<String> {
         let mut next = Instant::now();
-        let mut collected = next;
+        let (mut collected, mut took) = (next, Duration::ZERO);
         loop {
             tokio::select! {
                 () = sleep_until(next.into()) => {}
@@ -144,14 +144,15 @@ impl Keeper {
             next += EVERY;
             let reports = self.collect();
             let (began, since) = (Instant::now(), std::mem::replace(&mut collected, Instant::now()));
-            let answers = self.ask(connection, &reports).await;
+            let answers = self.ask(connection, &reports, since.elapsed() + took).await;
             connection.unread.store(0, Relaxed);
             let answers = match answers {
                 Ok(answers) => answers,
                 Err(reason) => return Some(reason),
             };
             next = next.max(Instant::now());
-            let in_time = began.elapsed() <= self.in_time;
+            took = began.elapsed();
+            let in_time = took <= self.in_time;
             if in_time {
                 self.learn(&reports, answers);
                 self.lag.set(since.elapsed().as_secs_f64());
@@ -168,11 +169,11 @@ impl Keeper {
     }
 
     /// Sends reports and waits for the answers; when they are late, this instance has its share of each limit from then on.
-    async fn ask(&mut self, connection: &Connection, reports: &Reports) -> Result<Vec<Value>, String> {
+    async fn ask(&mut self, connection: &Connection, reports: &Reports, late: Duration) -> Result<Vec<Value>, String> {
         let members = script::members(&self.prefix);
         let chunks = reports.chunks(AT_ONCE).chain(reports.is_empty().then_some(&[][..]));
         let command = |chunk: &[(usize, String, Report)]| {
-            script::command(&members, &self.id, chunk.iter().map(|(_, name, report)| (name, report)))
+            script::command(&members, &self.id, late, chunk.iter().map(|(_, name, report)| (name, report)))
         };
         let commands: Vec<Cmd> = chunks.map(command).collect();
         let mut answers = pin!(send(connection, &commands));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::super::connect::told;
-use crate::limit::{Answer, DEMAND_FADES, REPORTED_LATE, Report};
+use crate::limit::{Answer, DEMAND_FADES, Report};
 
 /// An instance that has said nothing for so long is not there any more.
 const GONE_AFTER: Duration = Duration::from_secs(5);
@@ -57,16 +57,18 @@ pub(super) fn name(prefix: &str, scope: u64, key: u64) -> String {
     format!("{prefix}:limit:{scope:016x}{key:016x}")
 }
 
-/// The command that tells a store of this instance and takes reports there, each with the name of its key.
+/// The command that tells a store of this instance and takes reports there, each with the name of its key. What is reported was used up to `late` ago: so much a
+/// key's time may be behind the clock. Otherwise one whose burst is short would lose what it did not use between two reports.
 pub(super) fn command<'a>(
     members: &str,
     id: &str,
+    late: Duration,
     reports: impl ExactSizeIterator<Item = (&'a String, &'a Report)> + Clone,
 ) -> Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(SCRIPT).arg(1 + reports.len()).arg(members);
     reports.clone().for_each(|(name, _)| _ = command.arg(name));
-    command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(REPORTED_LATE));
+    command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(late));
     for (_, report) in reports {
         command.arg(micros(report.used)).arg(micros(report.at_least)).arg(format!("{:.3}", report.demand));
     }
