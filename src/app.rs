@@ -19,6 +19,7 @@ mod hand_over;
 mod inherit;
 #[cfg(test)]
 mod ingress_tests;
+mod key_sources;
 mod listener_events;
 mod listeners;
 mod names;

@@ -4,6 +4,7 @@
 //! that reads it has no error path.
 
 mod cluster;
+mod key_source;
 mod means;
 mod otlp;
 mod recovery;
@@ -28,6 +29,7 @@ use crate::policy::{AdminToken, HeaderChanges, Limits, ListenerProtocol, PathRul
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
+pub use key_source::KeySource;
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
@@ -58,6 +60,8 @@ pub struct Config {
     pub backup: Option<Backup>,
     /// `[cluster]`
     pub cluster: Option<Cluster>,
+    /// The URLs that routes have the keys of tokens from (`auth.jwt.jwks`), each once.
+    pub key_sources: Vec<KeySource>,
 }
 
 /// Index of a service in [`Config::services`].
