@@ -20,6 +20,7 @@ mod hedging;
 mod inherit;
 #[cfg(test)]
 mod ingress_tests;
+mod key_sources;
 mod listener_events;
 mod limits;
 mod listener_tls;

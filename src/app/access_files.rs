@@ -1,4 +1,4 @@
-//! The files that say who may come in: networks and users. They are read again when they change, without a reload of the configuration.
+//! The files that say who may come in: networks, users and keys. They are read again when they change, without a reload of the configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::background;
+use super::key_sources::KeySources;
 use crate::auth::{FileProblem, Watched};
 use crate::config::model;
 use crate::discover::watch::FileWatch;
@@ -19,16 +20,24 @@ type Reader = Arc<dyn Watched + Send + Sync>;
 pub(super) struct AccessFiles {
     events: Arc<Events>,
     tasks: Vec<JoinHandle<()>>,
+    /// The keys that are not in files.
+    keys: KeySources,
 }
 
 impl AccessFiles {
     /// Watches nothing yet; what happens is told to `events`.
     pub fn new(events: Arc<Events>) -> Self {
-        Self { events, tasks: Vec::new() }
+        Self { keys: KeySources::new(Arc::clone(&events)), events, tasks: Vec::new() }
+    }
+
+    /// Gives what is known and in no file to the next configuration, before that is in force.
+    pub fn carry_over(&self, next: &model::Config) {
+        self.keys.carry_over(next);
     }
 
     /// Watches the files of this configuration, and no others any more.
     pub fn commit(&mut self, config: &model::Config) {
+        self.keys.commit(config);
         self.tasks.drain(..).for_each(|task| task.abort());
         for (file, readers) in readers(config) {
             self.tasks.push(tokio::task::spawn_local(watch(file, readers, Arc::clone(&self.events))));

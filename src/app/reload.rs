@@ -170,6 +170,7 @@ impl System {
         let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
         let compared = background::run(move || compare((&before.0, &before.1), effective, &after)).await;
         let (effective, changes) = compared.map_err(Refused::because)?;
+        self.access_files.carry_over(&config);
         self.publish(&config, prepared).await?;
 
         // from here on nothing can fail

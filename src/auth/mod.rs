@@ -9,13 +9,17 @@
 pub mod access_list;
 pub mod basic;
 pub mod client_certificate;
+pub mod jwt;
 mod ranges;
+mod remembered;
 
 use std::path::Path;
 
 pub use access_list::{AccessList, FileProblem, Networks};
 pub use basic::Basic;
 pub use client_certificate::CertificateRule;
+pub use jwt::Jwt;
+pub use remembered::Remembered;
 
 /// What a route asks of a client.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub enum Auth {
     ClientCertificate(CertificateRule),
     /// A user and a password (RFC 7617).
     Basic(Basic),
+    /// A signed token (RFC 7519).
+    Jwt(Jwt),
 }
 
 /// What was read from files.
@@ -54,6 +60,7 @@ impl Watched for Auth {
         match self {
             Self::ClientCertificate(_) => Vec::new(),
             Self::Basic(basic) => vec![basic.file()],
+            Self::Jwt(jwt) => jwt.keys.file().into_iter().collect(),
         }
     }
 
@@ -61,6 +68,7 @@ impl Watched for Auth {
         match self {
             Self::ClientCertificate(_) => Ok(0),
             Self::Basic(basic) => basic.reload(),
+            Self::Jwt(jwt) => jwt.keys.reload(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! that reads it has no error path.
 
 mod cluster;
+mod key_source;
 mod limit;
 mod means;
 mod otlp;
@@ -32,6 +33,7 @@ use crate::policy::{
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
+pub use key_source::KeySource;
 pub use limit::{LimitStore, RateLimit};
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
@@ -63,6 +65,8 @@ pub struct Config {
     pub backup: Option<Backup>,
     /// `[cluster]`
     pub cluster: Option<Cluster>,
+    /// The URLs that routes have the keys of tokens from (`auth.jwt.jwks`), each once.
+    pub key_sources: Vec<KeySource>,
 }
 
 /// Index of a service in [`Config::services`].

@@ -6,6 +6,7 @@
 pub(super) mod access_log;
 mod address;
 mod endpoint;
+pub(super) mod jwt;
 mod limit;
 pub(super) mod network;
 pub(super) mod recovery;
@@ -88,6 +89,9 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "limit-key" => limit_key(text).map(drop),
         "rate" => rate(text).map(drop),
         "session-key" => service::session_key(text).map(drop),
+        "jwks" => jwt::jwks(text).map(drop),
+        "jwt-algorithm" => jwt::algorithm(text).map(drop),
+        "token-from" => service::token_from(text).map(drop),
         "cookie-name" => service::cookie_name(text),
         "health-path" => service::health_path(text),
         "authority-or-empty" => service::authority_or_empty(text),

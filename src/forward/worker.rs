@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::placement::queue::{Queues, Slot};
 use super::request_id::RequestIds;
 use super::retry::budget::{Budget, HEDGED};
-use crate::auth::basic::Remembered;
+use crate::auth::Remembered;
 use crate::balance::{BackendSet, Cursor, Cursors};
 use crate::clock::Moment;
 use crate::endpoint::waiters::Waiters;
@@ -64,7 +64,7 @@ pub struct Worker {
     /// Backends that can't take the exchange that is being placed. It is kept here for its memory.
     pub(super) refused: RefCell<BackendSet>,
     pub(super) random: RefCell<fastrand::Rng>,
-    /// The passwords that it has seen verified.
+    /// The passwords and tokens that it has seen verified.
     pub(super) remembered: Remembered,
     /// Where the text of a value with variables is put together. It is kept here for its memory.
     pub(super) scratch: RefCell<Vec<u8>>,

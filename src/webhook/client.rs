@@ -1,9 +1,9 @@
-//! The HTTP client of a webhook: it sends each message on a new connection, and reads the head of the answer and the begin of its body.
+//! The HTTP client of a webhook, and of whatever is fetched from a URL: it sends each message on a new connection, and reads the head of the answer and the begin of its body.
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{Request, Uri};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -21,7 +21,7 @@ use crate::tls::connector::{ClientSettings, Trust, client_config};
 /// How long the body of an answer may take when its head is here.
 const BODY: Duration = Duration::from_secs(2);
 
-/// Calls one webhook.
+/// Calls one URL.
 pub struct WebhookClient {
     uri: Uri,
     secret: Option<NotifySecret>,
@@ -76,6 +76,20 @@ impl WebhookClient {
         wanted: usize,
     ) -> Result<Answer, String> {
         let request = self.request(body, fields, sent).map_err(|error| error.to_string())?;
+        self.call(request, wanted).await
+    }
+
+    /// Asks for what is there, of which the first `wanted` bytes are read.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, when there was no answer.
+    pub async fn get(&self, wanted: usize) -> Result<Answer, String> {
+        let request = self.begun(Method::GET).header(ACCEPT, "application/json").body(Full::default());
+        self.call(request.map_err(|error| error.to_string())?, wanted).await
+    }
+
+    async fn call(&self, request: Request<Full<Bytes>>, wanted: usize) -> Result<Answer, String> {
         let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let port = self.uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
         let connected = TcpStream::connect((host, port)).await;
@@ -91,13 +105,7 @@ impl WebhookClient {
     }
 
     fn request(&self, body: String, fields: &[(&'static str, &str)], sent: u64) -> http::Result<Request<Full<Bytes>>> {
-        let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut request = Request::post(target)
-            .header(HOST, self.uri.authority().map_or("", |authority| authority.as_str()))
-            .header(USER_AGENT, concat!("evenkeel/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json")
-            .header(CONNECTION, "close")
-            .header(TIMESTAMP, sent);
+        let mut request = self.begun(Method::POST).header(CONTENT_TYPE, "application/json").header(TIMESTAMP, sent);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
@@ -105,6 +113,17 @@ impl WebhookClient {
             request = request.header(SIGNATURE, signature(secret.bytes(), body.as_bytes()));
         }
         request.body(Full::from(body))
+    }
+
+    /// A request with the fields that every one has.
+    fn begun(&self, method: Method) -> http::request::Builder {
+        let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
+        Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, self.uri.authority().map_or("", |authority| authority.as_str()))
+            .header(USER_AGENT, concat!("evenkeel/", env!("CARGO_PKG_VERSION")))
+            .header(CONNECTION, "close")
     }
 }
 

@@ -6,7 +6,6 @@
 
 mod hash;
 mod htpasswd;
-mod remembered;
 mod verifier;
 
 use std::path::{Path, PathBuf};
@@ -18,10 +17,10 @@ use data_encoding::BASE64;
 use http::header::{HeaderName, HeaderValue};
 
 use super::FileProblem;
+use super::remembered::{self, Remembered};
 use crate::error::{Error, Kind, Result};
 pub use hash::StoredHash;
 use htpasswd::Users;
-pub use remembered::Remembered;
 
 /// The longest user and password together, in bytes: more is hashed for nobody.
 const LONGEST: usize = 1024;
@@ -117,7 +116,7 @@ impl Basic {
             None => (users.somebody(remembered.number(claimed.user.as_bytes())), false),
         };
         // made for those who are no users too, so that it takes as long
-        let key = remembered.key(&claimed.user, &claimed.password, hash.text());
+        let key = remembered.key(&claimed.user, &claimed.password, hash.text().as_bytes());
         if is_user && remembered.contains(&key, now) {
             return Known::Verified;
         }

@@ -38,10 +38,11 @@ use std::sync::Arc;
 
 use super::diagnostics::SourceText;
 use super::mistake::{Findings, Mistake};
-use super::model::{Config, Etcd, Metrics, Server, ServiceId, SystemAuthorities};
+use super::model::{Config, Etcd, KeySource, Metrics, Server, ServiceId, SystemAuthorities};
 use super::raw;
 use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
+use crate::auth::jwt::KeySet;
 use crate::io::{HostPort, Resolved};
 
 /// Checks a file for sense. `None` = something is wrong, and has been reported.
@@ -65,6 +66,8 @@ pub(super) fn check(
         zone: zone.map(Arc::from),
         etcd: None,
         system: None,
+        key_sources: Vec::new(),
+        key_files: Vec::new(),
     };
     let server = check.server(&raw.server);
     let admin = check.admin(&raw.admin);
@@ -84,7 +87,8 @@ pub(super) fn check(
     check.nothing_to_back_up(raw);
     let (admin, listeners, services, notify) = (admin?, listeners?, services?, notify?);
     let (otlp, cluster, backup) = (otlp?, cluster?, backup?);
-    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp, cluster, backup })
+    let key_sources = check.key_sources;
+    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp, cluster, backup, key_sources })
 }
 
 /// More names than this are not listed in a message.
@@ -107,6 +111,9 @@ struct Checker<'a> {
     etcd: Option<Etcd>,
     /// The system's authorities, once something needs them.
     system: Option<Arc<SystemAuthorities>>,
+    /// The URLs of keys, and the files, that routes have named so far.
+    key_sources: Vec<KeySource>,
+    key_files: Vec<Arc<KeySet>>,
 }
 
 impl Checker<'_> {

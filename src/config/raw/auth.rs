@@ -1,5 +1,7 @@
 //! `auth` of a route: what a client has to show.
 
+use std::collections::BTreeMap;
+
 use super::section;
 use crate::config::units::TimeSpan;
 
@@ -10,6 +12,8 @@ section! {
         client_cert: Option<ClientCert> = None,
         /// A user and a password.
         basic: Option<BasicAuth> = None,
+        /// A signed token.
+        jwt: Option<JwtAuth> = None,
     }
 }
 
@@ -40,5 +44,43 @@ section! {
         user_header: Option<String> = None,
         /// true = backends get the client's Authorization.
         forward_authorization: bool = false,
+    }
+}
+
+section! {
+    /// Signed tokens (JWT, RFC 7519), verified with public keys.
+    #[schemars(extend("required" = ["jwks"]))]
+    JwtAuth {
+        /// The keys (JWK set, RFC 7517): a file, read again when it changes, or a URL.
+        #[schemars(extend("x-syntax" = "jwks"))]
+        jwks: Option<String> = None,
+        /// PEM file with the authorities of the URL's certificate; the system's without it.
+        #[schemars(extend("x-syntax" = "text"))]
+        ca: Option<String> = None,
+        /// How often the URL is fetched.
+        #[schemars(extend("x-positive" = true))]
+        refresh: TimeSpan = TimeSpan::secs(300),
+        /// Who must have issued the token (`iss`).
+        #[schemars(extend("x-syntax" = "text"))]
+        issuer: Option<String> = None,
+        /// For whom the token must be (`aud`): one of these.
+        #[schemars(extend("x-syntax" = "text"))]
+        audience: Vec<String> = Vec::new(),
+        /// The algorithms that are taken; empty = all of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA.
+        #[schemars(extend("x-syntax" = "jwt-algorithm"))]
+        algorithms: Vec<String> = Vec::new(),
+        /// How far the issuer's clock may be from ours.
+        leeway: TimeSpan = TimeSpan::secs(30),
+        /// true = tokens that never expire come in too.
+        allow_no_expiry: bool = false,
+        /// Where the token is: header:NAME, cookie:NAME or query:NAME.
+        #[schemars(extend("x-syntax" = "token-from"))]
+        from: String = "header:Authorization".to_owned(),
+        /// Headers that tell backends what a claim says: by the header's name, the claim's, or a JSON Pointer ("/realm/roles").
+        #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "text"))]
+        claims: BTreeMap<String, String> = BTreeMap::new(),
+        /// Claims that must have this value, or have it in their list: by the claim's name, or a JSON Pointer.
+        #[schemars(extend("x-key-syntax" = "text", "x-syntax" = "text"))]
+        require: BTreeMap<String, String> = BTreeMap::new(),
     }
 }

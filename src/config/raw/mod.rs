@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 
 use super::units::TimeSpan;
 
-pub(super) use auth::{Auth, BasicAuth, ClientCert};
+pub(super) use auth::{Auth, BasicAuth, ClientCert, JwtAuth};
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};

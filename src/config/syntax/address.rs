@@ -280,6 +280,11 @@ pub(in crate::config) fn webhook(text: &str) -> Result<Uri> {
     url(text, "a URL such as \"https://alerts.example.com/hook\"")
 }
 
+/// Where keys are fetched from; `expected` says what it is to be like.
+pub(super) fn jwks(text: &str, expected: &'static str) -> Result<Uri> {
+    url(text, expected)
+}
+
 /// Where traces and metrics are sent to.
 pub(in crate::config) fn collector(text: &str) -> Result<Uri> {
     const URL: &str = "a URL such as \"http://127.0.0.1:4317\"";

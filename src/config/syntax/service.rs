@@ -40,6 +40,15 @@ pub(in crate::config) fn session_key(text: &str) -> Result<Option<KeyFrom>> {
     }
 }
 
+/// Where a request has its token.
+pub(in crate::config) fn token_from(text: &str) -> Result<KeyFrom> {
+    let expected = "\"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
+    match key_from(text, expected, &[])? {
+        from @ (KeyFrom::Header(_) | KeyFrom::Cookie(_) | KeyFrom::Query(_)) => Ok(from),
+        _ => Err(Problem::new(format!("`{text}` has no token"), expected)),
+    }
+}
+
 fn key_from(text: &str, expected: &str, words: &[&str]) -> Result<KeyFrom> {
     let bad = || Problem::new(format!("`{text}` is nothing that a key can be taken from"), expected);
     match text.split_once(':') {

@@ -5,19 +5,19 @@ use tracing::{error, info};
 
 use super::Level;
 
-/// A file of networks or users has changed.
+/// A file of networks, users or keys has changed, or what a URL has of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessFileChange {
     /// What it says is in force.
     Loaded {
-        /// The file.
+        /// The file, or the URL.
         file: String,
-        /// The networks or users of the list that it belongs to.
+        /// The networks, users or keys of the list that it belongs to.
         entries: usize,
     },
     /// Something is wrong with it: what it said before stays in force.
     Refused {
-        /// The file.
+        /// The file, or the URL.
         file: String,
         /// The line, from 1; `None` = it is about the file as a whole.
         line: Option<usize>,

@@ -1,5 +1,7 @@
 //! Who may come in: what listener and route ask for, before anything is done for a request.
 
+mod token;
+
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -85,6 +87,7 @@ impl Connection {
         let (result, why) = match auth {
             Auth::ClientCertificate(rule) => (self.has_certificate(rule), Denial::Certificate),
             Auth::Basic(basic) => (self.has_password(basic, request, now, challenge).await, Denial::Credentials),
+            Auth::Jwt(jwt) => (self.has_token(jwt, request, now, challenge).await, Denial::Credentials),
         };
         if let Err(error) = &result
             && matches!(error.kind(), Kind::Denied | Kind::Unauthenticated)

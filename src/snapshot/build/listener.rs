@@ -148,11 +148,12 @@ fn certificate_fields(header: CertificateHeader) -> &'static [HeaderName] {
 /// The fields that only the proxy writes, whichever route takes a request: backends may be asked by several.
 fn own_fields(listener: &model::Listener) -> Vec<HeaderName> {
     let header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
-    let user = |route: &model::Route| match route.auth.as_deref() {
-        Some(Auth::Basic(basic)) => basic.user_header.clone(),
-        Some(Auth::ClientCertificate(_)) | None => None,
+    let of_route = |route: &model::Route| match route.auth.as_deref() {
+        Some(Auth::Basic(basic)) => basic.user_header.iter().cloned().collect(),
+        Some(Auth::Jwt(jwt)) => jwt.claims.iter().map(|(name, _)| name.clone()).collect(),
+        Some(Auth::ClientCertificate(_)) | None => Vec::new(),
     };
-    certificate_fields(header).iter().cloned().chain(listener.routes.iter().filter_map(user)).collect()
+    certificate_fields(header).iter().cloned().chain(listener.routes.iter().flat_map(of_route)).collect()
 }
 
 fn build_route(

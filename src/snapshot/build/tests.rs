@@ -173,6 +173,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         otlp: None,
         backup: None,
         cluster: None,
+        key_sources: Vec::new(),
     }
 }
 

@@ -97,3 +97,45 @@ fn a_condition_in_another_spelling_than_paths_are_compared_in_is_warned_of_and_w
     assert!(warned.contains("route[0].path_prefix: `/x/../%61dmin//` is compared as `/admin/`"), "{warned}");
     assert_eq!(loaded.config.listeners[0].routes[0].when.to_string(), "path_prefix /admin/");
 }
+
+#[test]
+fn tokens_are_verified_with_public_keys_that_are_there() {
+    let folder = Folder::new();
+    let keys = folder.write(
+        "keys.json",
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
+    );
+    let jwt = |more: &str| with("", &format!("auth = {{ jwt = {{ jwks = {keys:?}, audience = [\"a\"], {more} }} }}"));
+    good(&jwt("claims = { x-user = \"sub\" }, require = { role = \"admin\" }, algorithms = [\"EdDSA\"]"));
+    for (more, mistake) in [
+        ("algorithms = [\"none\"]", "algorithms[0]: `none` is no signature: everybody could make a token"),
+        ("algorithms = [\"HS256\"]", "algorithms[0]: `HS256` is not taken"),
+        ("algorithms = [\"es256\"]", "algorithms[0]: `es256` is no algorithm of tokens that is known here"),
+        ("from = \"client_ip\"", "from: `client_ip` has no token"),
+        (
+            "from = \"header:X-User\", claims = { x-user = \"sub\" }",
+            "from: `x-user` is one of `claims`: nobody has a token there",
+        ),
+        ("claims = { authorization = \"sub\" }", "claims.authorization: `authorization` says something else"),
+        ("claims = { x-forwarded-for = \"sub\" }", "claims.x-forwarded-for: `x-forwarded-for` says something else"),
+        ("refresh = \"0s\"", "refresh: "),
+    ] {
+        let told = only_mistake(&jwt(more));
+        assert!(told.starts_with(&format!("listener[0].route[0].auth.jwt.{mistake}")), "{more}: {told}");
+    }
+    let missing = only_mistake(&with("", "auth = { jwt = { audience = [\"a\"] } }"));
+    assert_eq!(missing, "listener[0].route[0].auth.jwt: `jwks` is missing");
+    let shared = folder.write("shared.json", r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#);
+    let told = only_mistake(&with("", &format!("auth = {{ jwt = {{ jwks = {shared:?}, audience = [\"a\"] }} }}")));
+    assert!(told.contains("shared.json: none of its 1 keys can be used: a key is a shared secret"), "{told}");
+    let warned =
+        |jwks: &str, more: &str| told_of(&with("", &format!("auth = {{ jwt = {{ jwks = \"{jwks}\", {more} }} }}")));
+    assert_eq!(warned("http://127.0.0.1:1/jwks", "audience = [\"a\"]"), "");
+    let clear = warned("http://idp.example/jwks", "audience = [\"a\"]");
+    assert!(clear.contains("jwt.jwks: keys that are fetched in clear can be replaced on their way"), "{clear}");
+    assert!(warned("https://idp.example/jwks", "").contains("auth.jwt: tokens for every audience come in"));
+}
+
+fn told_of(text: &str) -> String {
+    told(&good(text).warnings).join("\n")
+}

@@ -1,10 +1,12 @@
-//! Who may come in: by address, certificate and password; and that nobody comes in by a request that is spelled in another way.
+//! Who may come in: by address, certificate, password and token; and that nobody comes in by a request that is spelled in another way.
 
 mod certificates;
+mod issuer;
 mod networks;
 mod passwords;
 mod senders;
 mod spellings;
+mod tokens;
 
 use data_encoding::BASE64;
 

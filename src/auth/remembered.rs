@@ -1,5 +1,5 @@
-//! Passwords that a worker has seen verified, each under a keyed hash of user, password and what it was verified against. Neither a password nor anything that
-//! it could be guessed from without the key is kept. When a user's hash changes in the file, what was verified against the old one fits no more.
+//! What a worker has seen verified: passwords and tokens, each under a keyed hash of it, of what it was verified against, and of whose it is. Neither a password nor
+//! anything that it could be guessed from without the key is kept. When a user's hash or a key changes, what was verified against the old one fits no more.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use aws_lc_rs::hmac::{self, Context, HMAC_SHA256};
 /// The most that one worker remembers: half a megabyte.
 const MOST: usize = 4096;
 
-/// What a password is remembered by.
+/// What a password or a token is remembered by.
 pub(super) type Key = [u8; 32];
 
 /// What one worker remembers.
@@ -32,10 +32,11 @@ impl Default for Remembered {
 }
 
 impl Remembered {
-    pub(super) fn key(&self, user: &str, password: &[u8], hash: &str) -> Key {
+    /// `whose`: a user, or what no user is called where it is no user's. `against`: what `secret` is verified against.
+    pub(super) fn key(&self, whose: &str, secret: &[u8], against: &[u8]) -> Key {
         let mut context = Context::with_key(&self.key);
         // with their lengths, so that no two users and passwords make the same text
-        for part in [user.as_bytes(), password, hash.as_bytes()] {
+        for part in [whose.as_bytes(), secret, against] {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part);
         }
@@ -74,25 +75,25 @@ mod tests {
     #[test]
     fn what_was_verified_holds_for_its_time_and_for_nothing_else() {
         let remembered = Remembered::default();
-        let key = remembered.key("ann", b"secret", "hash");
+        let key = remembered.key("ann", b"secret", b"hash");
         remembered.insert(key, 100, 0);
         assert!(remembered.contains(&key, 99) && !remembered.contains(&key, 100));
         for (user, password, hash) in [
-            ("ann", &b"other"[..], "hash"),
-            ("bob", b"secret", "hash"),
-            ("ann", b"secret", "new"),
-            ("annsecret", b"", "hash"),
+            ("ann", &b"other"[..], &b"hash"[..]),
+            ("bob", b"secret", b"hash"),
+            ("ann", b"secret", b"new"),
+            ("annsecret", b"", b"hash"),
         ] {
             assert!(!remembered.contains(&remembered.key(user, password, hash), 0));
         }
-        assert_ne!(Remembered::default().key("ann", b"secret", "hash"), key);
+        assert_ne!(Remembered::default().key("ann", b"secret", b"hash"), key);
     }
 
     #[test]
     fn there_is_a_limit_to_what_is_remembered() {
         let remembered = Remembered::default();
         for number in 0..3 * MOST as u64 {
-            remembered.insert(remembered.key("a", &number.to_le_bytes(), ""), 100, 0);
+            remembered.insert(remembered.key("a", &number.to_le_bytes(), b""), 100, 0);
         }
         assert!(remembered.until.borrow().len() <= MOST);
     }
