@@ -15,7 +15,6 @@ fn take(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("take");
     for keys in KEYS {
         let table = Table::new(keys);
-        println!("{keys} keys take {} bytes", table.bytes());
         let rate = Rate::new(100, Duration::from_secs(1), 200);
         let began = Instant::now();
         let mut next = 0usize;

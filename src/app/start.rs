@@ -66,11 +66,11 @@ impl Startup<'_> {
     /// # Errors
     ///
     /// Why that is not possible; for people.
-    pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
-        let (registry, discoveries, mut exporter) = (self.registry, self.discoveries, self.exporter);
-        let (config, effective) = (self.loaded.config, Arc::new(self.loaded.effective));
-        let prepared_webhooks = outward(&config, &mut exporter)?;
-        let served = data_plane(config, &effective, &discoveries, &registry, self.events, self.recorder, inherited)?;
+    pub fn start(mut self, inherited: &mut Inherited) -> Result<System, String> {
+        let (registry, config, effective) = (self.registry, self.loaded.config, Arc::new(self.loaded.effective));
+        let prepared_webhooks = outward(&config, &mut self.exporter)?;
+        let served =
+            data_plane(config, &effective, &self.discoveries, &registry, self.events, self.recorder, inherited)?;
         let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
@@ -85,7 +85,7 @@ impl Startup<'_> {
             why: why.clone(),
             leadership: candidate.leadership(),
             sharing: Arc::clone(&sharing),
-            discovered: discoveries.board(),
+            discovered: self.discoveries.board(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             listeners: shown,
@@ -112,7 +112,7 @@ impl Startup<'_> {
             recovering,
             candidate,
             sharing,
-            exporter,
+            exporter: self.exporter,
             backups,
             stores: self.stores,
             why,
@@ -124,7 +124,7 @@ impl Startup<'_> {
             tokens: config.admin.tokens.clone(),
             log: self.log,
             config: Arc::new(config),
-            discoveries,
+            discoveries: self.discoveries,
         })
     }
 }

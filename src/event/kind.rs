@@ -1,7 +1,6 @@
 //! Every kind of event: its name, its level, its line in the log, and its members in JSON.
 //!
-//! Names are a contract, as those of the metrics are: `[[notify]]` and people's tools are written against them. docs/events.md lists them,
-//! which a test looks for.
+//! Names are a contract: `[[notify]]` and people's tools are written against them. docs/events.md lists them, which a test looks for.
 
 mod access_file;
 mod backup;

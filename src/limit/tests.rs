@@ -124,10 +124,13 @@ fn workers_that_share_a_key_do_not_let_more_through() {
 /// What is reported was used up to so long ago: the time between two reports, and how long an answer takes.
 const LATE: Duration = Duration::from_millis(150);
 
+/// How much of a key each instance wants, and when it said so.
+type Demands = Vec<(usize, f64, Duration)>;
+
 /// A store, as instances see one: what a report does to it is what the script in `store/limits` does.
 #[derive(Default)]
 struct Model {
-    keys: std::collections::HashMap<u64, (Duration, Vec<(usize, f64, Duration)>)>,
+    keys: std::collections::HashMap<u64, (Duration, Demands)>,
 }
 
 impl Model {

@@ -1,5 +1,7 @@
 //! One reading of everything: the registry's own counters, what rooms have counted through the facade, and what is known elsewhere.
 
+mod stores;
+
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
@@ -17,7 +19,6 @@ use super::refusals::Refusal;
 use super::requests::CLASSES;
 use super::retries::OUTCOMES;
 use super::{Durations, Registry, StageDurations, process, promised};
-use super::{rate_limited, session_lookups};
 
 /// One of the stages that are measured.
 type Stage = fn(&StageDurations) -> &Durations;
@@ -254,46 +255,6 @@ impl Registry {
         for ([service], hedges) in &held {
             out.series(&names::HEDGE_AFTER, &[service], hedges.after().map_or(0.0, |after| after.as_secs_f64()));
         }
-    }
-
-    fn sessions_to(&self, out: &mut Sink<'_>) {
-        let lookups = self.session_lookups.held();
-        out.announce(&names::SESSION_LOOKUPS);
-        for ([service], lookups) in &lookups {
-            for (outcome, count) in session_lookups::OUTCOMES.into_iter().zip(lookups.read()) {
-                out.series(&names::SESSION_LOOKUPS, &[service, outcome], count);
-            }
-        }
-        out.announce(&names::SESSION_LOOKUP_DURATION);
-        for ([service], lookups) in &lookups {
-            let shown = lookups.durations().show();
-            if shown.count > 0 {
-                out.histogram(&names::SESSION_LOOKUP_DURATION, &[service], &shown.histogram());
-            }
-        }
-        self.recorded_to(&names::SESSION_STORE_UP, out);
-        self.recorded_to(&names::SESSION_STORE_QUEUE, out);
-        self.recorded_to(&names::SESSION_STORE_WRITES, out);
-    }
-
-    fn limits_to(&self, out: &mut Sink<'_>) {
-        let limits = self.rate_limited.held();
-        out.announce(&names::RATE_LIMITED);
-        for ([listener, route, limit], limited) in &limits {
-            for (outcome, count) in rate_limited::OUTCOMES.into_iter().zip(limited.read()) {
-                out.series(&names::RATE_LIMITED, &[listener, route, limit, outcome], count);
-            }
-        }
-        out.announce(&names::RATE_LIMIT_DISPLACED);
-        for ([listener, route, limit], limited) in &limits {
-            out.series(&names::RATE_LIMIT_DISPLACED, &[listener, route, limit], limited.read_displaced());
-        }
-    }
-
-    fn limit_stores_to(&self, out: &mut Sink<'_>) {
-        self.recorded_to(&names::LIMIT_STORE_UP, out);
-        self.recorded_to(&names::LIMIT_STORE_INSTANCES, out);
-        self.recorded_to(&names::LIMIT_STORE_LAG, out);
     }
 
     fn zones_to(&self, out: &mut Sink<'_>) {

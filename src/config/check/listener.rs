@@ -12,7 +12,7 @@ use crate::config::raw;
 use crate::config::syntax::{self, ListenAddress};
 use crate::config::tree::KeyPath;
 use crate::io;
-use crate::policy::{Limits, ListenerProtocol, PathRules};
+use crate::policy::{HeaderChanges, Limits, ListenerProtocol, PathRules};
 
 impl Checker<'_> {
     pub(super) fn listeners(&mut self, raw: &[raw::Listener], admin: Option<SocketAddr>) -> Option<Vec<Listener>> {
@@ -87,19 +87,12 @@ impl Checker<'_> {
         let request_id = self.request_id(at, raw);
         let client_ip_header =
             all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
-        let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
-        let request_headers = match &client_ip_header {
-            Some(Some(name)) => request_headers.guarding(std::slice::from_ref(name)),
-            _ => request_headers,
-        };
-        let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
-        let response_headers = response_headers.with_defaults(cors::preset(raw.security_headers, raw.tls.is_some()));
+        let (request_headers, response_headers) = self.listener_headers(at, raw, client_ip_header.as_ref());
         let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
         let options = self.listener_options(at, raw);
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
         self.certificates_are_shown(at, raw);
-        let paths = path_rules(raw);
         let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
         Some(Listener {
             name: raw.name.clone()?,
@@ -111,7 +104,7 @@ impl Checker<'_> {
             service: service?,
             trusted_proxies: raw.trusted_proxies.iter().filter_map(|text| syntax::network(text).ok()).collect(),
             access: access?,
-            paths,
+            paths: path_rules(raw),
             max_connections: raw.max_connections as usize,
             idle_timeout: raw.idle_timeout.0,
             limits: limits(&raw.limits),
@@ -123,6 +116,21 @@ impl Checker<'_> {
             request_headers,
             response_headers,
         })
+    }
+
+    /// What the listener changes in the fields of requests and of answers.
+    fn listener_headers(
+        &mut self,
+        at: &KeyPath,
+        raw: &raw::Listener,
+        client_ip_header: Option<&Option<HeaderName>>,
+    ) -> (HeaderChanges, HeaderChanges) {
+        let mut requests = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
+        if let Some(Some(name)) = client_ip_header {
+            requests = requests.guarding(std::slice::from_ref(name));
+        }
+        let answers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
+        (requests, answers.with_defaults(cors::preset(raw.security_headers, raw.tls.is_some())))
     }
 
     /// The header that tells backends the client's address.

@@ -38,6 +38,7 @@ use crate::protocol::http::grpc;
 use crate::protocol::http::partial::Partial;
 use crate::protocol::http::{Handler, Request};
 use crate::record::access::ExchangeEntry;
+use crate::route::meaning::Meaning;
 use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
 use crate::timer::Alarm;
 use crate::tls::{ClientCertificate, Resolver};
@@ -259,9 +260,21 @@ impl Connection {
             }
         };
         let service = self.working(snapshot, asked, compared(&request, meaning.as_ref()), exchange)?;
+        self.ask(request, (route, service), context, meaning.as_ref(), exchange).await
+    }
+
+    /// Has a backend of the service answer.
+    async fn ask(
+        &self,
+        mut request: Box<Request>,
+        (route, service): (&Route, &Service),
+        context: &Context<'_>,
+        meaning: Option<&Meaning>,
+        exchange: &mut Exchange,
+    ) -> Result<AnsweredBy> {
         // before anything is changed: clients are told apart by what they have sent
-        let keys = self.keys(listener, service, &request);
-        request::prepare(&mut request, context, route, service, exchange.trace().is_some(), meaning.as_ref())?;
+        let keys = self.keys(context.listener, service, &request);
+        request::prepare(&mut request, context, route, service, exchange.trace().is_some(), meaning)?;
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
@@ -278,7 +291,7 @@ impl Connection {
                 interim: request.interim.as_ref(),
                 deadline: deadline.as_ref().map(Alarm::deadline),
                 heads: service.heads,
-                dedicated: service.proxy_header.map(|version| self.dedicated(version, listener)),
+                dedicated: service.proxy_header.map(|version| self.dedicated(version, context.listener)),
             },
             keys: &keys,
             client: request.presence.as_ref(),

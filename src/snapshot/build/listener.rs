@@ -30,21 +30,16 @@ pub(super) fn build(
     let own_fields = own_fields(listener);
     let limits =
         |of: Of<'_>, wanted: &[model::RateLimit]| limits::build(of, &listener.name, wanted, previous, registry);
+    let denials = |route: &str| registry.denials(&listener.name, route);
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
         let hits = hits(&listener.name, &format!("{:?}", route.when));
-        let denials = |route: &str| registry.denials(&listener.name, route);
-        let built =
-            build_route(number, (route, &own_fields), services, (hits, denials), &limits).map_err(|reason| {
-                BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
-            })?;
+        let built = build_route(number, (route, &own_fields), services, (hits, denials), limits);
+        let subject = || format!("listener `{}`, route {}", listener.name, number + 1);
+        let built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
         routes.push((route.when.clone(), Arc::new(built)));
     }
     let default = listener.service.map(|service| Arc::new(default(service.0, &own_fields, hits(&listener.name, ""))));
-    let own = [&listener.request_headers, &listener.response_headers];
-    let has_variables = own.into_iter().any(HeaderChanges::has_variables)
-        || routes.iter().any(|(_, route)| route.has_variables())
-        || services.iter().any(|service| service.has_variables());
     Ok(Listener {
         key,
         index,
@@ -55,27 +50,16 @@ pub(super) fn build(
         hits: routes.iter().map(|(_, route): &(_, Arc<Route>)| Arc::clone(&route.hits)).collect(),
         splits: routes.iter().enumerate().filter_map(|(place, (_, route))| Some((place, split_of(route)?))).collect(),
         route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
-        limited: routes
-            .iter()
-            .filter(|(_, route)| !route.rate_limits.is_empty())
-            .map(|(_, route)| Arc::clone(route))
-            .collect(),
+        limited: limited(&routes),
+        has_variables: has_variables(listener, &routes, services),
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),
-        guard: guard(
-            listener.access.as_ref(),
-            None,
-            || registry.denials(&listener.name, ""),
-            listener.paths.refuses_ambiguous,
-        ),
+        guard: guard(listener.access.as_ref(), None, || denials(""), listener.paths.refuses_ambiguous),
         paths: listener.paths,
         certificate_header,
         own_fields,
-        guards_methods: listener
-            .routes
-            .iter()
-            .any(|route| !route.when.methods.is_empty() && (route.auth.is_some() || route.access.is_some())),
+        guards_methods: listener.routes.iter().any(guards_methods),
         limits: listener.limits.clone(),
         rate_limits: limits(Of::Listener, &listener.rate_limits),
         idle_timeout: listener.idle_timeout,
@@ -85,8 +69,26 @@ pub(super) fn build(
         client_ip_header: listener.client_ip_header.clone(),
         request_headers: listener.request_headers.clone(),
         response_headers: listener.response_headers.clone(),
-        has_variables,
     })
+}
+
+/// The routes that have limits of their own.
+fn limited(routes: &[(Conditions, Arc<Route>)]) -> Vec<Arc<Route>> {
+    let limited = routes.iter().filter(|(_, route)| !route.rate_limits.is_empty());
+    limited.map(|(_, route)| Arc::clone(route)).collect()
+}
+
+/// Whether a value has variables, of the listener, of one of its routes or of a service.
+fn has_variables(listener: &model::Listener, routes: &[(Conditions, Arc<Route>)], services: &[Arc<Service>]) -> bool {
+    let own = [&listener.request_headers, &listener.response_headers];
+    own.into_iter().any(HeaderChanges::has_variables)
+        || routes.iter().any(|(_, route)| route.has_variables())
+        || services.iter().any(|service| service.has_variables())
+}
+
+/// Whether a route is protected for some methods only.
+fn guards_methods(route: &model::Route) -> bool {
+    !route.when.methods.is_empty() && (route.auth.is_some() || route.access.is_some())
 }
 
 /// The split of a route that has one.

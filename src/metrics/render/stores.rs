@@ -1,0 +1,46 @@
+//! What instances share through stores: sessions, and rate limits (those of one instance alone too).
+
+use super::super::fold::Sink;
+use super::super::{Registry, names, rate_limited, session_lookups};
+
+impl Registry {
+    pub(super) fn sessions_to(&self, out: &mut Sink<'_>) {
+        let lookups = self.session_lookups.held();
+        out.announce(&names::SESSION_LOOKUPS);
+        for ([service], lookups) in &lookups {
+            for (outcome, count) in session_lookups::OUTCOMES.into_iter().zip(lookups.read()) {
+                out.series(&names::SESSION_LOOKUPS, &[service, outcome], count);
+            }
+        }
+        out.announce(&names::SESSION_LOOKUP_DURATION);
+        for ([service], lookups) in &lookups {
+            let shown = lookups.durations().show();
+            if shown.count > 0 {
+                out.histogram(&names::SESSION_LOOKUP_DURATION, &[service], &shown.histogram());
+            }
+        }
+        self.recorded_to(&names::SESSION_STORE_UP, out);
+        self.recorded_to(&names::SESSION_STORE_QUEUE, out);
+        self.recorded_to(&names::SESSION_STORE_WRITES, out);
+    }
+
+    pub(super) fn limits_to(&self, out: &mut Sink<'_>) {
+        let limits = self.rate_limited.held();
+        out.announce(&names::RATE_LIMITED);
+        for ([listener, route, limit], limited) in &limits {
+            for (outcome, count) in rate_limited::OUTCOMES.into_iter().zip(limited.read()) {
+                out.series(&names::RATE_LIMITED, &[listener, route, limit, outcome], count);
+            }
+        }
+        out.announce(&names::RATE_LIMIT_DISPLACED);
+        for ([listener, route, limit], limited) in &limits {
+            out.series(&names::RATE_LIMIT_DISPLACED, &[listener, route, limit], limited.read_displaced());
+        }
+    }
+
+    pub(super) fn limit_stores_to(&self, out: &mut Sink<'_>) {
+        self.recorded_to(&names::LIMIT_STORE_UP, out);
+        self.recorded_to(&names::LIMIT_STORE_INSTANCES, out);
+        self.recorded_to(&names::LIMIT_STORE_LAG, out);
+    }
+}
