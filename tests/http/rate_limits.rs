@@ -63,7 +63,7 @@ fn a_header_is_counted_by_its_value_and_those_without_it_by_client() {
         client.response().status
     };
     let fields = ["X-Key: a\r\n", "X-Key: b\r\n", "X-Key: a\r\n", "", ""];
-    assert_eq!(fields.map(|field| with(field)), [200, 200, 429, 200, 429]);
+    assert_eq!(fields.map(with), [200, 200, 429, 200, 429]);
 }
 
 #[test]
