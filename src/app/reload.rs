@@ -156,8 +156,7 @@ impl System {
         let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
         let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
         let access_log = parts::access_destination(&self.config.log, &config.log).await.map_err(Refused::because)?;
-        let cluster = parts::cluster(&config).map_err(Refused::because)?;
-        let share = parts::share(&config).map_err(Refused::because)?;
+        let (cluster, share) = parts::together(&config).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;

@@ -69,9 +69,8 @@ impl Startup<'_> {
     pub fn start(mut self, inherited: &mut Inherited) -> Result<System, String> {
         let (registry, config, effective) = (self.registry, self.loaded.config, Arc::new(self.loaded.effective));
         let prepared_webhooks = outward(&config, &mut self.exporter)?;
-        let served =
+        let DataPlane { config, store, operators, listeners, workers } =
             data_plane(config, &effective, &self.discoveries, &registry, self.events, self.recorder, inherited)?;
-        let DataPlane { config, store, operators, listeners, workers } = served;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
         let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
         let (sharing, leadership) = (sharing(&config, &store)?, candidate.leadership());

@@ -30,8 +30,8 @@ use crate::sla::maintenance::Recurring;
 pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
-    BackendAddress, ListenAddress, NetworkSource, authority, backend, collector, etcd, host, listen, network,
-    network_or_file, origin, socket, webhook,
+    BackendAddress, ListenAddress, NetworkSource, allowed_origin, authority, backend, collector, etcd, host, listen,
+    network, network_or_file, origin, socket, webhook,
 };
 pub(super) use endpoint::dependency_endpoint;
 pub(super) use limit::{limit_key, rate};
@@ -73,8 +73,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "backend" => backend(text).map(drop),
         "host" => host(text).map(drop),
         "authority" => authority(text).map(drop),
-        "origin" if text == "*" => Ok(()),
-        "origin" => origin(text).map(drop),
+        "origin" => allowed_origin(text),
         "path" => path(text).map(drop),
         "regex" => regex(text).map(drop),
         "method" => method(text).map(drop),

@@ -197,6 +197,11 @@ pub(in crate::config) fn authority(text: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(text).map_err(|_| bad())
 }
 
+/// An origin, or `*` for all of them.
+pub(in crate::config) fn allowed_origin(text: &str) -> Result<()> {
+    if text == "*" { Ok(()) } else { origin(text).map(drop) }
+}
+
 /// An origin as browsers send it (RFC 6454, section 6.2), or those of all names below a domain.
 pub(in crate::config) fn origin(text: &str) -> Result<Origin> {
     let expected = "an origin such as \"https://app.example\" or \"https://*.example.com\"";
