@@ -58,7 +58,7 @@ fn a_header_is_counted_by_its_value_and_those_without_it_by_client() {
     let origin = Origin::ok();
     let proxy = Proxy::start(&config(&hourly(1, "by = \"header:x-key\""), "", &[&origin]));
     let mut client = proxy.client();
-    let mut with = |field: &str| {
+    let with = |field: &str| {
         client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\n{field}\r\n"));
         client.response().status
     };
