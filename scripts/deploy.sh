@@ -75,7 +75,7 @@ keepalived_pair() {
     for machine in a b; do
         [ "$machine" = a ] && source=10.0.0.2 peer=10.0.0.3 || source=10.0.0.3 peer=10.0.0.2
         "$evenkeel" keepalived --vip 10.0.0.9/24 --peer "$peer" --interface eth0 --source "$source" -c deploy/keepalived/proxy.toml |
-            sed -E 's#script ".*/evenkeel ready (.*) -c .*"#script "/usr/local/bin/evenkeel ready \1 -c /etc/evenkeel/proxy.toml"#' |
+            sed -E 's#script "[^ ]*/evenkeel[^ ]* ready (.*) -c .*"#script "/usr/local/bin/evenkeel ready \1 -c /etc/evenkeel/proxy.toml"#' |
             diff - "deploy/keepalived/$machine.conf"
     done
 }
