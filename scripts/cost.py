@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """What a feature costs: processor time per request with it, against the same proxy without it.
 
-    python3 scripts/cost.py [ROUNDS [SECONDS]]       default: 15 rounds of 1 second of load for each
+    python3 scripts/cost.py [ROUNDS [SECONDS [WORD...]]]   default: 15 rounds of 1 second of load for each feature, or for those whose names have a word
 
 One proxy for each feature runs all the while, and they take turns under wrk's load; `off` has a turn before and after each of the others, and a feature's
 ratio is to the mean of these two, because a shared machine is slower at one moment than at another. All threads of the process are counted, as the
 kernel counts them (/proc/PID/task/*/schedstat), not those of clients and backends. The table has the medians, and the middle half of the ratios.
-EVENKEEL names the binary (default: target/release/evenkeel).
+EVENKEEL names the binary (default: target/release/evenkeel); BEFORE another one, which is then a feature too, with everything off.
 """
 
 import os
@@ -23,7 +23,11 @@ from socket import socket
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+WORDS = sys.argv[3:]
 BINARY = os.environ.get("EVENKEEL", "target/release/evenkeel")
+BEFORE = os.environ.get("BEFORE")
+# `secret`, by bcrypt at its least cost: it is computed once, and remembered
+HASHED = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
 
 BACKENDS = """
 [server]
@@ -51,6 +55,7 @@ bind = "127.0.0.1:{admin}"
 name = "web"
 bind = "127.0.0.1:{web}"
 service = "api"
+{listener}
 [service.api]
 balance = "round_robin"
 {service}
@@ -61,16 +66,27 @@ address = "127.0.0.1:{b}"
 {more}
 """
 
-# for each feature, what of the configuration it needs: in [log], in [service.api], and at the end
+# for each feature, what of the configuration it needs, and where
 FEATURES = {
-    "off": ("", "", ""),
-    "off again": ("", "", ""),
-    "access log to a file": ('access = "{work}/access.log"', "", ""),
-    "access log, combined": ('access = "{work}/combined.log"\naccess_format = "combined"', "", ""),
-    "access log to /dev/null": ('access = "/dev/null"', "", ""),
-    "OTLP, 1 % sampled": ("", "", '[otlp]\nendpoint = "http://127.0.0.1:{a}"\nprotocol = "http"\nsample = 0.01'),
-    "shadow": ("", 'shadow = ["response_time"]', ""),
+    "off": {},
+    "off again": {},
+    "access log to a file": {"log": 'access = "{work}/access.log"'},
+    "access log, combined": {"log": 'access = "{work}/combined.log"\naccess_format = "combined"'},
+    "access log to /dev/null": {"log": 'access = "/dev/null"'},
+    "OTLP, 1 % sampled": {"more": '[otlp]\nendpoint = "http://127.0.0.1:{a}"\nprotocol = "http"\nsample = 0.01'},
+    "shadow": {"service": 'shadow = ["response_time"]'},
+    "rate limit by client": {"listener": '[[listener.rate_limit]]\nrate = "1000000/s"'},
+    "allow by network": {"listener": 'allow = ["127.0.0.0/8", "10.0.0.0/8"]'},
+    "password, remembered": {"listener": '[[listener.route]]\npath_prefix = "/"\nservice = "api"\nauth = {{ basic = {{ file = "{work}/users" }} }}'},
+    "hedging that hedges nothing": {"service": 'retry.hedge = "10s"'},
+    "a variable in a header": {"listener": 'request_headers = {{ set = {{ x-client = "${{client_ip}}" }} }}'},
+    "a header without one": {"listener": 'request_headers = {{ set = {{ x-client = "a" }} }}'},
+    "security headers": {"listener": 'security_headers = "standard"'},
+    "paths normalised": {"listener": 'paths = "normalised"'},
 }
+FEATURES = {name: parts for name, parts in FEATURES.items() if name == "off" or not WORDS or any(word in name for word in WORDS)}
+if BEFORE:
+    FEATURES["the binary before"] = {}
 
 
 def port():
@@ -83,7 +99,8 @@ def run(stack, config, work, name, admin):
     """A proxy that is ready; its process."""
     file = Path(work) / f"{name.replace(' ', '-').replace('/', '')}.toml"
     file.write_text(config)
-    process = subprocess.Popen([BINARY, "run", "-c", file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    binary = BEFORE if name == "the binary before" else BINARY
+    process = subprocess.Popen([binary, "run", "-c", file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(process.wait)
     stack.callback(process.kill)
     for _ in range(200):
@@ -103,7 +120,7 @@ def processor_time(process):
 
 def load(web):
     """How many requests were answered."""
-    wrk = ["wrk", "-t1", "-c64", f"-d{SECONDS}s", f"http://127.0.0.1:{web}/some/path?with=a&query=1"]
+    wrk = ["wrk", "-t1", "-c64", f"-d{SECONDS}s", "-H", "Authorization: Basic YW5uOnNlY3JldA==", f"http://127.0.0.1:{web}/some/path?with=a&query=1"]
     said = subprocess.run(wrk, capture_output=True, text=True, check=True, timeout=SECONDS + 20).stdout
     wrong = re.search(r"Socket errors.*|Non-2xx.*", said)
     if wrong:
@@ -117,11 +134,12 @@ def main():
         a, b, admin = port(), port(), port()
         run(stack, BACKENDS.format(admin=admin, a=a, b=b), work, "backends", admin)
         proxies = {}
-        for name, (log, service, more) in FEATURES.items():
+        Path(work, "users").write_text(f"ann:{HASHED}\n")
+        for name, feature in FEATURES.items():
             admin, web = port(), port()
             values = dict(work=work, name=name.replace(" ", "-").replace("/", ""), admin=admin, web=web, a=a, b=b)
-            parts = [part.format(**values) for part in (log, service, more)]
-            config = PROXY.format(**values, **dict(zip(("log", "service", "more"), parts)))
+            parts = {part: feature.get(part, "").format(**values) for part in ("log", "listener", "service", "more")}
+            config = PROXY.format(**values, **parts)
             proxies[name] = (run(stack, config, work, name, admin), web)
         def cost(name):
             process, web = proxies[name]

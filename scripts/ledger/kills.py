@@ -8,7 +8,6 @@ ran is unknown. The last crash is followed by a check of the whole file.
 """
 
 import json
-import os
 import pathlib
 import random
 import socket

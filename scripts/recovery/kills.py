@@ -10,7 +10,6 @@ about twenty seconds a kill.
 """
 
 import collections
-import os
 import pathlib
 import random
 import signal

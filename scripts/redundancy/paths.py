@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -198,7 +197,7 @@ def loss():
     row("  changes of path", str(len(chosen)), f"{BACKENDS}, no flapping", len(chosen) == BACKENDS)
     row("  p99 in the last third", f"{result['late_p99'] * 1e3:.0f} ms", "(said)", True)
     row("  losses of the paths, as seen", ", ".join(f"{path['loss']:.2f}" for path in paths()), "(said)", True)
-    for where in spaces:
+    for where in (PROXY, *(f"{TAG}-b{backend}" for backend in range(1, BACKENDS + 1))):
         run("ip", "netns", "exec", where, "nft", "flush", "ruleset", check=False)
         for number in (1, 2):
             for device in (f"p1{number}", f"p2{number}", f"b1{number}", f"b2{number}"):

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::support::certs::{Authority, Identity};
-use crate::support::{Origin, Proxy, Scratch, config};
+use crate::support::{Origin, Proxy, Scratch, config, wait_until};
 
 fn evenkeel(proxy: &Proxy, arguments: &[&str]) -> Output {
     let file = proxy.path("proxy.toml");
@@ -85,16 +85,21 @@ fn secured(identity: &Identity, more: &str) -> Proxy {
 fn an_admin_address_with_tls_is_known_by_the_configured_certificate() {
     let dir = Scratch::new();
     // for no name that is asked for
-    let proxy = secured(&Authority::shared().sign(&dir, &["admin.example"]), "");
+    let shown = Authority::shared().sign(&dir, &["admin.example"]);
+    let proxy = secured(&shown, "");
     let status = evenkeel(&proxy, &["status"]);
     assert_eq!(status.status.code(), Some(0), "{}", said(&status.stderr));
     assert!(said(&status.stdout).contains("configuration 1"));
     assert_eq!(said(&evenkeel(&proxy, &["reload"]).stdout), "reloaded: configuration 2 runs\n");
-    // the file becomes another one's, in place
-    Authority::new().sign(&dir, &["admin.example"]);
+    // the file becomes another one's, which the proxy does not show while its key is not there
+    let elsewhere = Scratch::new();
+    let other = Authority::new().sign(&elsewhere, &["admin.example"]);
+    std::fs::copy(&other.cert, &shown.cert).unwrap();
     let refused = evenkeel(&proxy, &["status"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused.stderr).contains("its certificate is not the one in"), "{}", said(&refused.stderr));
+    std::fs::copy(&other.key, &shown.key).unwrap();
+    wait_until("it is shown with its key", || evenkeel(&proxy, &["status"]).status.success());
 }
 
 #[test]

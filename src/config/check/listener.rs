@@ -236,12 +236,17 @@ pub(super) fn is_taken(name: &HeaderName) -> bool {
 /// How paths are treated: where anything is protected, those that programs read in different ways are refused unless the file says otherwise.
 fn path_rules(raw: &raw::Listener) -> PathRules {
     let is_protected = |route: &raw::Route| route.auth.is_some() || !route.allow.is_empty() || !route.deny.is_empty();
+    let is_protected = raw.route.iter().any(is_protected);
     PathRules {
-        passes_as_sent: raw.paths == raw::Paths::AsSent,
+        passes_as_sent: match raw.paths {
+            raw::Paths::AsSent => true,
+            raw::Paths::Normalised => false,
+            raw::Paths::Auto => !is_protected,
+        },
         refuses_ambiguous: match raw.ambiguous_paths {
             raw::AmbiguousPaths::Refuse => true,
             raw::AmbiguousPaths::Pass => false,
-            raw::AmbiguousPaths::Auto => raw.route.iter().any(is_protected),
+            raw::AmbiguousPaths::Auto => is_protected,
         },
     }
 }

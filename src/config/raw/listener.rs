@@ -24,7 +24,7 @@ words! {
 
 words! {
     /// How paths go to backends.
-    Paths { Normalised = "normalised", AsSent = "as_sent", }
+    Paths { Auto = "auto", Normalised = "normalised", AsSent = "as_sent", }
 }
 
 words! {
@@ -67,8 +67,9 @@ section! {
         /// Networks that may not come in, or "file:PATH" with one a line.
         #[schemars(extend("x-syntax" = "network-or-file"))]
         deny: Vec<String> = Vec::new(),
-        /// How paths go to backends: "normalised" (RFC 3986: what routes have decided by), or "as_sent".
-        paths: Paths = Paths::Normalised,
+        /// How paths go to backends: "normalised" (RFC 3986: what routes have decided by), "as_sent", or "auto" = normalised where
+        /// a route has `auth`, `allow` or `deny`.
+        paths: Paths = Paths::Auto,
         /// Paths that programs read in different ways (%2F, %00, encoded twice): "refuse" = 400, "pass", or "auto" = refuse where
         /// a route has `auth`, `allow` or `deny`.
         ambiguous_paths: AmbiguousPaths = AmbiguousPaths::Auto,

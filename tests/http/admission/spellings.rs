@@ -228,10 +228,10 @@ fn a_listener_that_passes_ambiguous_paths_still_protects_what_a_path_means() {
 }
 
 #[test]
-fn paths_go_to_backends_in_their_normal_form_and_a_rewrite_keeps_what_is_behind_the_prefix() {
+fn paths_go_to_backends_in_their_normal_form_where_that_is_asked_for_and_a_rewrite_keeps_what_is_behind_the_prefix() {
     let origin = Origin::ok();
     let route = "[[listener.route]]\npath_prefix = \"/v1/\"\nservice = \"api\"\nrewrite = { prefix = \"/\" }\n";
-    let proxy = Proxy::start(&config(route, "", &[&origin]));
+    let proxy = Proxy::start(&config(&format!("paths = \"normalised\"\n{route}"), "", &[&origin]));
     for (sent, arrives) in [
         ("/a/%7Eb/../c", "/a/c"),
         ("/a//b;c=d", "/a//b;c=d"),
@@ -242,6 +242,18 @@ fn paths_go_to_backends_in_their_normal_form_and_a_rewrite_keeps_what_is_behind_
     ] {
         assert_eq!(proxy.client().get(sent).status, 200, "{sent}");
         assert_eq!(origin.targets().last().unwrap(), arrives, "{sent}");
+    }
+}
+
+#[test]
+fn paths_go_to_backends_as_they_were_sent_until_a_route_is_protected() {
+    let origin = Origin::ok();
+    let elsewhere = "[[listener.route]]\npath = \"/elsewhere\"\nservice = \"api\"\n";
+    let protected = format!("{elsewhere}allow = [\"192.0.2.0/24\"]\n");
+    for (routes, arrives) in [(elsewhere, "/a/../%7Eb"), (&*protected, "/~b")] {
+        let proxy = Proxy::start(&config(routes, "", &[&origin]));
+        assert_eq!(proxy.client().get("/a/../%7Eb").status, 200);
+        assert_eq!(origin.targets().last().unwrap(), arrives);
     }
 }
 
