@@ -28,7 +28,7 @@ pub use limits::scope as limit_scope;
 
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
-use super::{Listener, Service, Snapshot, ZonePreference};
+use super::{ConcurrencyLimit, Listener, Service, Snapshot, ZonePreference};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::detect::fault::Detector;
@@ -130,6 +130,7 @@ fn build_service(
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
         hedges: hedges(service, registry),
+        concurrency: service.concurrency.map(|rule| ConcurrencyLimit::new(rule, registry.adaptive(&service.name))),
         grpc: registry.grpc(&service.name),
         promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),
         protection: before.map_or_else(Arc::default, |before| Arc::clone(&before.protection)),
