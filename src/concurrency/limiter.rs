@@ -10,13 +10,15 @@
 //! * *The latency without load drifts* where it is learned under load, because a queue that lasts becomes what is normal (`Gradient2Limit` learns it as a
 //!   long average). Here it is learned in stretches only in which no more than half of the limit was in flight. Where there are none, the limit is halved
 //!   for a moment (a probe), and not cut to 3 as in Envoy's windows: in balance, half of the limit just keeps the backends busy, so that a probe costs
-//!   next to no throughput, and important requests still get through.
+//!   next to no throughput, and important requests still get through. Where that finds the latency that is known, it is over. If not, the limit is halved
+//!   again, until half as many requests are as slow: so what is found does not depend on where the limit was. (With one halving only, and fewer than eight
+//!   requests that are worked on at a time, limit and latency would agree at 16 requests in flight, whatever the backends can do.)
 //! * *A probe measures what was sent before it* (Envoy waits for a time that may be too short). Here the samples of a limit are those of exchanges that
 //!   were let in under it, that is, when fewer were in flight than it allows: whenever the limit changes, a new epoch begins, and workers leave out
 //!   what began in an earlier one. The same keeps the limit from being cut again and again for one queue, before the first cut could show.
 //! * *The limit creeps up while there is little to do*, until it is far too high when much comes. Here it grows only while more than half of it is used,
 //!   so it is at most about twice what was ever in flight.
-//! * *Everything is refused because a backend's own dependency is slow*: latencies rise, and fewer requests don't help. When the limit has been halved, it
+//! * *Everything is refused because a backend's own dependency is slow*: latencies rise, and fewer requests don't help. When the limit has fallen to half, it
 //!   is probed without delay; where half as many requests are as slow, it is not by their number, and that latency is the one without load from now on.
 //! * *All instances probe at the same time* and see a service that is idle for once. The time between two probes is drawn at random.
 
@@ -30,8 +32,8 @@ use crate::policy::Concurrency;
 const STEEPEST: f64 = 0.5;
 /// More than this part of the limit is in flight: the service is under load.
 const LOADED: f64 = 0.5;
-/// The limit while it is probed, as a part of what it is otherwise.
-const PROBED: f64 = 0.5;
+/// Each step of a probe lets in such a part of what the one before did.
+const STEP: f64 = 0.5;
 /// The least time between two probes.
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 /// A probe is given up after this time, and some latencies.
@@ -40,10 +42,9 @@ const PROBE_TAKES: Duration = Duration::from_secs(3);
 const PROBE_LATENCIES: f64 = 4.0;
 /// Half as many in flight, and the latency is at least this part of what it was: it is not by their number.
 const NOT_BY_NUMBER: f64 = 0.9;
-/// Where it is by their number, a probe raises the latency without load no further than by this factor.
-const RISES_BY: f64 = 1.5;
-/// A probe has found that the latency without load is lower than this part of what was known: the next one may find still less.
-const MUCH_LOWER: f64 = 0.9;
+/// A probe has found what is known, if it has found no more than so many times that, and no less than that divided by it. The mean of fifty samples is
+/// right to a seventh.
+const ALIKE: f64 = 1.15;
 /// Without load, what is known follows a latency that is lower within about this time,
 const DOWN: f64 = 1.0;
 /// and one that is higher within about this time, in seconds: a rush that nearly fills the backends has longer latencies too, and is no reason to take
@@ -71,8 +72,11 @@ pub struct Limiter {
 /// A probe that is under way.
 #[derive(Debug, Clone, Copy)]
 struct Probe {
+    /// When its present step began.
     since: Moment,
-    /// The latency before it.
+    /// The part of the limit that is let in.
+    part: f64,
+    /// The latency before that.
     latency: f64,
 }
 
@@ -107,14 +111,18 @@ impl Limiter {
 
     /// Goes on by this rule. What was learned is kept.
     pub fn set_rule(&mut self, rule: Concurrency) {
+        let before = self.decision().limit;
         self.rule = rule;
         self.limit = self.limit.clamp(f64::from(rule.min), f64::from(rule.max));
+        if self.decision().limit != before {
+            self.epoch = self.epoch.wrapping_add(1);
+        }
     }
 
     /// What holds now.
     pub fn decision(&self) -> Decision {
         let limit = match self.probe {
-            Some(_) => self.limit * PROBED,
+            Some(probe) => self.limit * probe.part,
             None => self.limit,
         };
         Decision {
@@ -158,7 +166,7 @@ impl Limiter {
         self.limit = wanted.clamp(f64::from(self.rule.min), f64::from(self.rule.max));
         let is_pressed = window.shed > 0 || gradient < 1.0;
         if is_pressed && self.is_probe_due(now) {
-            self.probe = Some(Probe { since: now, latency });
+            self.probe = Some(Probe { since: now, part: STEP, latency });
         }
     }
 
@@ -187,7 +195,7 @@ impl Limiter {
         self.next_probe = Some(now.plus(self.rule.probe.mul_f64(factor)));
     }
 
-    /// Ends a probe, when enough was seen or it takes too long.
+    /// Ends a step of a probe, when enough was seen or it takes too long.
     fn measure(&mut self, probe: Probe, now: Moment) {
         let most = PROBE_TAKES + Duration::from_secs_f64(PROBE_LATENCIES * probe.latency);
         let is_ready = self.window.is_ready(now);
@@ -195,17 +203,31 @@ impl Limiter {
             return;
         }
         let window = std::mem::replace(&mut self.window, Window::new(now));
+        let latency = window.latency().filter(|_| is_ready);
+        let known = self.unloaded.filter(|known| latency.is_some_and(|latency| are_alike(*known, latency)));
+        let is_by_number = latency.is_some_and(|latency| latency < probe.latency * NOT_BY_NUMBER);
+        if let Some(latency) = latency
+            && known.is_none()
+            && is_by_number
+            && self.limit * probe.part * STEP >= 1.0
+        {
+            self.probe = Some(Probe { since: now, part: probe.part * STEP, latency });
+            return;
+        }
         self.probe = None;
         self.probed = (now, self.limit);
         self.schedule_probe(now);
-        let Some(latency) = window.latency().filter(|_| is_ready) else { return };
-        let known = self.unloaded.unwrap_or(latency);
-        let is_by_number = latency < probe.latency * NOT_BY_NUMBER;
-        self.unloaded = Some(if is_by_number { latency.min(known * RISES_BY) } else { latency });
-        if latency < known * MUCH_LOWER {
-            self.next_probe = Some(now.plus(BETWEEN_PROBES));
-        }
+        self.unloaded = match (known, latency) {
+            // not upwards: with each probe a little of the queue would become normal
+            (Some(known), Some(latency)) => Some(known.min((known + latency) / 2.0)),
+            (_, latency) => latency.or(self.unloaded),
+        };
     }
+}
+
+/// Whether two latencies are the same, as far as can be told.
+fn are_alike(one: f64, other: f64) -> bool {
+    one <= other * ALIKE && other <= one * ALIKE
 }
 
 /// What was known, as it follows what was seen over `time`, in units of the time in which it does.
@@ -254,13 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn it_falls_when_answers_take_longer_and_never_below_the_least() {
+    fn it_falls_when_answers_take_longer() {
         let mut limiter = Limiter::new(RULE, None, at(0), 1);
         looks(&mut limiter, 1..50, 40, 5, 0);
         let told = looks(&mut limiter, 50..52, 64, 20, 10);
         assert!(told.limit < 20, "{told:?}");
-        let told = looks(&mut limiter, 52..58, 64, 20, 10);
-        assert!(told.limit <= 12, "{told:?}");
+        let told = looks(&mut limiter, 52..53, 64, 20, 10);
+        assert_eq!(told.limit, 4, "8.8 by now, which is probed because it is less than half of 20: {told:?}");
     }
 
     #[test]
@@ -275,13 +297,25 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_goes_on_until_fewer_requests_are_not_faster() {
+        let mut limiter = Limiter::new(RULE, None, at(0), 1);
+        // 20 in flight, then 12, then 6, then 3: what is worked on is 6 at a time
+        for (time, bucket, limit) in [(1, 56, 12), (2, 48, 6), (3, 40, 3), (4, 40, 24)] {
+            let told = looks(&mut limiter, time..time + 1, bucket, 20, 10);
+            assert_eq!(told.limit, limit, "{time}");
+        }
+        let unloaded = limiter.decision().unloaded.unwrap().as_secs_f64();
+        assert!((unloaded / crate::metrics::adaptive::middle_of(40) - 1.0).abs() < 0.01, "{unloaded}");
+    }
+
+    #[test]
     fn a_probe_that_nobody_answers_is_given_up() {
         let mut limiter = Limiter::new(RULE, None, at(0), 1);
-        let told = looks(&mut limiter, 1..3, 40, 20, 10);
+        let told = looks(&mut limiter, 1..2, 40, 20, 10);
         assert_eq!(told.limit, 12, "a probe, because nothing is known: {told:?}");
         let nothing = [0; FINE_BUCKETS];
         let mut limit = 0;
-        for time in 3..60 {
+        for time in 2..60 {
             limit = limiter.look(at(100 * time), &Seen { latencies: &nothing, peak: 12, shed: 5 }).limit;
         }
         assert_eq!(limit, 24);
@@ -295,7 +329,7 @@ mod tests {
         let told = looks(&mut limiter, 50..51, 40, 40, 0);
         assert_eq!((told.limit, told.epoch), (57, 9));
         limiter.set_rule(Concurrency { max: 30, ..RULE });
-        assert_eq!(limiter.decision().limit, 30);
+        assert_eq!((limiter.decision().limit, limiter.decision().epoch), (30, 10));
     }
 
     proptest! {

@@ -141,7 +141,7 @@ impl Service {
 
     /// Has an idle server begin with the next one.
     fn begin(&mut self) {
-        if self.busy.len() == self.servers {
+        if self.busy.len() >= self.servers {
             return;
         }
         let Some((came, place)) = self.queue.pop_front() else { return };
@@ -200,7 +200,7 @@ const NORMAL: [f64; 3] = [0.0, 1.0, 0.0];
 
 #[test]
 fn of_three_times_what_the_backends_can_do_nine_tenths_of_that_are_served_in_three_times_the_time() {
-    for (servers, millis) in [(4, 10), (10, 10), (10, 200), (32, 25), (100, 5)] {
+    for (servers, millis) in [(2, 10), (4, 10), (10, 10), (10, 200), (32, 25), (100, 5)] {
         for kind in [Work::Fixed, Work::Exponential] {
             let work = Duration::from_millis(millis);
             let mut service = Service::new(servers, work, kind, 7);
@@ -219,12 +219,12 @@ fn of_three_times_what_the_backends_can_do_nine_tenths_of_that_are_served_in_thr
 }
 
 #[test]
-fn the_latency_without_load_does_not_drift_in_an_hour_of_overload() {
+fn the_latency_without_load_does_not_drift_in_long_overload() {
     let mut service = Service::new(8, Duration::from_millis(20), Work::Exponential, 3);
     let load = Load { offered: 2.0, shares: NORMAL };
     service.run(20 * SECOND, load);
-    for _ in 0..12 {
-        let mut result = service.run(300 * SECOND, load);
+    for _ in 0..10 {
+        let mut result = service.run(120 * SECOND, load);
         let unloaded = service.limiter.decision().unloaded.unwrap().as_secs_f64();
         // the mean of the fastest nineteen in twenty of an exponential distribution is 0.84 of its mean
         assert!((0.6..1.3).contains(&(unloaded / 0.0168)), "{unloaded}");
