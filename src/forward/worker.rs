@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
-use super::concurrency::Lines;
+use super::concurrency::lines::Lines;
 use super::placement::queue::{Queues, Slot};
 use super::request_id::RequestIds;
 use super::retry::budget::{Budget, HEDGED};

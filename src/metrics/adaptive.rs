@@ -167,11 +167,6 @@ impl AdaptiveLimit {
 }
 
 impl LimitPlace {
-    /// Whether it is a place at this limit.
-    pub fn is_at(&self, limit: &Arc<AdaptiveLimit>) -> bool {
-        Arc::ptr_eq(&self.limit, limit)
-    }
-
     /// The address of its limit, by which those are found who wait for a place.
     pub fn address(&self) -> usize {
         Arc::as_ptr(&self.limit).addr()
