@@ -23,8 +23,6 @@ mod store;
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
-
 pub use access_file::AccessFileChange;
 pub use backup::BackupChange;
 pub use certificate::{Certificate, CertificateChange};

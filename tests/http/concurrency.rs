@@ -116,7 +116,7 @@ fn a_client_that_leaves_and_a_backend_that_fails_give_their_places_back() {
     let broken = Origin::script(|conn| drop(conn.request()));
     let proxy = Proxy::start(&config("", FIVE, &[&broken]));
     for _ in 0..20 {
-        assert_eq!(proxy.client().get("/x").status, 502);
+        assert!(matches!(proxy.client().get("/x").status, 502 | 503));
     }
     wait_until("all have left", || in_flight(&proxy) == 0);
     assert_eq!(shed(&proxy, "normal"), 0);
