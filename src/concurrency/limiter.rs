@@ -186,7 +186,9 @@ impl Limiter {
     fn is_probe_due(&self, now: Moment) -> bool {
         let (ended, limit) = self.probed;
         let is_halved = self.limit <= limit * STEEPEST && now.since(ended) >= BETWEEN_PROBES;
-        is_halved || self.next_probe.is_none_or(|due| now >= due)
+        let is_due = is_halved || self.next_probe.is_none_or(|due| now >= due);
+        // a limit that can't change needs no latency
+        is_due && self.rule.min < self.rule.max
     }
 
     /// The next probe is due after the time that the rule says, a fifth more or less.
@@ -294,6 +296,15 @@ mod tests {
         let unloaded = told.unloaded.unwrap().as_secs_f64();
         assert!((unloaded / crate::metrics::adaptive::middle_of(64) - 1.0).abs() < 0.01, "{told:?}");
         assert!(told.limit > 20, "within 10 s: {told:?}");
+    }
+
+    #[test]
+    fn a_limit_that_can_not_change_is_not_probed() {
+        let mut limiter = Limiter::new(Concurrency { min: 20, max: 20, ..RULE }, None, at(0), 1);
+        for time in 1..1_000 {
+            let told = looks(&mut limiter, time..time + 1, 40 + (time as usize / 50) % 30, 20, 10);
+            assert_eq!((told.limit, told.epoch), (20, 1));
+        }
     }
 
     #[test]
