@@ -9,6 +9,7 @@ mod background;
 mod certificates;
 mod changes;
 mod checks;
+mod concurrency;
 mod config_metrics;
 #[cfg(test)]
 mod detour_tests;

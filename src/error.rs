@@ -45,6 +45,8 @@ pub enum Kind {
     RateLimited(u32),
     /// Evenkeel is at one of its own limits.
     Overload,
+    /// The service has more to do than its backends can, and others go first.
+    Shed,
     /// This machine could not even try to connect.
     Shortage(Shortage),
     /// The connection to the backend was refused.
@@ -168,7 +170,12 @@ impl Kind {
             | Self::UpstreamHeadersTooLarge
             | Self::UpstreamTrailersTooLarge
             | Self::UpstreamTimeout => Side::Upstream,
-            Self::NoBackend | Self::CutOff(_) | Self::Overload | Self::Shortage(_) | Self::Internal => Side::Internal,
+            Self::NoBackend
+            | Self::CutOff(_)
+            | Self::Overload
+            | Self::Shed
+            | Self::Shortage(_)
+            | Self::Internal => Side::Internal,
         }
     }
 
@@ -193,6 +200,7 @@ impl Kind {
             Self::CutOff(_) => "cut off by recovery",
             Self::RateLimited(_) => "rate limit",
             Self::Overload => "overload",
+            Self::Shed => "shed",
             Self::Shortage(shortage) => shortage.as_str(),
             Self::Connect => "connection to the backend failed",
             Self::ConnectTimeout => "connection to the backend timed out",

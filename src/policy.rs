@@ -24,7 +24,7 @@ pub use cors::{Cors, Origin, Origins};
 pub use dependency::{Dependency, DependencyEndpoint, Question};
 pub use headers::{Field, HeaderChanges};
 pub use health::{Check, Health, HttpCheck, Initial};
-pub use resilience::{Breaker, Fallback, Hedge, LatencyRule, Outlier, Retry, Statuses};
+pub use resilience::{Breaker, Concurrency, Fallback, Hedge, LatencyRule, Outlier, Priority, Retry, Statuses};
 pub use tracing::Tracing;
 
 /// The most paths to one backend: their order is one word, with four bits for each.

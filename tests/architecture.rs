@@ -51,6 +51,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("operator", 3),
     ("certificate", 2),
     ("limit", 2),
+    ("concurrency", 2),
     ("route", 2),
     ("auth", 2),
     ("balance", 2),

@@ -1,5 +1,6 @@
 //! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
 
+mod concurrency;
 mod query;
 
 use std::sync::Arc;
@@ -205,6 +206,7 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         })),
         "cuts": cuts(service, now),
         "waiting": service.waiting.len(),
+        "concurrency": concurrency::of(service),
         "hedges": service.hedges.as_ref().map(|hedges| self::hedges(hedges)),
         "shadow": shadow::of(service),
         "session_store": session_store(service),

@@ -9,6 +9,7 @@ use metrics::counter;
 use super::accounts::Accounting;
 use super::background;
 use super::checks::{self, Agents};
+use super::concurrency::Concurrency;
 use super::detection::Detections;
 use super::hedging::Hedging;
 use super::paths::PathSuspicions;
@@ -77,6 +78,7 @@ impl Upkeep {
         let mut detections =
             Detections::new(registry, monitor.clone(), dependencies, Arc::clone(&why.sources.faults), events);
         let (mut suspicions, mut hedging) = (PathSuspicions::default(), Hedging::default());
+        let mut concurrency = Concurrency::default();
         let (mut generation, mut changes) = (0, 0);
         loop {
             let now = Moment::now();
@@ -91,8 +93,10 @@ impl Upkeep {
                 detections.update(&snapshot, now);
                 suspicions.update(&snapshot);
                 hedging.update(&snapshot);
+                concurrency.update(&snapshot, now);
             }
             hedging.look(now);
+            concurrency.look(now, store.events());
             suspicions.look(&snapshot, &monitor, now);
             detections.observe(&snapshot, now);
             let evidence = SnapshotEvidence { snapshot: &snapshot, detections: &detections };

@@ -28,7 +28,7 @@ use crate::io::outbound::SocketOptions;
 use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::template::AnswerBody;
 use crate::policy::{
-    AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, SplitBy, TimeoutOverride,
+    AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Priority, Rewrite, SplitBy, TimeoutOverride,
 };
 use crate::route::{Conditions, Host};
 
@@ -239,6 +239,10 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Limits of its own.
     pub rate_limits: Vec<RateLimit>,
+    /// How important its requests are.
+    pub priority: Priority,
+    /// The field in which proxies that are trusted say so; `None` = they don't.
+    pub priority_header: Option<HeaderName>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// Who may come in by address; `None` = everybody.

@@ -16,12 +16,12 @@ mod path;
 pub mod promise;
 pub mod recovery;
 mod rendering;
+mod sessions;
 mod share;
+mod shedding;
 mod store;
 
 use std::time::{Duration, SystemTime};
-
-use serde_json::{Value, json};
 
 pub use access_file::AccessFileChange;
 pub use backup::BackupChange;
@@ -36,7 +36,9 @@ pub use otlp::OtlpChange;
 pub use path::PathChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
+pub use sessions::Sessions;
 pub use share::ShareChange;
+pub use shedding::SheddingChange;
 pub use store::{StoreChange, StoreUse};
 
 use crate::endpoint::state::{DecidedBy, State};
@@ -50,17 +52,6 @@ pub enum Level {
     Warn,
     /// Somebody is not served.
     Error,
-}
-
-/// The sessions that affinity binds to a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sessions {
-    /// Its service has no affinity.
-    None,
-    /// So many are in the service's table.
-    InTable(usize),
-    /// Nobody knows how many: the clients hold them, in cookies.
-    InCookies,
 }
 
 /// What happened, with figures.
@@ -96,6 +87,8 @@ pub enum Kind {
     Path(PathChange),
     /// Detection has found a fault, or one holds no more.
     Fault(FaultChange),
+    /// A service begins to refuse requests, because its backends have too much to do, or does so no more.
+    Shedding(SheddingChange),
     /// Something happened to what is promised of a service.
     Promise(PromiseChange),
     /// Something happened in the recovery of a service, or of all.
@@ -209,7 +202,7 @@ pub enum Kind {
 }
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 87] = [
+pub const NAMES: [&str; 89] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -225,6 +218,8 @@ pub const NAMES: [&str; 87] = [
     "fault_raised",
     "fault_cleared",
     "detector_left_out",
+    "shedding_began",
+    "shedding_ended",
     "incident_began",
     "incident_ended",
     "rto_exceeded",
@@ -310,27 +305,6 @@ impl Level {
     }
 }
 
-impl Sessions {
-    /// How many they are; `None` = nobody knows.
-    pub fn count(self) -> Option<usize> {
-        match self {
-            Self::None => Some(0),
-            Self::InTable(count) => Some(count),
-            Self::InCookies => None,
-        }
-    }
-
-    /// Adds to a JSON object how many they are, and by what they are held.
-    pub fn add_to(self, object: &mut Value) {
-        object["sessions"] = json!(self.count());
-        object["sessions_by"] = match self {
-            Self::None => Value::Null,
-            Self::InTable(_) => json!("table"),
-            Self::InCookies => json!("cookie"),
-        };
-    }
-}
-
 impl Kind {
     /// Its name.
     pub fn name(&self) -> &'static str {
@@ -343,6 +317,7 @@ impl Kind {
             Self::Discovery(change) => change.name(),
             Self::Path(change) => change.name(),
             Self::Fault(change) => change.name(),
+            Self::Shedding(change) => change.name(),
             Self::Promise(change) => change.name(),
             Self::Recovery(change) => change.name(),
             Self::HandOver(change) => change.name(),
@@ -381,6 +356,7 @@ impl Kind {
             Self::Discovery(change) => change.level(),
             Self::Path(change) => change.level(),
             Self::Fault(change) => change.level(),
+            Self::Shedding(change) => change.level(),
             Self::Promise(change) => change.level(),
             Self::Recovery(change) => change.level(),
             Self::HandOver(change) => change.level(),

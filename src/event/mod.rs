@@ -19,7 +19,7 @@ pub use filter::Filter;
 pub use kind::{
     AccessFileChange, BackupChange, Certificate, CertificateChange, ClusterChange, DiscoveryChange, FaultChange,
     HandOverChange, Kind, LedgerChange, Level, ListenerChange, OtlpChange, PathChange, PromiseChange, RecoveryChange,
-    Refused, Sessions, ShareChange, StoreChange, StoreUse,
+    Refused, Sessions, ShareChange, SheddingChange, StoreChange, StoreUse,
 };
 
 use crate::clock::{Moment, rfc3339};

@@ -206,6 +206,8 @@ fn before_recovery() -> Vec<Kind> {
         Kind::Fault(FaultChange { verdict: verdict(), held: None }),
         Kind::Fault(FaultChange { verdict: verdict(), held: Some(took) }),
         Kind::DetectorLeftOut { detector: "anomaly", reason: text() },
+        Kind::Shedding(SheddingChange::Began { limit: 12, unloaded: Some(Duration::from_millis(4)) }),
+        Kind::Shedding(SheddingChange::Ended { limit: 24, shed: [0, 1, 2], took }),
         Kind::Promise(PromiseChange::IncidentBegan(incident())),
         Kind::Promise(PromiseChange::IncidentEnded(incident())),
         Kind::Promise(PromiseChange::RtoExceeded(incident())),

@@ -5,6 +5,7 @@
 //! `placement` for a backend that takes one more, if need be after a wait in its queue, and `retry` whether another attempt may be made
 //! when one has failed. What they share is that of their `worker` (one thread) and of their `ingress` (one listener on that thread).
 
+mod concurrency;
 pub mod datagrams;
 mod http;
 mod ingress;

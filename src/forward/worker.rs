@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
+use super::concurrency::lines::Lines;
 use super::placement::queue::{Queues, Slot};
 use super::request_id::RequestIds;
 use super::retry::budget::{Budget, HEDGED};
@@ -54,6 +55,8 @@ pub struct Worker {
     /// Wakes the control plane when something has happened that it should look at now: a breaker opened, or failures in a row eject.
     pub(super) news: Arc<Notify>,
     pub(super) queues: Queues,
+    /// Who waits for a place within the adaptive limit of a service.
+    pub(super) lines: Lines,
     /// What may be retried, by the service's place in the snapshot.
     budgets: RefCell<Vec<Budget>>,
     /// What may be hedged, likewise.
@@ -99,6 +102,7 @@ impl Worker {
             news: Arc::clone(snapshot.news()),
             snapshot,
             queues: Queues::default(),
+            lines: Lines::default(),
             refused: RefCell::default(),
             budgets: RefCell::default(),
             hedge_budgets: RefCell::default(),

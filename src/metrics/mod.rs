@@ -10,6 +10,7 @@
 //! handle of it, and all metrics are in the one list [`names`] all the same. The data path does not: the facade's handles are calls through
 //! a vtable to atomics that all workers would contend for.
 
+pub mod adaptive;
 pub mod age;
 pub mod collect;
 mod denials;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use adaptive::{AdaptiveLimit, LimitPlace};
 pub use collect::{Bucket, Collect, Histogram, Number};
 pub use denials::{Denial, Denials};
 pub use durations::{Distribution, Durations};
@@ -88,6 +90,7 @@ pub struct Registry {
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
     hedges: Family<1, Hedges>,
+    adaptive: Family<1, AdaptiveLimit>,
     zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
@@ -117,6 +120,7 @@ impl Registry {
             attempts: Family::default(),
             retries: Family::default(),
             hedges: Family::default(),
+            adaptive: Family::default(),
             zone_picks: Family::default(),
             grpc: Family::default(),
             promised: Family::default(),
@@ -201,6 +205,11 @@ impl Registry {
     /// The hedges of a service.
     pub fn hedges(&self, service: &str) -> Arc<Hedges> {
         self.hedges.get([service], || Hedges::new(self.workers))
+    }
+
+    /// The adaptive limit of a service.
+    pub fn adaptive(&self, service: &str) -> Arc<AdaptiveLimit> {
+        self.adaptive.get([service], || AdaptiveLimit::new(self.workers))
     }
 
     /// How the gRPC calls of a service ended.

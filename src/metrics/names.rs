@@ -158,6 +158,14 @@ metrics! {
         => "Second attempts beside one that was late: `won`, `lost`, `failed` (as both did), `cancelled`, or not made: `over_budget`, `held_back`, `no_place`.";
     HEDGE_AFTER: Gauge "evenkeel_hedge_after_seconds" [service] Source::Registry
         => "How long an attempt is waited for before a second one is made beside it; 0 = not known yet.";
+    CONCURRENCY_LIMIT: Gauge "evenkeel_concurrency_limit" [service] Source::Registry
+        => "How many exchanges with a service may be in flight, as its adaptive limit has found.";
+    CONCURRENCY_IN_FLIGHT: Gauge "evenkeel_concurrency_in_flight" [service] Source::Registry
+        => "How many exchanges are in flight within the adaptive limit of a service.";
+    CONCURRENCY_UNLOADED: Gauge "evenkeel_concurrency_unloaded_seconds" [service] Source::Registry
+        => "How long a service takes to answer without load, by which its adaptive limit is found; 0 = not known yet.";
+    SHED: Counter "evenkeel_shed_total" [service, priority] Source::Registry
+        => "Requests above the adaptive limit of a service, which were answered with 503: of `high`, `normal` or `low` priority.";
     RATE_LIMITED: Counter "evenkeel_rate_limited_total" [listener, route, limit, outcome] Source::Registry
         => "Requests that a limit of a listener (`route` is empty then) or of a route has `refused` (429) or `delayed`, or, with dry_run, `would_refuse` or `would_delay`.";
     RATE_LIMIT_DISPLACED: Counter "evenkeel_rate_limit_displaced_total" [listener, route, limit] Source::Registry

@@ -93,6 +93,7 @@ impl Registry {
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
         self.hedges_to(&mut out);
+        self.adaptive_to(&mut out);
         self.limits_to(&mut out);
         self.limit_stores_to(&mut out);
         self.zones_to(&mut out);

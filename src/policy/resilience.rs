@@ -109,3 +109,64 @@ impl Statuses {
         self.0.iter().any(|range| range.contains(&status.as_u16()))
     }
 }
+
+/// How important a request is, for a service that can't answer all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// The last to be refused.
+    High,
+    /// In between.
+    #[default]
+    Normal,
+    /// The first to be refused.
+    Low,
+}
+
+impl Priority {
+    /// All of them, the most important first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// As the configuration writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
+    /// What a header says; `None` = none of the three words.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| text.trim_ascii().eq_ignore_ascii_case(priority.as_str().as_bytes()))
+    }
+}
+
+/// `[service.NAME.concurrency]`: an adaptive limit of the exchanges that are in flight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Concurrency {
+    /// The limit is never below.
+    pub min: u32,
+    /// Nor is it above.
+    pub max: u32,
+    /// What it begins with.
+    pub initial: u32,
+    /// So many times the latency without load is taken for no sign of a queue; above 1.
+    pub tolerance: f64,
+    /// How often that latency is measured again while the limit is reached.
+    pub probe: Duration,
+    /// The part of the limit, in thousandths, that requests of normal priority may use.
+    pub normal: u32,
+    /// The part of the limit, in thousandths, that requests of low priority may use.
+    pub low: u32,
+}
+
+impl Concurrency {
+    /// The part of the limit, in thousandths, that requests of this priority may use.
+    pub fn part(&self, priority: Priority) -> u32 {
+        match priority {
+            Priority::High => 1000,
+            Priority::Normal => self.normal,
+            Priority::Low => self.low,
+        }
+    }
+}

@@ -28,7 +28,7 @@ pub use limits::scope as limit_scope;
 
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
-use super::{Listener, Service, Snapshot, ZonePreference};
+use super::{ConcurrencyLimit, Listener, Service, Snapshot, ZonePreference};
 use crate::clock::Moment;
 use crate::config::model;
 use crate::detect::fault::Detector;
@@ -92,8 +92,7 @@ fn build_service(
     (config, previous): (&model::Config, Option<&Snapshot>),
     registry: &Registry,
 ) -> Result<Service, BuildError> {
-    let same_way = before.is_some_and(|before| is_connected_alike(service, before));
-    let tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(BuildError::of(service))?;
+    let (same_way, tls) = connection(service, before, make_tls)?;
     let (name, places): (Arc<str>, _) = (service.name.as_str().into(), handles::places(service, before));
     let endpoints = endpoints(&name, (service, &places), before, same_way);
     let handles = Handles { registry, service, before: previous.zip(before), places: &places };
@@ -130,6 +129,7 @@ fn build_service(
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
         hedges: hedges(service, registry),
+        concurrency: service.concurrency.map(|rule| ConcurrencyLimit::new(rule, registry.adaptive(&service.name))),
         grpc: registry.grpc(&service.name),
         promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),
         protection: before.map_or_else(Arc::default, |before| Arc::clone(&before.protection)),
@@ -144,6 +144,17 @@ fn build_service(
         tls_fingerprint: tls::fingerprint(service.tls.as_ref(), service.protocol),
     };
     Ok(Service::new(Arc::new(settings), Moment::now()))
+}
+
+/// Whether connections to its backends are made in the same way as before, and the TLS in which they are made.
+fn connection(
+    service: &model::Service,
+    before: Option<&Service>,
+    make_tls: MakeTls<'_>,
+) -> Result<(bool, Option<Arc<ClientConfig>>), BuildError> {
+    let same_way = before.is_some_and(|before| is_connected_alike(service, before));
+    let tls = tls::client_tls(service, before.filter(|_| same_way), make_tls).map_err(BuildError::of(service))?;
+    Ok((same_way, tls))
 }
 
 /// The hedges of a service that hedges. Where that is done after a quantile, the control plane will say which time that is.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{Detour, Protection, Shadow, ZonePreference, Zones};
+use super::{ConcurrencyLimit, Detour, Protection, Shadow, ZonePreference, Zones};
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -121,6 +121,8 @@ pub struct ServiceSettings {
     pub retries: Arc<Retries>,
     /// Its hedges, and when they are made; `None` = it hedges nothing.
     pub hedges: Option<Arc<Hedges>>,
+    /// Its adaptive limit; `None` = it has none.
+    pub concurrency: Option<ConcurrencyLimit>,
     /// How its gRPC calls ended.
     pub grpc: Arc<GrpcCalls>,
     /// What is promised of it.

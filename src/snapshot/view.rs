@@ -21,8 +21,8 @@ use crate::metrics::{Denial, Denials, Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
-    CertificateHeader, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Rewrite, TimeoutOverride, Timeouts,
-    Tracing,
+    CertificateHeader, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Priority, Rewrite, TimeoutOverride,
+    Timeouts, Tracing,
 };
 use crate::route::Table;
 
@@ -190,6 +190,10 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Limits of its own.
     pub rate_limits: Box<[RateLimit]>,
+    /// How important its requests are, where their service has an adaptive limit.
+    pub priority: Priority,
+    /// The field in which proxies that are trusted say so; `None` = they don't.
+    pub priority_header: Option<HeaderName>,
     /// Time-outs that replace the service's.
     pub timeout: TimeoutOverride,
     /// The requests that it has taken.

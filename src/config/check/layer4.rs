@@ -159,6 +159,13 @@ impl Checker<'_> {
         if service.send_proxy_protocol != raw::SendProxyProtocol::Off && protocol == Protocol::Udp {
             refuse("datagrams don't begin with a PROXY header".to_owned(), "set send_proxy_protocol = \"off\"");
         }
+        if service.concurrency.is_some() {
+            let message = format!("the adaptive limit of `{name}` does not count what a `{own}` listener sends there");
+            let mistake = self.mistake(path, message);
+            self.report(
+                mistake.warning().help("it is for requests; max_connections of backends holds for sessions too"),
+            );
+        }
         if protocol == Protocol::Udp {
             self.udp_service(path, name, service);
         }

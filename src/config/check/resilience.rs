@@ -9,7 +9,7 @@ use crate::config::syntax::service::{self as syntax, RetryOn};
 use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::tree::KeyPath;
 use crate::policy::template::AnswerBody;
-use crate::policy::{Breaker, Check as CheckKind, Fallback, Health, HttpCheck, Initial, Outlier, Retry};
+use crate::policy::{Breaker, Check as CheckKind, Concurrency, Fallback, Health, HttpCheck, Initial, Outlier, Retry};
 
 impl Checker<'_> {
     pub(super) fn health(&mut self, at: &KeyPath, raw: &raw::Health) -> Option<Health> {
@@ -108,6 +108,36 @@ impl Checker<'_> {
         }
     }
 
+    pub(super) fn concurrency(&mut self, at: &KeyPath, raw: &raw::Concurrency) -> Concurrency {
+        if raw.min > raw.max {
+            let key = if self.present(&at.key("max")) { "max" } else { "min" };
+            let mistake = self.mistake(&at.key(key), format!("`max` ({}) is below `min` ({})", raw.max, raw.min));
+            self.report(mistake.expected("a `max` of at least `min`"));
+        }
+        let bounds = raw.min..=raw.max.max(raw.min);
+        if !bounds.contains(&raw.initial) && self.present(&at.key("initial")) {
+            let mistake =
+                self.mistake(&at.key("initial"), format!("`initial` ({}) is no limit that there can be", raw.initial));
+            self.report(mistake.expected(format!("a number from {} to {}", bounds.start(), bounds.end())));
+        }
+        if raw.low > raw.normal && (self.present(&at.key("low")) || self.present(&at.key("normal"))) {
+            let key = if self.present(&at.key("low")) { "low" } else { "normal" };
+            let message = "requests of low priority may use more of the limit than those of normal priority";
+            let mistake = self.mistake(&at.key(key), message);
+            self.report(mistake.expected("a `low` of at most `normal`"));
+        }
+        Concurrency {
+            min: raw.min,
+            max: *bounds.end(),
+            // a file that sets only one of the bounds means it, even where the default of `initial` is outside
+            initial: raw.initial.clamp(*bounds.start(), *bounds.end()),
+            tolerance: raw.tolerance,
+            probe: raw.probe.0,
+            normal: thousandths(raw.normal),
+            low: thousandths(raw.low),
+        }
+    }
+
     /// `has_affinity`: the service's requests stay with one backend.
     pub(super) fn retry(&mut self, at: &KeyPath, raw: &raw::Retry, has_affinity: bool) -> Retry {
         let hedge = raw.hedge.as_deref().and_then(|text| syntax::hedge(text).ok());
@@ -157,4 +187,9 @@ impl Checker<'_> {
             retry_after: raw.retry_after.map(|after| after.0.as_millis().div_ceil(1000) as u64),
         })
     }
+}
+
+/// A share as a number of thousandths, at least one.
+fn thousandths(share: f64) -> u32 {
+    ((share * 1000.0).round() as u32).clamp(1, 1000)
 }

@@ -9,7 +9,7 @@ use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
 use crate::policy::template::AnswerBody;
-use crate::policy::{Rewrite, SplitBy, TimeoutOverride};
+use crate::policy::{Priority, Rewrite, SplitBy, TimeoutOverride};
 use crate::route::{Conditions, Path, meaning};
 
 const ACTIONS: [&str; 4] = ["service", "split", "redirect", "respond"];
@@ -46,10 +46,26 @@ impl Checker<'_> {
             response_headers,
             cors: cors?,
             rate_limits: rate_limits?,
+            priority: self.priority(at, raw),
+            priority_header: raw.priority_header.as_deref().and_then(|name| syntax::header_name(name).ok()),
             timeout,
             access: access?,
             auth: auth?,
         })
+    }
+
+    /// How important its requests are.
+    fn priority(&mut self, at: &KeyPath, raw: &raw::Route) -> Priority {
+        let header = at.key("priority_header");
+        if raw.priority_header.as_ref().is_some_and(|name| NEVER_SEEN.contains(&&*name.to_ascii_lowercase())) {
+            let mistake = self.mistake(&header, "no request has this header any more when its priority is looked for");
+            self.report(mistake.help("use a header of its own, such as \"x-priority\""));
+        }
+        match raw.priority {
+            raw::Priority::High => Priority::High,
+            raw::Priority::Normal => Priority::Normal,
+            raw::Priority::Low => Priority::Low,
+        }
     }
 
     fn conditions(&mut self, at: &KeyPath, raw: &raw::Route) -> Conditions {
@@ -173,7 +189,7 @@ impl Checker<'_> {
         if raw.service.is_some() || raw.split.is_some() {
             return;
         }
-        for key in ["rewrite", "request_headers", "timeout"] {
+        for key in ["rewrite", "request_headers", "timeout", "priority", "priority_header"] {
             if self.root.has(&at.key(key)) {
                 let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect beside `{action}`"));
                 self.report(mistake.warning().help("no backend is asked"));

@@ -96,6 +96,7 @@ impl Checker<'_> {
             health: all_or_nothing(health)?.map(|health| lenient(health, raw.allow_bare_lf)),
             outlier: self.outlier(&at.key("outlier"), &raw.outlier),
             breaker: raw.circuit_breaker.as_ref().map(|breaker| self.breaker(breaker)),
+            concurrency: raw.concurrency.as_ref().map(|rule| self.concurrency(&at.key("concurrency"), rule)),
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
             retry: self.retry(&at.key("retry"), &raw.retry, raw.affinity.is_some()),
             fallback: all_or_nothing(fallback)?,

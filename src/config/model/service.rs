@@ -46,6 +46,8 @@ pub struct Service {
     pub outlier: policy::Outlier,
     /// The circuit breaker; `None` = there is none.
     pub breaker: Option<policy::Breaker>,
+    /// The adaptive limit; `None` = there is none.
+    pub concurrency: Option<policy::Concurrency>,
     /// Answers that count as failures of a backend.
     pub failure_status: policy::Statuses,
     /// When a request is sent again.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::auth::Auth;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
+use super::resilience::Priority;
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
 
@@ -315,6 +316,11 @@ section! {
         cors: Option<Cors> = None,
         /// How many of them may be sent.
         rate_limit: Vec<RateLimit> = Vec::new(),
+        /// How important they are, where their service has an adaptive limit.
+        priority: Priority = Priority::Normal,
+        /// The header in which `trusted_proxies` say that: "high", "normal" or "low"; missing = they don't.
+        #[schemars(extend("x-syntax" = "header-name"))]
+        priority_header: Option<String> = None,
         /// Time-outs that replace those of the service.
         timeout: RouteTimeout = RouteTimeout::default(),
     }

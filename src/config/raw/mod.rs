@@ -42,7 +42,9 @@ pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;
 pub(super) use otlp::{Otlp, OtlpProtocol};
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};
-pub(super) use resilience::{CircuitBreaker, Discover, Fallback, Health, HealthKind, Initial, Outlier, Retry};
+pub(super) use resilience::{
+    CircuitBreaker, Concurrency, Discover, Fallback, Health, HealthKind, Initial, Outlier, Priority, Retry,
+};
 pub(super) use service::{
     AnswerLimits, Backend, Balance, Pool, SendProxyProtocol, Service, ServiceProtocol, ServiceTls, Timeout, Via, Zones,
 };

@@ -115,6 +115,38 @@ section! {
     }
 }
 
+words! {
+    /// How important a request is.
+    Priority { High = "high", Normal = "normal", Low = "low", }
+}
+
+section! {
+    /// An adaptive limit of the exchanges in flight: what is above it is answered with 503, by priority.
+    Concurrency {
+        /// The limit is never below.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        min: u32 = 3,
+        /// Nor is it above.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        max: u32 = 1_000,
+        /// What it begins with; at least `min`, and at most `max`.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        initial: u32 = 20,
+        /// So many times the latency without load is taken for no sign of a queue.
+        #[schemars(range(min = 1.1, max = 10.0))]
+        tolerance: f64 = 1.5,
+        /// How often that latency is measured again while the limit is reached.
+        #[schemars(extend("x-positive" = true))]
+        probe: TimeSpan = TimeSpan::secs(30),
+        /// The part of the limit that requests of normal priority may use; those of high priority may use all of it.
+        #[schemars(range(min = 0.01, max = 1.0))]
+        normal: f64 = 0.8,
+        /// The part of the limit that requests of low priority may use; at most `normal`.
+        #[schemars(range(min = 0.01, max = 1.0))]
+        low: f64 = 0.6,
+    }
+}
+
 section! {
     /// When a request is sent again.
     Retry {

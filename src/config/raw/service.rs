@@ -4,7 +4,7 @@ use super::balancing::{Affinity, HashKey, LoadReports};
 use super::detection::Detect;
 use super::headers::HeaderChanges;
 use super::recovery::{Recover, Recovery};
-use super::resilience::{CircuitBreaker, Discover, Fallback, Health, Outlier, Retry};
+use super::resilience::{CircuitBreaker, Concurrency, Discover, Fallback, Health, Outlier, Retry};
 use super::sla::Sla;
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
@@ -100,6 +100,8 @@ section! {
         outlier: Outlier = Outlier::default(),
         /// Present = a backend that fails gets no requests for a while.
         circuit_breaker: Option<CircuitBreaker> = None,
+        /// Present = an adaptive limit of the exchanges in flight.
+        concurrency: Option<Concurrency> = None,
         /// Answers that count as failures of a backend, for `outlier`, `circuit_breaker` and balance = "response_time".
         #[schemars(extend("x-syntax" = "status-ranges"))]
         failure_status: String = "500-599".to_owned(),

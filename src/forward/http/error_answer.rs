@@ -42,6 +42,9 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
             (StatusCode::TOO_MANY_REQUESTS, "evenkeel; error=http_request_denied; details=\"rate limit\"")
         }
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
+        Kind::Shed => {
+            (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached; details=\"overload\"")
+        }
         Kind::Shortage(lack) => (StatusCode::SERVICE_UNAVAILABLE, lacking(lack)),
         Kind::Connect => (StatusCode::BAD_GATEWAY, "evenkeel; error=connection_refused"),
         Kind::Unreachable => (StatusCode::BAD_GATEWAY, "evenkeel; error=destination_ip_unroutable"),
@@ -83,7 +86,7 @@ fn lacking(lack: Shortage) -> &'static str {
 
 /// The answer that the configuration has for a service without a backend that can be used, or that is cut off; `None` when the failure is another one.
 pub fn fallback(kind: Kind, fallback: &Fallback, values: &Values<'_, '_>) -> Option<Response<Bytes>> {
-    if !matches!(kind, Kind::NoBackend | Kind::CutOff(_) | Kind::Overload | Kind::Shortage(_)) {
+    if !matches!(kind, Kind::NoBackend | Kind::CutOff(_) | Kind::Overload | Kind::Shed | Kind::Shortage(_)) {
         return None;
     }
     let mut response = Response::new(values.body(&fallback.body));
@@ -161,6 +164,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         Kind::NoBackend
         | Kind::CutOff(_)
         | Kind::Overload
+        | Kind::Shed
         | Kind::Shortage(_)
         | Kind::Connect
         | Kind::Unreachable

@@ -13,19 +13,18 @@ mod own_answer;
 mod request;
 mod routing;
 mod split;
+mod tied;
 mod upgrade;
 
 use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 
-use super::placement::keys::{self, Keys};
 use super::{Ingress, Worker};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
@@ -274,6 +273,7 @@ impl Connection {
     ) -> Result<AnsweredBy> {
         // before anything is changed: clients are told apart by what they have sent
         let keys = self.keys(context.listener, service, &request);
+        let priority = self.priority(route, &request);
         request::prepare(&mut request, context, route, service, exchange.trace().is_some(), meaning)?;
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
@@ -294,6 +294,7 @@ impl Connection {
                 dedicated: service.proxy_header.map(|version| self.dedicated(version, context.listener)),
             },
             keys: &keys,
+            priority,
             client: request.presence.as_ref(),
             connected: exchange.wants_times().then(Cell::default),
         };
@@ -358,31 +359,6 @@ impl Connection {
         }
     }
 
-    /// What ties the exchange to a backend.
-    fn keys(&self, listener: &Listener, service: &Service, request: &Request) -> Keys {
-        let find = |from| keys::find(from, request, || self.sender(listener, request));
-        let hash = match &service.hash_on {
-            // requests without a key must not all go to one backend
-            Some(from) => find(from).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..)),
-            None => 0,
-        };
-        let affinity = service.affinity.as_ref().map(|affinity| {
-            let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
-            let key = || service.sticky_by.as_ref().and_then(find);
-            Cell::new(affinity.stickiness(cookies, key, unix_now()))
-        });
-        Keys { hash, affinity }
-    }
-
-    /// Gives the client the cookie that keeps it with the backend that answered.
-    fn keep_session(&self, service: &Service, keys: &Keys, exchange: &Exchange, headers: &mut HeaderMap) {
-        let (Some(affinity), Some(session)) = (&service.affinity, &keys.affinity) else { return };
-        let Some(used) = exchange.backend() else { return };
-        if let Some(cookie) = affinity.set_cookie(&session.get(), used, unix_now(), self.client.is_tls()) {
-            headers.append(header::SET_COOKIE, cookie);
-        }
-    }
-
     /// The connections to backends that carry this client only, since each begins with a PROXY header that names it.
     fn dedicated(&self, version: ProxyHeader, listener: &Listener) -> Dedicated<'_> {
         let pools = self.own.get_or_init(|| Box::new(ClientPools::new(self.worker.index, &self.worker.timers)));
@@ -392,9 +368,4 @@ impl Connection {
     fn sender(&self, listener: &Listener, request: &Request) -> Option<IpAddr> {
         sender::find(&self.client, &request.headers, &listener.trusted_proxies)
     }
-}
-
-/// Seconds since 1970, which cookies count in: they outlive the process and its own clock.
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,7 +1,7 @@
-//! What instances share through stores: sessions, and rate limits (those of one instance alone too).
+//! What instances share through stores: sessions, and rate limits (those of one instance alone too). Adaptive limits stand beside the latter.
 
 use super::super::fold::Sink;
-use super::super::{Registry, names, rate_limited, session_lookups};
+use super::super::{Registry, adaptive, names, rate_limited, session_lookups};
 
 impl Registry {
     pub(super) fn sessions_to(&self, out: &mut Sink<'_>) {
@@ -22,6 +22,29 @@ impl Registry {
         self.recorded_to(&names::SESSION_STORE_UP, out);
         self.recorded_to(&names::SESSION_STORE_QUEUE, out);
         self.recorded_to(&names::SESSION_STORE_WRITES, out);
+    }
+
+    pub(super) fn adaptive_to(&self, out: &mut Sink<'_>) {
+        let limits = self.adaptive.held();
+        out.announce(&names::CONCURRENCY_LIMIT);
+        for ([service], limit) in &limits {
+            out.series(&names::CONCURRENCY_LIMIT, &[service], limit.limit().unwrap_or(0));
+        }
+        out.announce(&names::CONCURRENCY_IN_FLIGHT);
+        for ([service], limit) in &limits {
+            out.series(&names::CONCURRENCY_IN_FLIGHT, &[service], limit.in_flight());
+        }
+        out.announce(&names::CONCURRENCY_UNLOADED);
+        for ([service], limit) in &limits {
+            let unloaded = limit.unloaded().map_or(0.0, |latency| latency.as_secs_f64());
+            out.series(&names::CONCURRENCY_UNLOADED, &[service], unloaded);
+        }
+        out.announce(&names::SHED);
+        for ([service], limit) in &limits {
+            for (priority, count) in adaptive::PRIORITIES.into_iter().zip(limit.read_shed()) {
+                out.series(&names::SHED, &[service, priority], count);
+            }
+        }
     }
 
     pub(super) fn limits_to(&self, out: &mut Sink<'_>) {

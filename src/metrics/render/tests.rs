@@ -199,6 +199,10 @@ fn everything() -> String {
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);
     hedges.set_after(Some(Duration::from_millis(80)));
+    let adaptive = registry.adaptive("api");
+    adaptive.publish(24, 1);
+    adaptive.set_unloaded(Some(Duration::from_millis(4)));
+    adaptive.shed(1, 2);
     let promised = registry.promised("api");
     promised.count(0, PromiseEnd::Good);
     promised.count(1, PromiseEnd::Slow);
@@ -284,8 +288,8 @@ fn everything() -> String {
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
     drop((
-        denials, requests, durations, listener, upstream, other, attempts, retries, hedges, zone_picks, limited,
-        promised, calls, lookups,
+        denials, requests, durations, listener, upstream, other, attempts, retries, hedges, adaptive, zone_picks,
+        limited, promised, calls, lookups,
     ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")

@@ -11,7 +11,7 @@ use crate::auth::{AccessList, Auth};
 use crate::config::model;
 use crate::endpoint::Target;
 use crate::metrics::{Denials, Registry, RouteHits};
-use crate::policy::{CertificateHeader, HeaderChanges, TimeoutOverride};
+use crate::policy::{CertificateHeader, HeaderChanges, Priority, TimeoutOverride};
 use crate::protocol::http::fields;
 use crate::route::{Conditions, Path, Table};
 
@@ -110,6 +110,8 @@ fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> R
         response_headers: HeaderChanges::default(),
         cors: None,
         rate_limits: Box::default(),
+        priority: Priority::default(),
+        priority_header: None,
         timeout: TimeoutOverride::default(),
         hits,
         text: "all others".into(),
@@ -191,6 +193,8 @@ fn build_route(
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
         rate_limits: limits(Of::Route(&hits, &text), &route.rate_limits),
+        priority: route.priority,
+        priority_header: route.priority_header.clone(),
         timeout: route.timeout,
         hits,
         guard: guard(route.access.as_ref(), auth, || denials(&text), false),

@@ -75,6 +75,7 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
             max_ejected: 0.5,
         },
         breaker: None,
+        concurrency: None,
         failure_status: policy::Statuses(vec![500..=599]),
         retry: policy::Retry {
             attempts: 2,
@@ -118,6 +119,8 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         response_headers: HeaderChanges::default(),
         cors: None,
         rate_limits: Vec::new(),
+        priority: policy::Priority::Normal,
+        priority_header: None,
         timeout: TimeoutOverride::default(),
         access: None,
         auth: None,

@@ -226,3 +226,27 @@ fn hedging_is_at_a_quantile_or_a_time_and_not_where_it_has_no_effect() {
         );
     }
 }
+
+#[test]
+fn an_adaptive_limit_has_bounds_and_parts_that_fit() {
+    let concurrency = |rest: &str| format!("{GOOD}[service.app.concurrency]\n{rest}\n");
+    for (text, mistake) in [
+        ("min = 20\nmax = 10", "service.app.concurrency.max: `max` (10) is below `min` (20)"),
+        ("min = 2000", "service.app.concurrency.min: `max` (1000) is below `min` (2000)"),
+        ("max = 50\ninitial = 60", "service.app.concurrency.initial: `initial` (60) is no limit that there can be"),
+        (
+            "low = 0.9",
+            "service.app.concurrency.low: requests of low priority may use more of the limit than those of normal priority",
+        ),
+        (
+            "normal = 0.5",
+            "service.app.concurrency.normal: requests of low priority may use more of the limit than those of normal priority",
+        ),
+    ] {
+        assert_eq!(only_mistake(&concurrency(text)), mistake);
+    }
+    for text in ["max = 0", "tolerance = 1.0", "normal = 0.0", "low = 1.5", "probe = '0s'"] {
+        assert!(only_mistake(&concurrency(text)).starts_with("service.app.concurrency."), "{text}");
+    }
+    assert_eq!(told(&good(&concurrency("max = 10")).warnings), [""; 0], "the default of `initial` gives way");
+}

@@ -18,15 +18,16 @@ use super::exchange::Exchange;
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result, Retry};
 use crate::forward::Worker;
+use crate::forward::concurrency;
 use crate::forward::placement::keys::Keys;
 use crate::forward::placement::{self, Criteria};
 use crate::forward::retry::state::RetryState;
 use crate::forward::retry::{self, Pushback};
 use crate::metrics::retries::RetryResult;
-use crate::policy::Timeouts;
+use crate::policy::{Priority, Timeouts};
 use crate::protocol::http::body::replay::Replay;
 use crate::protocol::http::{Presence, RequestBody, RequestLine};
-use crate::snapshot::Service;
+use crate::snapshot::{ConcurrencyLimit, Service};
 use crate::timer::Alarm;
 use crate::upstream::Answer;
 use crate::upstream::terms::{Failed, Terms, too_late};
@@ -53,6 +54,8 @@ pub struct UpstreamRequest<'a> {
     pub terms: Terms<'a>,
     /// What ties it to a backend.
     pub keys: &'a Keys,
+    /// How important it is, where its service has an adaptive limit.
+    pub priority: Priority,
     /// Its client, where that can be asked whether it is still there.
     pub client: Option<&'a Presence>,
     /// How long the last attempt took until it had a connection; `None` = nobody wants to know.
@@ -110,6 +113,9 @@ async fn attempt_until_settled(
 ) -> Result<Answer<Content>> {
     let UpstreamRequest { worker, service, .. } = *request;
     let began = Moment::at(exchange.began());
+    if let Some(limit) = &service.concurrency {
+        enter(request, limit, exchange).await?;
+    }
     worker.deposit(service, began);
     let mut attempts = Attempts::new(request, body);
     loop {
@@ -150,6 +156,25 @@ async fn attempt_until_settled(
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// Takes a place within the adaptive limit of its service, if need be after a wait.
+async fn enter(request: &UpstreamRequest<'_>, limit: &ConcurrencyLimit, exchange: &mut Exchange) -> Result<()> {
+    let UpstreamRequest { worker, service, priority, client, .. } = *request;
+    match concurrency::enter(worker, limit, priority) {
+        Some(place) => exchange.holds(place, false),
+        None => {
+            let asked = exchange.wants_times().then(Instant::now);
+            exchange.waits();
+            // boxed: it is for those above the limit, and all would carry the room for it
+            let watched = (client, service.abort_on_close);
+            let wait = concurrency::wait(worker, limit, priority, request.terms.timeouts.queue, watched);
+            let place = Box::pin(wait).await;
+            exchange.queued_since(asked);
+            exchange.holds(place?, true);
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Attempts<'a> {

@@ -4,6 +4,7 @@
 pub mod access;
 mod counted;
 mod hedged;
+mod limited;
 mod logged;
 mod traced;
 
@@ -29,6 +30,7 @@ use crate::snapshot::{Current, Service};
 use crate::trace::ExchangeTrace;
 use crate::upstream::terms::Failed;
 use counted::{AskedView, BackendView, Counted};
+use limited::HeldPlace;
 
 /// One exchange.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct Exchange {
     is_failure: bool,
     /// What the access log says of the request, when there is one.
     access: Option<Box<log::ExchangeEntry>>,
+    /// Its place within the adaptive limit of the service whose backends do the work, where there is one.
+    place: Option<HeldPlace>,
     /// Its trace, while exchanges are traced.
     trace: Option<Box<ExchangeTrace>>,
 }
@@ -91,6 +95,7 @@ impl Exchange {
             outcome: Outcome::begun(Instant::now()),
             is_failure: false,
             access: None,
+            place: None,
             trace: None,
         }
     }
@@ -110,7 +115,8 @@ impl Exchange {
     pub fn attempt_begins(&mut self, admission: Admission) {
         // the clock is read again for the rare second attempt only, and for one that had to wait
         let first = if self.counted.backend().is_none() { Some(self.outcome.began) } else { None };
-        let began = admission.placed.or(first).unwrap_or_else(Instant::now);
+        let let_in = self.place.as_mut().and_then(HeldPlace::take_let_in);
+        let began = admission.placed.or(let_in).or(first).unwrap_or_else(Instant::now);
         self.counted.set_backend(admission.backend());
         self.trace_attempt(admission.backend(), began);
         self.outcome.attempts += 1;
@@ -170,6 +176,10 @@ impl Exchange {
         if is_timed || self.attempt.is_some() {
             self.answered_at(Instant::now(), is_timed, rest);
         }
+        // a tunnel may stay open for days, which is no work
+        if rest != Rest::Streamed {
+            self.leave_limit();
+        }
         if rest == Rest::Lasting {
             self.keep_traced();
             self.counted.let_go();
@@ -200,6 +210,7 @@ impl Exchange {
         if self.attempt.is_some() {
             self.end_attempt(self.attempt_end(), Instant::now());
         }
+        self.leave_limit();
     }
 
     /// The exchange failed, as a whole or within the body of its answer.
@@ -322,6 +333,9 @@ impl Exchange {
             if let Some(hedges) = service.hedges.filter(|_| end.is_ok() && !is_hedge) {
                 hedges.took(self.ingress.worker().index, elapsed);
             }
+            if !is_hedge {
+                self.took(end, elapsed);
+            }
             let result = AttemptResult {
                 live,
                 upstream: used.upstream,
@@ -347,6 +361,7 @@ impl Drop for Exchange {
         if self.beside.is_some() {
             self.end_beside(ended);
         }
+        self.leave_limit();
         if self.outcome.status.is_none() {
             match std::thread::panicking() {
                 true => self.outcome.failure = Some(Kind::Internal),

@@ -1,0 +1,14 @@
+//! How many exchanges of a service may be in flight: an adaptive limit, found from how long answers take.
+//!
+//! Everything here is pure: what was seen and the time go in, the limit comes out. `app/concurrency.rs` drives it, ten times a second, and publishes the
+//! limit in [`AdaptiveLimit`](crate::metrics::AdaptiveLimit), where workers read it.
+//!
+//! * [`limiter`]: the limit, and the latency without load that it is found by
+//! * [`window`]: what was seen since the last decision
+//! * [`shedding`]: when requests begin to be refused, and when that is over
+
+pub mod limiter;
+pub mod shedding;
+#[cfg(test)]
+mod simulation;
+pub mod window;
