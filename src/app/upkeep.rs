@@ -8,6 +8,7 @@ use metrics::counter;
 
 use super::accounts::Accounting;
 use super::background;
+use super::canaries::CanaryDriver;
 use super::checks::{self, Agents};
 use super::detection::Detections;
 use super::hedging::Hedging;
@@ -74,6 +75,7 @@ impl Upkeep {
         *why.sources.ejector() = Ejector::default();
         let mut recorder = Recorder::new(why.clone(), Arc::clone(store.events()));
         let events = Arc::clone(store.events());
+        let mut canaries = CanaryDriver::new(Arc::clone(&registry), Arc::clone(&why.sources.faults));
         let mut detections =
             Detections::new(registry, monitor.clone(), dependencies, Arc::clone(&why.sources.faults), events);
         let (mut suspicions, mut hedging) = (PathSuspicions::default(), Hedging::default());
@@ -91,6 +93,7 @@ impl Upkeep {
                 detections.update(&snapshot, now);
                 suspicions.update(&snapshot);
                 hedging.update(&snapshot);
+                canaries.update(&snapshot);
             }
             hedging.look(now);
             suspicions.look(&snapshot, &monitor, now);
@@ -100,6 +103,13 @@ impl Upkeep {
             for change in ejections {
                 count_ejection(&change);
                 detections.acted(&change.service, &change.id, &change.action);
+            }
+            if operators.is_serving() {
+                canaries.look(&snapshot, &operators, now);
+            }
+            if operators.canaries.is_outdated() && operators.is_serving() {
+                let operators = Arc::clone(&operators);
+                tokio::task::spawn_local(async move { operators.canaries.keep().await });
             }
             agents.expire(now);
             if operators.expire(SystemTime::now(), snapshot.endpoints()) {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 pub use filter::Filter;
 pub use kind::{
-    AccessFileChange, BackupChange, Certificate, CertificateChange, ClusterChange, DiscoveryChange, FaultChange,
+    AccessFileChange, BackupChange, CanaryChange, Certificate, CertificateChange, ClusterChange, DiscoveryChange, FaultChange,
     HandOverChange, Kind, LedgerChange, Level, ListenerChange, OtlpChange, PathChange, PromiseChange, RecoveryChange,
     Refused, Sessions, ShareChange, StoreChange, StoreUse,
 };

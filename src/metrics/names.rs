@@ -158,6 +158,8 @@ metrics! {
         => "Second attempts beside one that was late: `won`, `lost`, `failed` (as both did), `cancelled`, or not made: `over_budget`, `held_back`, `no_place`.";
     HEDGE_AFTER: Gauge "evenkeel_hedge_after_seconds" [service] Source::Registry
         => "How long an attempt is waited for before a second one is made beside it; 0 = not known yet.";
+    CANARY_SHARE: Gauge "evenkeel_canary_share" [canary, service] Source::Facade(Order::ByLabels)
+        => "The share of the requests that a new version (`service` is the `canary` then) and the version in use get by the plan, from 0 to 1.";
     RATE_LIMITED: Counter "evenkeel_rate_limited_total" [listener, route, limit, outcome] Source::Registry
         => "Requests that a limit of a listener (`route` is empty then) or of a route has `refused` (429) or `delayed`, or, with dry_run, `would_refuse` or `would_delay`.";
     RATE_LIMIT_DISPLACED: Counter "evenkeel_rate_limit_displaced_total" [listener, route, limit] Source::Registry

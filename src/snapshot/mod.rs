@@ -6,6 +6,7 @@
 //! [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
 
 mod build;
+mod canary;
 mod course;
 mod detour;
 mod protection;
@@ -21,6 +22,7 @@ mod zones;
 #[cfg(test)]
 pub use build::testing;
 pub use build::{BuildError, MakeTls, build, limit_scope};
+pub use canary::Canary;
 pub use course::Course;
 pub use detour::{Cut, Detour, Way};
 pub use protection::Protection;
