@@ -37,9 +37,18 @@ pub(super) fn apply(operators: &Operators, snapshot: &Snapshot) {
 pub(super) struct CanaryDriver {
     registry: Arc<Registry>,
     faults: Arc<Faults>,
-    /// What was read of both services of each canary, in the order of the snapshot.
-    read: Vec<[ServiceReadings; 2]>,
+    /// In the order of the snapshot.
+    read: Vec<CanaryReadings>,
     looked: Moment,
+}
+
+/// What was read of both services of a canary.
+#[derive(Debug)]
+struct CanaryReadings {
+    name: Arc<str>,
+    services: [ServiceReadings; 2],
+    /// They were read at the last look, so that what is new is of the time since.
+    is_current: bool,
 }
 
 /// What was read of the backends of a service.
@@ -56,7 +65,11 @@ impl CanaryDriver {
 
     /// Another snapshot is in force. What was read of backends that stay goes on.
     pub fn update(&mut self, snapshot: &Snapshot) {
-        let mut before: Vec<_> = self.read.drain(..).flatten().flat_map(|service| service.backends).collect();
+        let (mut before, mut current) = (Vec::new(), Vec::new());
+        for read in self.read.drain(..) {
+            before.extend(read.services.into_iter().flat_map(|service| service.backends));
+            current.extend(read.is_current.then_some(read.name));
+        }
         let mut readings = |service: usize| {
             let of = |upstream: &Arc<UpstreamMetrics>| {
                 let known = before.iter().position(|(known, _)| Arc::ptr_eq(known, upstream));
@@ -65,30 +78,46 @@ impl CanaryDriver {
             };
             ServiceReadings { backends: snapshot.services[service].upstream.iter().map(of).collect() }
         };
-        self.read = snapshot.canaries.iter().map(|canary| [canary.service, canary.stable].map(&mut readings)).collect();
+        let read = |canary: &Canary| {
+            let name = Arc::clone(&snapshot.services[canary.service].name);
+            let is_current = current.contains(&name);
+            CanaryReadings { name, services: [canary.service, canary.stable].map(&mut readings), is_current }
+        };
+        self.read = snapshot.canaries.iter().map(read).collect();
     }
 
     /// Looks at all canaries that are on their way, if it is time for that.
-    pub fn look(&mut self, snapshot: &Snapshot, operators: &Operators, now: Moment) {
+    pub fn look(&mut self, snapshot: &Snapshot, operators: &Arc<Operators>, now: Moment) {
         let lasted = now.since(self.looked);
-        if snapshot.canaries.is_empty() || lasted < INTERVAL {
+        // while another process takes over, canaries are its
+        if lasted < INTERVAL || !operators.is_serving() {
             return;
         }
-        // what was counted before the first look has no time that it took
-        let is_first = std::mem::replace(&mut self.looked, now) == Moment::NEVER;
+        self.looked = now;
+        self.look_at_all(snapshot, operators, lasted, now);
+        if operators.canaries.is_outdated() {
+            // a disk may take its time, for which nothing here may wait
+            let operators = Arc::clone(operators);
+            tokio::task::spawn_local(async move { operators.canaries.keep().await });
+        }
+    }
+
+    fn look_at_all(&mut self, snapshot: &Snapshot, operators: &Operators, lasted: Duration, now: Moment) {
         let epoch = self.registry.epoch().now() as usize % EPOCHS;
         for (canary, read) in snapshot.canaries.iter().zip(&mut self.read) {
-            let name = &snapshot.services[canary.service].name;
-            if !operators.canaries.is_watched(name) {
+            let was_current = read.is_current;
+            read.is_current = operators.canaries.is_watched(&read.name);
+            if !read.is_current {
                 continue;
             }
-            let [own, stable] = read.each_mut().map(|read| read.sample(epoch));
-            if is_first {
+            let [own, stable] = read.services.each_mut().map(|service| service.sample(epoch));
+            // what was counted while nobody looked is of another time
+            if !was_current {
                 continue;
             }
             let hold = hold(snapshot, canary, &self.faults);
             let look = Look { now, lasted, canary: &own, stable: &stable, hold };
-            if let Some(share) = operators.canaries.look(name, look) {
+            if let Some(share) = operators.canaries.look(&read.name, look) {
                 canary.set_share(share);
             }
         }

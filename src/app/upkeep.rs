@@ -104,13 +104,7 @@ impl Upkeep {
                 count_ejection(&change);
                 detections.acted(&change.service, &change.id, &change.action);
             }
-            if operators.is_serving() {
-                canaries.look(&snapshot, &operators, now);
-            }
-            if operators.canaries.is_outdated() && operators.is_serving() {
-                let operators = Arc::clone(&operators);
-                tokio::task::spawn_local(async move { operators.canaries.keep().await });
-            }
+            canaries.look(&snapshot, &operators, now);
             agents.expire(now);
             if operators.expire(SystemTime::now(), snapshot.endpoints()) {
                 // a disk may take its time, for which nothing here may wait

@@ -110,6 +110,13 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "log-template" => access_log::template(text).map(drop),
         "name" => name(text),
         "latency-factor" => latency_factor(text),
+        other => check_outward(other, text),
+    }
+}
+
+/// The languages of what the proxy tells, asks and keeps, and of what it does about faults.
+fn check_outward(language: &str, text: &str) -> Result<()> {
+    match language {
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
         "backup-place" => backup_place(text),
