@@ -32,20 +32,26 @@ pub(super) async fn command(
     Path(name): Path<String>,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let service = named(&shared, &name)?;
+    say(&shared, word, &name, &caller)?;
+    let kept = shared.operators.canaries.keep().await;
+    let mut answer = of(&shared, &name);
+    answer["kept"] = json!(kept);
+    Ok(answer::json(&answer))
+}
+
+/// Puts in force what was said.
+fn say(shared: &Shared, word: Word, name: &str, caller: &Caller) -> Result<(), Problem> {
+    let service = named(shared, name)?;
     let conflict = |why: String| Problem::new(StatusCode::CONFLICT, why);
     if !shared.operators.is_serving() {
         return Err(conflict("another process takes over, or has: ask that one".to_owned()));
     }
     let snapshot = shared.store.load();
     let canary = snapshot.canaries.iter().find(|canary| snapshot.services[canary.service].name == service);
-    let canary = canary.ok_or_else(|| conflict(no_canary(&name)))?;
+    let canary = canary.ok_or_else(|| conflict(no_canary(name)))?;
     let share = shared.operators.canaries.say(&service, word, &caller.to_string(), Moment::now()).map_err(conflict)?;
     canary.set_share(share);
-    let kept = shared.operators.canaries.keep().await;
-    let mut answer = of(&shared, &name);
-    answer["kept"] = json!(kept);
-    Ok(answer::json(&answer))
+    Ok(())
 }
 
 /// The canary of this service, as the status has it; null where it is none.

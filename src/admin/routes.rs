@@ -15,8 +15,8 @@ use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
 use super::{
-    Shared, backends, canary, certificates, cluster, events, faults, guard, hand_over, history, live, login, maintenance, page,
-    pick, probes, recovery, reload, ring, route_list, sla, status, why,
+    Shared, backends, canary, certificates, cluster, events, faults, guard, hand_over, history, live, login,
+    maintenance, page, pick, probes, recovery, reload, ring, route_list, sla, status, why,
 };
 use crate::canary::Word as CanaryWord;
 use crate::operator::Command;
@@ -85,11 +85,11 @@ fn of_backends() -> Router<Arc<Shared>> {
 /// The paths of canaries.
 fn of_canaries() -> Router<Arc<Shared>> {
     let path = "/api/v1/services/{service}/canary";
-    let said = |word: CanaryWord| {
-        allow("POST", post(move |state, named, caller| canary::command(word, state, named, caller)))
-    };
+    let said =
+        |word: CanaryWord| allow("POST", post(move |state, named, caller| canary::command(word, state, named, caller)));
     let shown = Router::new().route(path, allow(READ, get(canary::show)));
-    let paths = |paths: Router<_>, word: CanaryWord| paths.route(&format!("{path}/{}", word.as_str()), said(word));
+    let paths =
+        |paths: Router<Arc<Shared>>, word: CanaryWord| paths.route(&format!("{path}/{}", word.as_str()), said(word));
     CanaryWord::ALL.into_iter().fold(shown, paths)
 }
 

@@ -61,7 +61,9 @@ fn text(service: &str, canary: &Value) -> String {
         "arrived" => format!("{service} has arrived: it gets {share} of the requests to {stable}\n"),
         _ => {
             let (step, requests) = (&canary["step"], &canary["requests"]);
-            format!("{service} gets {share} of the requests to {stable}: step {step} of {steps}, {requests} requests in {lasted} s\n")
+            format!(
+                "{service} gets {share} of the requests to {stable}: step {step} of {steps}, {requests} requests in {lasted} s\n"
+            )
         }
     };
     if let Some(held) = canary["held"].as_str() {
@@ -81,11 +83,16 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_it_has_come() {
-        let canary = |stage: &str| json!({
-            "stable": "api", "stage": stage, "share": 0.05, "step": 2, "steps": [0.01, 0.05, 1.0], "for_s": 61, "requests": 40,
-            "held": null, "reason": "it fails",
-        });
-        assert_eq!(text("next", &canary("stepping")), "next gets 5 % of the requests to api: step 2 of 3, 40 requests in 61 s\n");
+        let canary = |stage: &str| {
+            json!({
+                "stable": "api", "stage": stage, "share": 0.05, "step": 2, "steps": [0.01, 0.05, 1.0], "for_s": 61, "requests": 40,
+                "held": null, "reason": "it fails",
+            })
+        };
+        assert_eq!(
+            text("next", &canary("stepping")),
+            "next gets 5 % of the requests to api: step 2 of 3, 40 requests in 61 s\n"
+        );
         assert_eq!(text("next", &canary("back")), "next is back, and gets no requests to api: it fails\n");
         let mut held = canary("arrived");
         (held["held"], held["kept"]) = (json!("too few"), json!(false));

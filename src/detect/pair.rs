@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::peers::evidence::{Cusum, ENOUGH, Pace, Seen};
 use super::phrase;
-use super::sample::{AGE_STEP, AGES, BUCKETS, Sample, bucket};
+use super::sample::{BUCKETS, Sample, bucket};
 
 /// A round lasts for this long at least,
 const ROUND_LASTS: Duration = Duration::from_secs(1);
@@ -71,6 +71,8 @@ const BEYOND: usize = 1;
 
 /// No attempt is thought to hang before this time,
 const HANGS_AFTER: Duration = Duration::from_secs(1);
+/// nor where the other service lets attempts wait for longer than this: their ages are told up to a little more, and the time-out tells the rest;
+const TOLD: Duration = Duration::from_secs(3);
 /// attempts that wait are compared with what was answered in so many seconds, in which they would have been;
 const ANSWERING: f64 = 4.0;
 /// and what seems to hang is believed to when it has for this long: a pause of the new service is none.
@@ -180,8 +182,9 @@ impl Pair {
         if latency && is_enough(&self.late) {
             let Seen { attempts, own, peers } = self.late.seen;
             let (own, peers) = (phrase::share(own / attempts), phrase::share(peers / attempts));
-            let reason =
-                format!("{own} of its {attempts:.0} answers take longer than nearly all of the other service's, of which {peers} do");
+            let reason = format!(
+                "{own} of its {attempts:.0} answers take longer than nearly all of the other service's, of which {peers} do"
+            );
             return found(Measure::Latency, reason);
         }
         None
@@ -190,13 +193,13 @@ impl Pair {
     /// Attempts that wait for longer than the other service lets any wait: each would be as rare as they are there.
     fn compare_silence(&mut self, new: &Sample, other: &Sample, lasted: Duration) {
         let after = self.usual.slowest().max(HANGS_AFTER);
-        // what has waited for longer than can be told is the time-out's
-        let is_told = after < AGE_STEP * AGES as u32;
+        let is_told = after <= TOLD;
         let (own, others) = (f64::from(new.waiting.at_least(after)), f64::from(other.waiting.at_least(after)));
         let usual = usual(others, self.usual.attempts() + others);
         self.answering = self.answering * (-lasted.as_secs_f64() / ANSWERING).exp() + new.answers as f64;
         let ratio = |worse: f64| ratio(own, self.answering, usual, worse);
-        let is_much = own >= LEAST && ratio(DEAD.max(usual * 1.5)).max(ratio(worse(usual, LATER))) >= ENOUGH;
+        let is_much =
+            own >= LEAST && ratio(DEAD.max(f64::midpoint(1.0, usual))).max(ratio(worse(usual, LATER))) >= ENOUGH;
         self.hangs = own;
         self.hung = (is_told && is_much).then(|| self.hung.unwrap_or_default() + lasted);
     }
@@ -257,8 +260,8 @@ impl Pair {
         if all == 0.0 {
             return;
         }
-        let (others, of) = self.usual.from(late);
-        let (now, of_now) = other.from(late);
+        let (others, of) = self.usual.beyond(late);
+        let (now, of_now) = other.beyond(late);
         let now = if of_now > 0.0 { now / of_now } else { 0.0 };
         let usual = usual(others, of).max(now).min(0.9);
         let seen = Seen { attempts: all, own, peers: all * others / of };
@@ -338,7 +341,7 @@ impl Known {
     }
 
     /// How many of the answers are in this bucket or above, and how many there are.
-    fn from(&self, bucket: usize) -> (f64, f64) {
+    fn beyond(&self, bucket: usize) -> (f64, f64) {
         (self.buckets[bucket..].iter().sum(), self.buckets.iter().sum())
     }
 }

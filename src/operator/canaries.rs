@@ -101,7 +101,11 @@ impl Canaries {
         let mut before = std::mem::take(&mut *all);
         let mut shares = Vec::new();
         for Wanted { service, stable, plan } in wanted {
-            let known = before.remove(service).filter(|known| known.stable == *stable && known.shift.plan() == plan);
+            let known = before.remove(service);
+            if let Some(other) = known.as_ref().filter(|known| known.stable != *stable) {
+                hide(service, &other.stable);
+            }
+            let known = known.filter(|known| known.stable == *stable && known.shift.plan() == plan);
             let entry = known.unwrap_or_else(|| {
                 self.is_outdated.store(true, Ordering::Relaxed);
                 let shift = self.begin(service, stable, plan, now);

@@ -22,13 +22,17 @@ fn toml(plan: &str, [stable, next]: [&Origin; 2]) -> String {
 
 /// The answers to requests of these users, in their order.
 fn ask(client: &mut Client, users: impl Iterator<Item = usize>) -> Vec<(u16, String)> {
-    let users: Vec<usize> = users.collect();
-    client.send(users.iter().map(|user| format!("GET / HTTP/1.1\r\nHost: a\r\nX-User: {user}\r\n\r\n")).collect::<String>());
-    let answer = |_: &usize| {
-        let answer = client.response();
-        (answer.status, answer.text())
-    };
-    users.iter().map(answer).collect()
+    let (users, mut answers): (Vec<usize>, _) = (users.collect(), Vec::new());
+    for some in users.chunks(50) {
+        // one after the other would take a wake-up of three processes for each
+        let requests = some.iter().map(|user| format!("GET / HTTP/1.1\r\nHost: a\r\nX-User: {user}\r\n\r\n"));
+        client.send(requests.collect::<String>());
+        answers.extend(some.iter().map(|_| {
+            let answer = client.response();
+            (answer.status, answer.text())
+        }));
+    }
+    answers
 }
 
 fn canary(proxy: &Proxy) -> Value {
@@ -146,7 +150,11 @@ fn what_a_person_says_of_a_canary_holds_over_reloads_and_restarts() {
     assert_eq!(say(&proxy, "promote")["stage"], "arrived");
     assert_eq!(its(&proxy), 200);
     assert_eq!(proxy.reload(&plan("1%")).status, 200);
-    assert_eq!((&canary(&proxy)["stage"], &canary(&proxy)["share"]), (&json!("stepping"), &json!(0.01)), "another plan");
+    assert_eq!(
+        (&canary(&proxy)["stage"], &canary(&proxy)["share"]),
+        (&json!("stepping"), &json!(0.01)),
+        "another plan"
+    );
     let nothing = proxy.admin_call("POST", "/api/v1/services/stable/canary/back", "").unwrap();
     assert_eq!(nothing.status, 409);
     assert!(nothing.text().contains("no route has a canary"), "{}", nothing.text());

@@ -17,7 +17,9 @@ pub(in crate::config) fn percent(text: &str) -> Result<u32> {
         return Err(bad(format!("`{text}` is no share that a canary can have")));
     }
     if (parts - parts.round()).abs() > 1e-6 {
-        return Err(bad(format!("`{text}` is finer than requests are divided")).help("two digits behind the point at most"));
+        return Err(
+            bad(format!("`{text}` is finer than requests are divided")).help("two digits behind the point at most")
+        );
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 10,000")]
     let parts = parts.round() as u32;
@@ -30,7 +32,10 @@ mod tests {
 
     #[test]
     fn shares_are_read_in_percent() {
-        assert_eq!(["0.01%", "0.5%", "1%", "12.25%", "100%"].map(|text| percent(text).unwrap()), [1, 50, 100, 1_225, 10_000]);
+        assert_eq!(
+            ["0.01%", "0.5%", "1%", "12.25%", "100%"].map(|text| percent(text).unwrap()),
+            [1, 50, 100, 1_225, 10_000]
+        );
         for bad in ["0%", "101%", "-1%", "1", "0.05", "x", "", "%", "1 %", "0.001%", "NaN%", "inf%", "1%%"] {
             assert!(percent(bad).is_err(), "{bad}");
         }

@@ -41,7 +41,9 @@ impl CanaryChange {
             }
             Change::Back { from, requests, reason } => {
                 let from = percent(*from);
-                format!("the canary gets no requests to {stable} any more, after {from} % ({requests} requests): {reason}")
+                format!(
+                    "the canary gets no requests to {stable} any more, after {from} % ({requests} requests): {reason}"
+                )
             }
             Change::Arrived { share } => {
                 format!("the canary has arrived: it keeps {} % of the requests to {stable}", percent(*share))

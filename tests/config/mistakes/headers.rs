@@ -162,11 +162,9 @@ fn the_plan_of_a_canary_is_checked() {
     assert_eq!(advice(&file(", steps = ['5']")).0.as_deref(), Some("5%"));
     let same = with_route("canary = { service = 'app', stable = 'app' }");
     assert_eq!(only_mistake(&same), "listener[0].route[0].canary.stable: `app` can't replace itself");
-    let two = with_route("path = '/a'\ncanary = { service = 'b', stable = 'app' }")
-        + "\n[[listener.route]]\npath = '/b'\ncanary = { service = 'b', stable = 'app', every = '1m' }\n";
-    // in front of the services, where the routes of the listener are
-    let two = two.replacen("[[listener.route]]\npath = '/b'", "[[listener.route]]\npath = '/b'", 1) + more;
-    assert_eq!(only_mistake(&two), "listener[0].route[1].canary: the canary `b` has two plans");
+    let two = "path = '/a'\ncanary = { service = 'b', stable = 'app' }\n[[listener.route]]\npath = '/b'\n\
+               canary = { service = 'b', stable = 'app', every = '1m' }";
+    assert_eq!(only_mistake(&(with_route(two) + more)), "listener[0].route[1].canary: the canary `b` has two plans");
 }
 
 #[test]
