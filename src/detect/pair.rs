@@ -43,6 +43,8 @@ const WORSE: f64 = 0.01;
 const LATER: f64 = 0.05;
 /// A service of which this share fails is broken.
 const DEAD: f64 = 0.5;
+/// Where the other service fails this share, nothing can be told of the new one.
+const HOPELESS: f64 = 0.9;
 /// A share of few attempts may be off by so many standard deviations.
 const UNCERTAIN: f64 = 1.5;
 
@@ -225,7 +227,7 @@ impl Pair {
         }
         let (failures, answers) = (new.failures.total() as f64, new.answers as f64);
         let now = if other.attempts() > 0.0 { other.failures / other.attempts() } else { 0.0 };
-        let usual = usual(self.usual.failures, self.usual.attempts()).max(now).min(0.9);
+        let usual = usual(self.usual.failures, self.usual.attempts()).max(now).min(HOPELESS);
         let attempts = failures + answers;
         let peers = attempts * self.usual.failures / self.usual.attempts();
         let seen = Seen { attempts, own: failures, peers };
@@ -263,7 +265,7 @@ impl Pair {
         let (others, of) = self.usual.beyond(late);
         let (now, of_now) = other.beyond(late);
         let now = if of_now > 0.0 { now / of_now } else { 0.0 };
-        let usual = usual(others, of).max(now).min(0.9);
+        let usual = usual(others, of).max(now).min(HOPELESS);
         let seen = Seen { attempts: all, own, peers: all * others / of };
         self.late.add_at(pace, ratio(own, all - own, usual, worse(usual, LATER)), seconds, seen);
     }
@@ -349,9 +351,9 @@ impl Known {
 /// The share that goes wrong of so many attempts, on the safe side.
 fn usual(wrong: f64, attempts: f64) -> f64 {
     // half a failure more than there were: none of ten is no proof that there never are any
-    let share = ((wrong + 0.5) / (attempts + 1.0)).clamp(0.0, 0.9);
+    let share = ((wrong + 0.5) / (attempts + 1.0)).clamp(0.0, HOPELESS);
     let uncertain = UNCERTAIN * (share * (1.0 - share) / (attempts + 1.0)).sqrt();
-    (share + uncertain).clamp(USUAL, 0.9)
+    (share + uncertain).clamp(USUAL, HOPELESS)
 }
 
 /// The share that is looked for, where this one is usual.
@@ -361,6 +363,10 @@ fn worse(usual: f64, by: f64) -> f64 {
 
 /// The log-likelihood ratio of these attempts, if the share that goes wrong is `worse` or `usual` (A. Wald, "Sequential Analysis", 1947).
 fn ratio(wrong: f64, well: f64, usual: f64, worse: f64) -> f64 {
+    // where nearly everything goes wrong, nothing can be told
+    if usual >= HOPELESS {
+        return 0.0;
+    }
     wrong * (worse / usual).ln() + well * ((1.0 - worse) / (1.0 - usual)).ln()
 }
 
