@@ -6,6 +6,7 @@
 mod access_files;
 mod accounts;
 mod background;
+mod canaries;
 mod certificates;
 mod changes;
 mod checks;

@@ -76,6 +76,7 @@ pub mod io;
 pub mod policy;
 pub mod protobuf;
 pub mod etcd;
+pub mod canary;
 pub mod shortage;
 pub mod spelling;
 pub mod stamp;

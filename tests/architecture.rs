@@ -70,6 +70,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("layer4", 2),
     ("etcd", 2),
     ("endpoint", 1),
+    ("canary", 1),
     ("shortage", 1),
     ("clock", 0),
     ("eviction", 0),

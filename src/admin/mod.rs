@@ -14,6 +14,7 @@ mod backend_reading;
 mod backends;
 mod body;
 mod caller;
+mod canary;
 mod certificates;
 mod cluster;
 mod credentials;

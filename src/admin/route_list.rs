@@ -55,6 +55,9 @@ fn target(route: &Value) -> String {
             |share: &Value| format!("{} (weight {})", share["service"].as_str().unwrap_or_default(), share["weight"]);
         return shares.iter().map(share).collect::<Vec<_>>().join(", ");
     }
+    if let (Some(stable), Some(service)) = (route["canary"]["stable"].as_str(), route["canary"]["service"].as_str()) {
+        return format!("{stable}, canary {service}");
+    }
     match (&route["redirect"], &route["respond"]) {
         (Value::Null, respond) => format!("respond {}", respond["status"]),
         (redirect, _) => format!("redirect {} to {}", redirect["status"], redirect["to"].as_str().unwrap_or_default()),
@@ -81,5 +84,6 @@ mod tests {
         assert_eq!((&*conditions(&bare), &*target(&bare)), ("every request", "redirect 308 to https://${host}${path}"));
         assert_eq!(target(&json!({ "respond": { "status": 404, "body": "" } })), "respond 404");
         assert_eq!(target(&json!({ "service": "api" })), "api");
+        assert_eq!(target(&json!({ "canary": { "stable": "api", "service": "next" } })), "api, canary next");
     }
 }

@@ -15,9 +15,10 @@ use http::header::{ALLOW, HeaderValue};
 
 use super::answer::Problem;
 use super::{
-    Shared, backends, certificates, cluster, events, faults, guard, hand_over, history, live, login, maintenance, page,
-    pick, probes, recovery, reload, ring, route_list, sla, status, why,
+    Shared, backends, canary, certificates, cluster, events, faults, guard, hand_over, history, live, login,
+    maintenance, page, pick, probes, recovery, reload, ring, route_list, sla, status, why,
 };
+use crate::canary::Word as CanaryWord;
 use crate::operator::Command;
 use crate::recover::Word;
 
@@ -56,6 +57,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/v1/hand-over", allow("POST", post(hand_over::hand_over)))
         .route("/api/v1/heartbeat", allow("POST", post(backends::heartbeat)))
         .merge(of_backends())
+        .merge(of_canaries())
         .merge(of_recovery())
         .fallback(nothing)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), guard::guard))
@@ -78,6 +80,17 @@ fn of_backends() -> Router<Arc<Shared>> {
         .route(&path("/drain"), said(Command::Drain))
         .route(&path("/disable"), said(Command::Disable))
         .route(&path("/enable"), said(Command::Enable))
+}
+
+/// The paths of canaries.
+fn of_canaries() -> Router<Arc<Shared>> {
+    let path = "/api/v1/services/{service}/canary";
+    let said =
+        |word: CanaryWord| allow("POST", post(move |state, named, caller| canary::command(word, state, named, caller)));
+    let shown = Router::new().route(path, allow(READ, get(canary::show)));
+    let paths =
+        |paths: Router<Arc<Shared>>, word: CanaryWord| paths.route(&format!("{path}/{}", word.as_str()), said(word));
+    CanaryWord::ALL.into_iter().fold(shown, paths)
 }
 
 /// The paths of recovery.

@@ -15,6 +15,7 @@ use super::Shared;
 use super::answer::{self, Answer, Problem};
 use super::backend_reading::{BackendReading, circuit, told_state, work_share};
 use super::backends::no_service;
+use super::canary;
 use super::certificates::first_to_expire;
 use super::cluster;
 use super::past::{Sample, add_up};
@@ -209,6 +210,7 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         "concurrency": concurrency::of(service),
         "hedges": service.hedges.as_ref().map(|hedges| self::hedges(hedges)),
         "shadow": shadow::of(service),
+        "canary": canary::of(shared, &service.name),
         "session_store": session_store(service),
         "discovery": discovery(shared, service),
         "stats_5m": stats(&recent),

@@ -29,7 +29,7 @@ use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
 use super::sharing::Follower;
 use super::upkeep::Upkeep;
-use super::{limits, parts, service_manager};
+use super::{canaries, limits, parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::backup::Backups;
 use crate::certificate::watch::Watch;
@@ -228,7 +228,7 @@ impl System {
     fn put_in_force(&self, next: Snapshot, by: &'static str) {
         tell_removed(&self.store.load(), &next, by, self.store.events());
         // operators' commands come before the publication: no worker may pick what an operator has taken out
-        self.operators.apply(next.endpoints());
+        canaries::apply(&self.operators, &next);
         self.store.replace(next, Moment::now());
         // the backends to check and to watch are others now
         self.store.news().notify_one();

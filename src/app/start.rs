@@ -14,7 +14,7 @@ use super::inherit::Inherited;
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
-use super::{limits, listener_events, parts};
+use super::{canaries, limits, listener_events, parts};
 use crate::admin;
 use crate::backup::Backups;
 use crate::certificate::watch::Watch;
@@ -196,7 +196,7 @@ fn candidate(config: &model::Config, store: &Store) -> Result<Candidate, String>
 fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (Arc<Store>, Arc<Operators>) {
     config_metrics::count_generation(snapshot.generation);
     let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
-    operators.apply(snapshot.endpoints());
+    canaries::apply(&operators, &snapshot);
     let store = Arc::new(Store::new(snapshot, events));
     // what operators said before the restart holds for the first request
     store.begin(Moment::now());

@@ -8,6 +8,7 @@ use metrics::counter;
 
 use super::accounts::Accounting;
 use super::background;
+use super::canaries::CanaryDriver;
 use super::checks::{self, Agents};
 use super::concurrency::Concurrency;
 use super::detection::Detections;
@@ -75,6 +76,7 @@ impl Upkeep {
         *why.sources.ejector() = Ejector::default();
         let mut recorder = Recorder::new(why.clone(), Arc::clone(store.events()));
         let events = Arc::clone(store.events());
+        let mut canaries = CanaryDriver::new(Arc::clone(&registry), Arc::clone(&why.sources.faults));
         let mut detections =
             Detections::new(registry, monitor.clone(), dependencies, Arc::clone(&why.sources.faults), events);
         let (mut suspicions, mut hedging) = (PathSuspicions::default(), Hedging::default());
@@ -94,6 +96,7 @@ impl Upkeep {
                 suspicions.update(&snapshot);
                 hedging.update(&snapshot);
                 concurrency.update(&snapshot, now);
+                canaries.update(&snapshot);
             }
             hedging.look(now);
             concurrency.look(now, store.events());
@@ -105,6 +108,7 @@ impl Upkeep {
                 count_ejection(&change);
                 detections.acted(&change.service, &change.id, &change.action);
             }
+            canaries.look(&snapshot, &operators, now);
             agents.expire(now);
             if operators.expire(SystemTime::now(), snapshot.endpoints()) {
                 // a disk may take its time, for which nothing here may wait

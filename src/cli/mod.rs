@@ -2,6 +2,7 @@
 
 mod ask;
 mod backend;
+mod canary;
 mod check;
 mod demo;
 mod detect;
@@ -74,6 +75,8 @@ enum Command {
     Report(report::Report),
     /// Leave what happens to a service out of its accounts, for a while
     Maintenance(maintenance::Maintenance),
+    /// Show how far a new version of a service has come; start it, send it back, promote it
+    Canary(canary::Canary),
     /// Show what is done about faults; pause it, approve it, take it back
     Recovery(recovery::Recovery),
     /// Copy, check, restore or shorten the history in state_dir
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Top(asked) => top::run(&asked),
         Command::Report(asked) => report::run(&asked),
         Command::Maintenance(asked) => maintenance::run(&asked),
+        Command::Canary(asked) => canary::run(&asked),
         Command::Recovery(asked) => recovery::run(&asked),
         Command::State(state) => state::run(&state),
         Command::Slo(asked) => slo::run(&asked),

@@ -23,6 +23,7 @@ use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
 use crate::auth::{AccessList, Auth};
+use crate::canary::Plan;
 use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
 use crate::policy::access_log::{AccessDestination, AccessLines};
@@ -229,6 +230,8 @@ pub struct Route {
     pub action: Action,
     /// What keeps a client on its side of a split; `None` = nothing.
     pub split_by: Option<SplitBy>,
+    /// The plan by which its split shifts; `None` = it does not.
+    pub canary: Option<Canary>,
     /// What changes on the way to the backend.
     pub rewrite: Option<Rewrite>,
     /// Changes to the request's fields.
@@ -249,6 +252,17 @@ pub struct Route {
     pub access: Option<Arc<AccessList>>,
     /// What a client has to show; `None` = nothing.
     pub auth: Option<Arc<Auth>>,
+}
+
+/// A new version of a service, to which requests move by plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canary {
+    /// The new version.
+    pub service: ServiceId,
+    /// The version in use.
+    pub stable: ServiceId,
+    /// The plan.
+    pub plan: Plan,
 }
 
 /// What happens to a request.

@@ -5,6 +5,7 @@
 
 pub(super) mod access_log;
 mod address;
+mod canary;
 mod endpoint;
 pub(super) mod jwt;
 mod limit;
@@ -33,6 +34,7 @@ pub(super) use address::{
     BackendAddress, ListenAddress, NetworkSource, allowed_origin, authority, backend, collector, etcd, host, listen,
     network, network_or_file, origin, socket, webhook,
 };
+pub(super) use canary::percent;
 pub(super) use endpoint::dependency_endpoint;
 pub(super) use limit::{limit_key, rate};
 
@@ -97,6 +99,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "status-ranges" => service::status_ranges(text).map(drop),
         "retry-condition" => service::retry_condition(text).map(drop),
         "hedge" => service::hedge(text).map(drop),
+        "percent" => percent(text).map(drop),
         "name-and-port" => service::name_and_port(text).map(drop),
         "srv-name" => service::srv_name(text),
         "redirect" => redirect(text),
@@ -106,6 +109,13 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "log-template" => access_log::template(text).map(drop),
         "name" => name(text),
         "latency-factor" => latency_factor(text),
+        other => check_outward(other, text),
+    }
+}
+
+/// The languages of what the proxy tells, asks and keeps, and of what it does about faults.
+fn check_outward(language: &str, text: &str) -> Result<()> {
+    match language {
         "endpoint" => dependency_endpoint(text).map(drop),
         "webhook" => webhook(text).map(drop),
         "backup-place" => backup_place(text),

@@ -8,6 +8,7 @@
 //! * [`service`]: the detection of one service: its detectors, and the vote
 //! * [`settings`]: what a detection is told
 //! * one file for each detector: [`anomaly`], [`heartbeat`], [`performance`], [`dependency`], [`reachability`], [`peers`]
+//! * [`pair`]: a new service against the one that it is to replace, at the same moment
 //! * `panel`: those of them that look once an interval; `guard`: what becomes of one that panics; `composite`: the vote
 //! * [`statistics`], [`phrase`]: what they calculate with, and how they put figures into words
 
@@ -17,6 +18,7 @@ pub mod dependency;
 pub mod fault;
 mod guard;
 pub mod heartbeat;
+pub mod pair;
 mod panel;
 pub mod peers;
 pub mod performance;

@@ -4,6 +4,7 @@
 
 mod access_file;
 mod backup;
+mod canary;
 mod certificate;
 mod cluster;
 mod discovery;
@@ -11,6 +12,7 @@ pub mod fault;
 mod hand_over;
 mod ledger;
 mod listener;
+mod names;
 mod otlp;
 mod path;
 pub mod promise;
@@ -25,6 +27,7 @@ use std::time::{Duration, SystemTime};
 
 pub use access_file::AccessFileChange;
 pub use backup::BackupChange;
+pub use canary::CanaryChange;
 pub use certificate::{Certificate, CertificateChange};
 pub use cluster::ClusterChange;
 pub use discovery::{DiscoveryChange, Refused};
@@ -32,6 +35,7 @@ pub use fault::FaultChange;
 pub use hand_over::HandOverChange;
 pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
+pub use names::NAMES;
 pub use otlp::OtlpChange;
 pub use path::PathChange;
 pub use promise::PromiseChange;
@@ -91,6 +95,8 @@ pub enum Kind {
     Shedding(SheddingChange),
     /// Something happened to what is promised of a service.
     Promise(PromiseChange),
+    /// A new version of a service has another share of the requests.
+    Canary(CanaryChange),
     /// Something happened in the recovery of a service, or of all.
     Recovery(RecoveryChange),
     /// Something happened while this instance gives its work to another one.
@@ -201,99 +207,6 @@ pub enum Kind {
     },
 }
 
-/// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`].
-pub const NAMES: [&str; 89] = [
-    "backend_up",
-    "backend_starting",
-    "backend_draining",
-    "backend_disabled",
-    "backend_down",
-    "backend_ejected",
-    "backend_broken",
-    "backend_unknown",
-    "backend_removed",
-    "path_down",
-    "path_up",
-    "path_chosen",
-    "fault_raised",
-    "fault_cleared",
-    "detector_left_out",
-    "shedding_began",
-    "shedding_ended",
-    "incident_began",
-    "incident_ended",
-    "rto_exceeded",
-    "budget_alert_raised",
-    "budget_alert_cleared",
-    "budget_spent",
-    "budget_protection_began",
-    "budget_protection_ended",
-    "maintenance_began",
-    "maintenance_ended",
-    "recovery_proposed",
-    "recovery_began",
-    "recovery_acted",
-    "recovery_succeeded",
-    "recovery_failed",
-    "recovery_ended",
-    "recovery_undone",
-    "recovery_released",
-    "recovery_braked",
-    "recovery_exhausted",
-    "recovery_paused",
-    "recovery_resumed",
-    "ledger_failed",
-    "ledger_recovered",
-    "ledger_set_aside",
-    "clock_jumped",
-    "ledger_backup_failed",
-    "ledger_backup_recovered",
-    "leadership_gained",
-    "leadership_lost",
-    "election_failed",
-    "election_recovered",
-    "sharing_failed",
-    "sharing_recovered",
-    "word_not_shared",
-    "word_unreadable",
-    "otlp_failed",
-    "otlp_recovered",
-    "limit_store_unreachable",
-    "limit_store_reachable",
-    "store_unreachable",
-    "store_reachable",
-    "operator",
-    "operator_expired",
-    "operator_not_kept",
-    "panic_began",
-    "panic_ended",
-    "service_down",
-    "service_up",
-    "listener_added",
-    "listener_changed",
-    "listener_removed",
-    "listener_failed",
-    "certificate_loaded",
-    "certificate_changed",
-    "certificate_expiring",
-    "certificate_expired",
-    "certificate_failed",
-    "certificate_refused",
-    "access_file_loaded",
-    "access_file_refused",
-    "discovery_changed",
-    "discovery_failed",
-    "discovery_recovered",
-    "discovery_refused",
-    "config_reloaded",
-    "config_refused",
-    "hand_over_began",
-    "hand_over_ended",
-    "hand_over_failed",
-    "process_ready",
-    "process_stopping",
-];
-
 impl Level {
     /// The name in the API and the log.
     pub fn as_str(self) -> &'static str {
@@ -319,6 +232,7 @@ impl Kind {
             Self::Fault(change) => change.name(),
             Self::Shedding(change) => change.name(),
             Self::Promise(change) => change.name(),
+            Self::Canary(change) => change.name(),
             Self::Recovery(change) => change.name(),
             Self::HandOver(change) => change.name(),
             Self::Ledger(change) => change.name(),
@@ -358,6 +272,7 @@ impl Kind {
             Self::Fault(change) => change.level(),
             Self::Shedding(change) => change.level(),
             Self::Promise(change) => change.level(),
+            Self::Canary(change) => change.level(),
             Self::Recovery(change) => change.level(),
             Self::HandOver(change) => change.level(),
             Self::Ledger(change) => change.level(),

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::kind::recovery::{Given, Held};
 use super::*;
+use crate::canary::Change;
 use crate::clock::Stamp;
 use crate::detect::fault::{self, Detector, Fault, Verdict, Vote};
 use crate::endpoint::state::{DecidedBy, State};
@@ -11,6 +12,10 @@ use crate::recover::attempt::ActReport;
 use crate::recover::{Attempt, Outcome};
 use crate::sla::burn::{Alert, AlertChange, Lookback, Measure, Severity};
 use crate::sla::{Cause, CauseKind, Incident};
+
+fn canary(change: Change) -> Kind {
+    Kind::Canary(CanaryChange { stable: "api".to_owned(), change })
+}
 
 fn panic_began(available: usize) -> Kind {
     Kind::PanicBegan { available, total: available }
@@ -218,6 +223,9 @@ fn before_recovery() -> Vec<Kind> {
         Kind::Promise(PromiseChange::ProtectionEnded),
         Kind::Promise(PromiseChange::MaintenanceBegan { until: Stamp::from_millis(0), reason: text(), who: text() }),
         Kind::Promise(PromiseChange::MaintenanceEnded),
+        canary(Change::Stepped { from: 100, to: 500, requests: 7 }),
+        canary(Change::Back { from: 500, requests: 7, reason: text() }),
+        canary(Change::Arrived { share: 10_000 }),
     ]
 }
 

@@ -166,6 +166,8 @@ metrics! {
         => "How long a service takes to answer without load, by which its adaptive limit is found; 0 = not known yet.";
     SHED: Counter "evenkeel_shed_total" [service, priority] Source::Registry
         => "Requests above the adaptive limit of a service, which were answered with 503: of `high`, `normal` or `low` priority.";
+    CANARY_SHARE: Gauge "evenkeel_canary_share" [canary, service] Source::Facade(Order::ByLabels)
+        => "The share of the requests that a new version (`service` is the `canary` then) and the version in use get by the plan, from 0 to 1.";
     RATE_LIMITED: Counter "evenkeel_rate_limited_total" [listener, route, limit, outcome] Source::Registry
         => "Requests that a limit of a listener (`route` is empty then) or of a route has `refused` (429) or `delayed`, or, with dry_run, `would_refuse` or `would_delay`.";
     RATE_LIMIT_DISPLACED: Counter "evenkeel_rate_limit_displaced_total" [listener, route, limit] Source::Registry

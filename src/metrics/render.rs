@@ -256,6 +256,7 @@ impl Registry {
         for ([service], hedges) in &held {
             out.series(&names::HEDGE_AFTER, &[service], hedges.after().map_or(0.0, |after| after.as_secs_f64()));
         }
+        self.recorded_to(&names::CANARY_SHARE, out);
     }
 
     fn zones_to(&self, out: &mut Sink<'_>) {

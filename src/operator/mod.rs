@@ -4,10 +4,12 @@
 //! until it is taken back or its time is over, through reloads, restarts, crashes and upgrades, because it is kept in `state_dir`. It is kept
 //! by the names of the service and the backend, so it also holds for a backend that goes and comes back.
 
+pub mod canaries;
 pub(crate) mod file;
 pub mod follow;
 pub mod maintenance;
 pub mod recovery;
+mod said;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -16,6 +18,9 @@ use std::time::{Duration, SystemTime};
 
 use ahash::RandomState;
 use dashmap::DashMap;
+
+use canaries::Canaries;
+use said::Said;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::standing::Override;
@@ -72,6 +77,8 @@ pub struct Operators {
     is_outdated: AtomicBool,
     /// The ledger, which has a copy of the file once it is begun.
     ledger: OnceLock<Ledger>,
+    /// The new versions of services to which requests move by plan, and what operators have said of them.
+    pub canaries: Canaries,
 }
 
 /// The part that this process has in an upgrade. There is one file, so at each moment one process at most takes commands and writes it.
@@ -90,13 +97,6 @@ pub enum Role {
 struct Name {
     service: Arc<str>,
     backend: Arc<str>,
-}
-
-/// The commands that hold for one backend.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Said {
-    wanted: Option<(Command, Note)>,
-    weight: Option<(u32, Note)>,
 }
 
 impl Command {
@@ -150,7 +150,9 @@ impl Operators {
     /// Reads what is kept in `folder`; without a folder, nothing is kept. A file that can't be understood is set aside, and the log says so.
     pub fn load(folder: Option<&Path>, events: Arc<Events>) -> Self {
         let file = folder.map(|folder| folder.join(file::NAME));
+        let canaries = Canaries::load(folder, Arc::clone(&events));
         let operators = Self {
+            canaries,
             said: DashMap::default(),
             file,
             writing: tokio::sync::Mutex::default(),
@@ -367,34 +369,6 @@ impl Operators {
                 false
             }
         }
-    }
-}
-
-impl Said {
-    fn is_empty(&self) -> bool {
-        self.wanted.is_none() && self.weight.is_none()
-    }
-
-    /// Puts these commands into the standing of a backend.
-    fn apply(&self, endpoint: &Endpoint) {
-        let standing = &endpoint.live.standing;
-        let (wanted, text) = match &self.wanted {
-            None => (Override::Configured, String::new()),
-            Some((Command::Drain, note)) => (Override::Drained, note.text()),
-            Some((Command::Disable, note)) => (Override::Disabled, note.text()),
-            Some((_, note)) => (Override::Enabled, note.text()),
-        };
-        standing.set_operator(wanted, &text);
-        let (weight, text) = self.weight.as_ref().map(|(weight, note)| (*weight, note.text())).unzip();
-        standing.set_weight(weight, &text.unwrap_or_default());
-    }
-
-    /// Takes out the commands whose time is over, and gives them back with the names of those who gave them.
-    fn take_over(&mut self, now: SystemTime) -> impl Iterator<Item = (Command, String)> + use<> {
-        let wanted = self.wanted.take_if(|(_, note)| note.is_over(now)).map(|(command, note)| (command, note.who));
-        let weight = self.weight.take_if(|(_, note)| note.is_over(now));
-        let weight = weight.map(|(weight, note)| (Command::Weight(Some(weight)), note.who));
-        wanted.into_iter().chain(weight)
     }
 }
 

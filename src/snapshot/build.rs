@@ -82,7 +82,8 @@ pub fn build(
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());
     let access_lines = Arc::clone(&config.log.access_lines);
     let (courses, tracing) = (courses(&services), config.otlp.as_ref().map(|otlp| otlp.tracing));
-    Ok(Snapshot { generation, listeners, courses, services, sends_proxy_headers, access_lines, tracing })
+    let canaries = listener::canaries(config, &listeners);
+    Ok(Snapshot { generation, listeners, canaries, courses, services, sends_proxy_headers, access_lines, tracing })
 }
 
 fn build_service(

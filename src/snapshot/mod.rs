@@ -6,6 +6,7 @@
 //! [`Endpoint`](crate::endpoint::Endpoint), which moves from snapshot to snapshot.
 
 mod build;
+mod canary;
 mod concurrency_limit;
 mod course;
 mod detour;
@@ -22,6 +23,7 @@ mod zones;
 #[cfg(test)]
 pub use build::testing;
 pub use build::{BuildError, MakeTls, build, limit_scope};
+pub use canary::Canary;
 pub use concurrency_limit::ConcurrencyLimit;
 pub use course::Course;
 pub use detour::{Cut, Detour, Way};

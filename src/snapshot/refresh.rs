@@ -43,6 +43,7 @@ impl Snapshot {
             generation: self.generation,
             listeners: self.listeners.clone(),
             services,
+            canaries: self.canaries.clone(),
             courses,
             sends_proxy_headers: self.sends_proxy_headers,
             access_lines: Arc::clone(&self.access_lines),

@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
-use super::{Course, Diverted, Point, RedirectTemplate, Service, Split};
+use super::{Canary, Course, Diverted, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// In the order of the configuration.
     pub services: Vec<Arc<Service>>,
+    /// The new versions of services to which requests move by plan.
+    pub canaries: Vec<Canary>,
     /// By service, what recovery does to the ways of its exchanges. Empty while it does nothing to any.
     pub courses: Vec<Course>,
     /// Whether some services send PROXY headers: what is known of clients has to be kept for them.

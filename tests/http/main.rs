@@ -17,6 +17,7 @@ mod bad_http2;
 mod bad_input;
 mod balance;
 mod bodies;
+mod canaries;
 mod concurrency;
 mod connections;
 mod cors;

@@ -4,7 +4,7 @@
 //! The counters belong to the workers, which know nothing of this. Backends that nobody asks and against which nothing speaks are looked at once an
 //! interval only, so that ten thousand idle backends cost next to nothing.
 
-mod readings;
+pub(super) mod readings;
 mod services;
 
 use std::sync::Arc;

@@ -85,6 +85,12 @@ impl BackendReadings {
         now: Moment,
         sample: &mut Sample,
     ) {
+        self.read_counts(upstream, sample);
+        sample.waiting = self.read_waiting(upstream.waiting(), times, next, now);
+    }
+
+    /// Reads what has begun and ended, and adds what is new to the sample.
+    pub fn read_counts(&mut self, upstream: &UpstreamMetrics, sample: &mut Sample) {
         let details = upstream.details();
         let before = std::mem::replace(&mut self.details, details);
         sample.begun = details.begun.saturating_sub(before.begun);
@@ -105,7 +111,6 @@ impl BackendReadings {
         // counted in 64ths; a difference is small enough to be exact
         sample.latencies.logs = details.logs.saturating_sub(before.logs) as f64 / 64.0;
         sample.latencies.squares = details.squares.saturating_sub(before.squares) as f64 / 4096.0;
-        sample.waiting = self.read_waiting(upstream.waiting(), times, next, now);
     }
 
     /// Reads the histogram of latencies, and adds what is new to the sample. It is long, so this is done less often.

@@ -8,6 +8,7 @@ mod admin;
 mod affinity;
 mod auth;
 mod balancing;
+mod canary;
 mod certificate;
 mod cluster;
 mod cors;
@@ -83,6 +84,7 @@ pub(super) fn check(
     let otlp = check.otlp(raw.otlp.as_ref());
     let backup = check.backup(&raw.state, &server.state_dir);
     check.layer4_services(&raw.listener, &raw.service);
+    check.canaries_have_one_plan(&raw.listener);
     check.unused_services();
     check.nothing_to_back_up(raw);
     let (admin, listeners, services, notify) = (admin?, listeners?, services?, notify?);

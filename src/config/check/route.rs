@@ -4,7 +4,8 @@ use http::StatusCode;
 
 use super::headers::FRAMING;
 use super::{Checker, all, all_or_nothing};
-use crate::config::model::{Action, Route};
+use crate::canary::WHOLE;
+use crate::config::model::{Action, Canary, Route};
 use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
@@ -12,7 +13,7 @@ use crate::policy::template::AnswerBody;
 use crate::policy::{Priority, Rewrite, SplitBy, TimeoutOverride};
 use crate::route::{Conditions, Path, meaning};
 
-const ACTIONS: [&str; 4] = ["service", "split", "redirect", "respond"];
+const ACTIONS: [&str; 5] = ["service", "split", "canary", "redirect", "respond"];
 
 /// Fields that are taken out of a request before it is routed: a condition on one would never hold.
 const NEVER_SEEN: [&str; 4] = ["expect", "host", "proxy-authorization", "proxy-authenticate"];
@@ -20,7 +21,8 @@ const NEVER_SEEN: [&str; 4] = ["expect", "host", "proxy-authorization", "proxy-a
 impl Checker<'_> {
     pub(super) fn route(&mut self, at: &KeyPath, raw: &raw::Route) -> Option<Route> {
         let when = self.conditions(at, raw);
-        let action = self.action(at, raw);
+        let canary = raw.canary.as_ref().map(|canary| self.canary(&at.key("canary"), canary));
+        let action = self.action(at, raw, canary.as_ref());
         let (access, auth) = (self.access(at, (&raw.allow, &raw.deny)), self.auth(at, raw.auth.as_ref()));
         self.changes_without_effect(at, raw);
         let rewrite = raw.rewrite.as_ref().map(|rewrite| self.rewrite(at, rewrite));
@@ -41,6 +43,7 @@ impl Checker<'_> {
             when,
             action: action?,
             split_by: split_by?,
+            canary: all_or_nothing(canary)?,
             rewrite,
             request_headers,
             response_headers,
@@ -118,16 +121,17 @@ impl Checker<'_> {
         }));
     }
 
-    fn action(&mut self, at: &KeyPath, raw: &raw::Route) -> Option<Action> {
+    /// What happens to requests; `canary` is what the route says of one, as far as it can be used.
+    fn action(&mut self, at: &KeyPath, raw: &raw::Route, canary: Option<&Option<Canary>>) -> Option<Action> {
         let present: Vec<&str> = ACTIONS.into_iter().filter(|key| self.present(&at.key(key))).collect();
         match present[..] {
             [] => {
                 let mistake = self.mistake(at, "this route does not say what happens");
-                self.report(mistake.help("set one of service, split, redirect, respond"));
+                self.report(mistake.help("set one of service, split, canary, redirect, respond"));
             }
             [first, second, ..] => {
                 let mistake = self.key_mistake(&at.key(second), format!("`{second}` beside `{first}`"));
-                self.report(mistake.expected("only one of service, split, redirect, respond"));
+                self.report(mistake.expected("only one of service, split, canary, redirect, respond"));
             }
             _ => {}
         }
@@ -139,7 +143,11 @@ impl Checker<'_> {
             let status = StatusCode::from_u16(redirect.status).ok()?;
             Some(Action::Redirect { to: redirect.to.clone()?, status })
         });
-        service.map(|id| id.map(Action::Service)).or(split).or(redirect).or(respond).flatten()
+        // whoever shifts its weights finds it before the first request
+        let canary = canary.map(|canary| {
+            canary.as_ref().map(|canary| Action::Split(vec![(canary.stable, WHOLE), (canary.service, 0)]))
+        });
+        service.map(|id| id.map(Action::Service)).or(split).or(canary).or(redirect).or(respond).flatten()
     }
 
     fn split(&mut self, at: &KeyPath, raw: &[raw::Share]) -> Option<Action> {
@@ -159,9 +167,9 @@ impl Checker<'_> {
 
     /// What keeps clients on their sides of a split.
     fn split_by(&mut self, at: &KeyPath, raw: &raw::Route, by: &str) -> Option<SplitBy> {
-        if !self.present(&at.key("split")) {
+        if !self.present(&at.key("split")) && !self.present(&at.key("canary")) {
             let mistake = self.key_mistake(&at.key("split_by"), "`split_by` has no effect without `split`");
-            self.report(mistake.warning().help("it keeps clients on their sides of a split"));
+            self.report(mistake.warning().help("it keeps clients on their sides of a split, or of a canary"));
         } else if raw.split.as_ref().is_some_and(|sides| sides.len() == 1) {
             let mistake = self.key_mistake(&at.key("split_by"), "`split_by` has no effect: the split has one side");
             self.report(mistake.warning().help("name the service by `service`"));
@@ -186,7 +194,7 @@ impl Checker<'_> {
     /// What changes on the way to a backend means nothing when there is no way to a backend.
     fn changes_without_effect(&mut self, at: &KeyPath, raw: &raw::Route) {
         let Some(action) = ["redirect", "respond"].into_iter().find(|key| self.root.has(&at.key(key))) else { return };
-        if raw.service.is_some() || raw.split.is_some() {
+        if raw.service.is_some() || raw.split.is_some() || raw.canary.is_some() {
             return;
         }
         for key in ["rewrite", "request_headers", "timeout", "priority", "priority_header"] {

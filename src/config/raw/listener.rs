@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::auth::Auth;
+use super::canary::Canary;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::resilience::Priority;
 use super::{section, words};
@@ -264,7 +265,7 @@ section! {
 }
 
 section! {
-    /// Which requests go elsewhere, and what happens to them: one of service, split, redirect, respond.
+    /// Which requests go elsewhere, and what happens to them: one of service, split, canary, redirect, respond.
     Route {
         /// Requests for this host: a name, or "*.example.com" for every name below it.
         #[schemars(extend("x-syntax" = "host"))]
@@ -302,6 +303,8 @@ section! {
         /// What keeps a client on its side of the split: "cookie" (set by Evenkeel), "client_ip", "header:NAME", "cookie:NAME" or "query:NAME"; not there = nothing.
         #[schemars(extend("x-syntax" = "session-key"))]
         split_by: Option<String> = None,
+        /// A growing share of them goes to a new version of a service.
+        canary: Option<Canary> = None,
         /// They are answered with a redirect.
         redirect: Option<Redirect> = None,
         /// They are answered here.

@@ -12,6 +12,7 @@
 
 mod auth;
 mod balancing;
+mod canary;
 mod cluster;
 mod detection;
 mod headers;
@@ -31,6 +32,7 @@ use super::units::TimeSpan;
 
 pub(super) use auth::{Auth, BasicAuth, ClientCert, JwtAuth};
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
+pub(super) use canary::{Canary, StopOn};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};

@@ -15,7 +15,7 @@
 
 mod accuse;
 mod backend;
-mod evidence;
+pub(in crate::detect) mod evidence;
 mod habit;
 mod patience;
 mod robust;

@@ -226,6 +226,7 @@ fn everything() -> String {
     lookups.count(1, LookupResult::Shared);
     lookups.took(1, Duration::from_micros(250));
     with_local_recorder(&*registry, || {
+        gauge!(names::CANARY_SHARE.name, "canary" => "api-canary", "service" => "api").set(0.95);
         gauge!(names::LIMIT_STORE_UP.name, "store" => "redis://b").set(1.0);
         gauge!(names::LIMIT_STORE_INSTANCES.name, "store" => "redis://b").set(3.0);
         gauge!(names::LIMIT_STORE_LAG.name, "store" => "redis://b").set(0.125);

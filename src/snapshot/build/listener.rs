@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 
-use super::super::{Action, Guard, Listener, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split};
+use super::super::{Action, Canary, Guard, Listener, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split};
 use super::BuildError;
 use super::limits::{self, Of};
 use crate::auth::{AccessList, Auth};
@@ -89,6 +89,27 @@ fn has_variables(listener: &model::Listener, routes: &[(Conditions, Arc<Route>)]
 /// Whether a route is protected for some methods only.
 fn guards_methods(route: &model::Route) -> bool {
     !route.when.methods.is_empty() && (route.auth.is_some() || route.access.is_some())
+}
+
+/// The canaries that routes lead to, each with all of their splits.
+pub(super) fn canaries(config: &model::Config, listeners: &[Arc<Listener>]) -> Vec<Canary> {
+    let mut all: Vec<Canary> = Vec::new();
+    for (configured, listener) in config.listeners.iter().zip(listeners) {
+        for (place, split) in &listener.splits {
+            let Some(canary) = &configured.routes[*place].canary else { continue };
+            let split = Arc::clone(split);
+            match all.iter_mut().find(|known| known.service == canary.service.0) {
+                Some(known) => known.splits.push(split),
+                None => all.push(Canary {
+                    service: canary.service.0,
+                    stable: canary.stable.0,
+                    plan: canary.plan.clone(),
+                    splits: vec![split],
+                }),
+            }
+        }
+    }
+    all
 }
 
 /// The split of a route that has one.

@@ -114,6 +114,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         when: Conditions { path, ..Conditions::default() },
         action,
         split_by: None,
+        canary: None,
         rewrite: None,
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),

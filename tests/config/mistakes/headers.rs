@@ -146,6 +146,28 @@ fn what_keeps_clients_on_their_sides_is_checked() {
 }
 
 #[test]
+fn the_plan_of_a_canary_is_checked() {
+    let more = "\n[[service.b.backend]]\naddress = '127.0.0.1:9002'\n";
+    let file = |keys: &str| with_route(&format!("canary = {{ service = 'b', stable = 'app'{keys} }}")) + more;
+    good(&file(""));
+    good(&file(", steps = ['0.5%', '12.25%'], every = '1s', stop_on = [], min_requests = 0"));
+    for (keys, mistake) in [
+        (", steps = []", "canary.steps: there is no step"),
+        (", steps = ['5%', '5%']", "canary.steps[1]: `5%` follows `5%`"),
+        (", steps = ['5']", "canary.steps[0]: `5` is no share in percent"),
+        (", steps = ['0%']", "canary.steps[0]: `0%` is no share that a canary can have"),
+    ] {
+        assert_eq!(only_mistake(&file(keys)), format!("listener[0].route[0].{mistake}"));
+    }
+    assert_eq!(advice(&file(", steps = ['5']")).0.as_deref(), Some("5%"));
+    let same = with_route("canary = { service = 'app', stable = 'app' }");
+    assert_eq!(only_mistake(&same), "listener[0].route[0].canary.stable: `app` can't replace itself");
+    let two = "path = '/a'\ncanary = { service = 'b', stable = 'app' }\n[[listener.route]]\npath = '/b'\n\
+               canary = { service = 'b', stable = 'app', every = '1m' }";
+    assert_eq!(only_mistake(&(with_route(two) + more)), "listener[0].route[1].canary: the canary `b` has two plans");
+}
+
+#[test]
 fn who_may_read_answers_is_checked() {
     let file = |keys: &str| with_route(&format!("service = 'app'\ncors = {{ {keys} }}"));
     good(&file("origins = ['*'], headers = ['*'], methods = ['*'], expose = ['*']"));
