@@ -94,6 +94,7 @@ impl Registry {
         self.retries_to(&mut out);
         self.hedges_to(&mut out);
         self.adaptive_to(&mut out);
+        self.recorded_to(&names::CANARY_SHARE, &mut out);
         self.limits_to(&mut out);
         self.limit_stores_to(&mut out);
         self.zones_to(&mut out);
@@ -256,7 +257,6 @@ impl Registry {
         for ([service], hedges) in &held {
             out.series(&names::HEDGE_AFTER, &[service], hedges.after().map_or(0.0, |after| after.as_secs_f64()));
         }
-        self.recorded_to(&names::CANARY_SHARE, out);
     }
 
     fn zones_to(&self, out: &mut Sink<'_>) {
