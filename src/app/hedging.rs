@@ -52,7 +52,6 @@ impl Hedging {
             let Some((hedges, rule)) = service.hedges.as_ref().zip(service.retry.hedge) else { continue };
             let share = match rule {
                 Hedge::Quantile(share) => share,
-                // said when the snapshot was built, and said again, since a quantile may have been looked at meanwhile
                 Hedge::After(time) => {
                     hedges.set_after(Some(time));
                     continue;

@@ -139,11 +139,22 @@ impl AdaptiveLimit {
         let most = part_of(limit, part);
         let one_more = |count: u32| (count < most).then_some(count + 1);
         let before = self.busy.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        // a higher peak is rare, so that mostly this is a load
-        if before + 1 > self.busy.peak.load(Ordering::Relaxed) {
-            self.busy.peak.fetch_max(before + 1, Ordering::Relaxed);
-        }
+        self.note_peak(before + 1);
         Some(LimitPlace { limit: Arc::clone(self), epoch })
+    }
+
+    /// Counts one more, whatever the limit: it was let in before, and has given its place back meanwhile.
+    pub fn enter_again(self: &Arc<Self>) -> LimitPlace {
+        let before = self.busy.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.note_peak(before + 1);
+        LimitPlace { limit: Arc::clone(self), epoch: self.epoch() }
+    }
+
+    fn note_peak(&self, in_flight: u32) {
+        // a higher peak is rare, so that mostly this is a load
+        if in_flight > self.busy.peak.load(Ordering::Relaxed) {
+            self.busy.peak.fetch_max(in_flight, Ordering::Relaxed);
+        }
     }
 
     /// One of the priority at this place of [`PRIORITIES`] was refused, on the thread of `worker`.
@@ -167,6 +178,11 @@ impl AdaptiveLimit {
 }
 
 impl LimitPlace {
+    /// Its limit.
+    pub fn limit(&self) -> &Arc<AdaptiveLimit> {
+        &self.limit
+    }
+
     /// The address of its limit, by which those are found who wait for a place.
     pub fn address(&self) -> usize {
         Arc::as_ptr(&self.limit).addr()

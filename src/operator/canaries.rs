@@ -196,12 +196,19 @@ impl Canaries {
         match written {
             Ok(()) => true,
             Err(error) => {
+                // it is tried again at the next look
+                self.is_outdated.store(true, Ordering::Relaxed);
                 if !had_failed {
                     tracing::warn!(%error, "where canaries are can't be kept, and begins anew with the next start");
                 }
                 false
             }
         }
+    }
+
+    /// Waits until what is being written is.
+    pub(super) async fn is_kept(&self) {
+        drop(self.writing.lock().await);
     }
 
     /// What is to be kept, by service.

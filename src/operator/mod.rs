@@ -267,6 +267,7 @@ impl Operators {
         tokio::task::yield_now().await;
         // whoever has taken a command has queued for this lock at once
         drop(self.writing.lock().await);
+        self.canaries.is_kept().await;
     }
 
     /// The process that was to take over has failed: commands are taken here again.

@@ -37,7 +37,7 @@ use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
 use crate::metrics::{Hedges, PromisedRequests, Registry};
-use crate::policy::{Balance, Hedge, KeyFrom, UpstreamProtocol};
+use crate::policy::{Balance, KeyFrom, UpstreamProtocol};
 use crate::protocol::http::{HeadLimits, Leniency};
 use handles::Handles;
 
@@ -158,14 +158,9 @@ fn connection(
     Ok((same_way, tls))
 }
 
-/// The hedges of a service that hedges. Where that is done after a quantile, the control plane will say which time that is.
+/// The hedges of a service that hedges. The control plane says after which time that is, when the snapshot is in force.
 fn hedges(service: &model::Service, registry: &Registry) -> Option<Arc<Hedges>> {
-    let rule = service.retry.hedge?;
-    let hedges = registry.hedges(&service.name);
-    if let Hedge::After(time) = rule {
-        hedges.set_after(Some(time));
-    }
-    Some(hedges)
+    service.retry.hedge.map(|_| registry.hedges(&service.name))
 }
 
 /// What a consistent hash is taken of, where an algorithm needs one.

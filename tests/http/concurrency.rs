@@ -123,6 +123,27 @@ fn a_client_that_leaves_and_a_backend_that_fails_give_their_places_back() {
 }
 
 #[test]
+fn clients_that_send_slowly_hold_no_place_until_all_is_there() {
+    let (origin, cue, proxy) = on_cue(ROUTES, FIVE);
+    let mut slow = Vec::new();
+    for number in 1..=8 {
+        let mut client = proxy.client();
+        client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
+        wait_until("its beginning has been passed on", || origin.connections() == number && in_flight(&proxy) == 0);
+        slow.push(client);
+    }
+    let mut others = under_way(&origin, &proxy, &["/1", "/2", "/3", "/4"], "");
+    refused(&proxy, "/5", "");
+    slow[0].send("world");
+    wait_until("the backend has something to do for it", || in_flight(&proxy) == 5);
+    slow[1..].iter_mut().for_each(|client| client.send("world"));
+    wait_until("it was let in before", || in_flight(&proxy) == 12);
+    (0..12).for_each(|_| cue.give());
+    assert!(others.iter_mut().chain(&mut slow).all(|client| client.response().status == 200));
+    wait_until("all have left", || in_flight(&proxy) == 0);
+}
+
+#[test]
 fn an_open_tunnel_is_not_in_flight() {
     let origin = Origin::script(|conn| {
         if conn.request().is_ok() {

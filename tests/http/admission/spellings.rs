@@ -5,7 +5,7 @@ use crate::support::h2;
 use crate::support::{Client, Origin, Proxy, Request, Scratch, config};
 
 /// All of these are `/admin/secret` to somebody.
-const PATHS: [&str; 66] = [
+const PATHS: [&str; 69] = [
     "/admin/secret",
     "/%61dmin/secret",
     "/%61%64%6d%69%6e/secret",
@@ -56,6 +56,9 @@ const PATHS: [&str; 66] = [
     "/admin%3bx/secret",
     "/%2561dmin/secret",
     "/%252561dmin/secret",
+    "/%25%36%31dmin/secret",
+    "/%256%31dmin/secret",
+    "/x/%25%32%65%25%32%65/admin/secret",
     "/x/%252e%252e/admin/secret",
     "/x/%252e%252e%252fadmin/secret",
     "/admin%252fsecret",

@@ -7,6 +7,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::Method;
+
 use super::Attempts;
 use super::attempt::Attempt;
 use crate::clock::Moment;
@@ -79,7 +81,9 @@ impl<'a> Attempts<'a> {
     /// How long the attempt that begins is waited for; `None` = nothing will be made beside it.
     pub(super) fn patience(&self) -> Option<Patience> {
         let after = self.request.service.hedges.as_ref()?.after()?;
-        let may = self.is_idempotent && self.request.line.upgrade.is_none();
+        let line = &self.request.line;
+        // a second DELETE finds nothing, and its 404 may be there first
+        let may = self.is_idempotent && *line.method != Method::DELETE && line.upgrade.is_none();
         may.then(|| Patience { alarm: Alarm::new(&self.request.worker.timers, after), after, lacks: None })
     }
 

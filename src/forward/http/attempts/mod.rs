@@ -211,7 +211,7 @@ impl<'a> Attempts<'a> {
         let hangs = attempt.hangs();
         let mut late = self.patience();
         let mut answer = pin!(attempt.run(self.body.repeat()));
-        let settled = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        let settled = poll_fn(|cx| match self.body.noted(answer.as_mut().poll(cx), exchange) {
             Poll::Pending if attempt.is_cut_off() && self.may_repeat() => Poll::Ready(Ok(Err(Failed::cut_off()))),
             Poll::Pending if attempt.hangs() != hangs && self.may_leave(backend) => {
                 Poll::Ready(Ok(Err(Failed::hung())))
@@ -338,6 +338,14 @@ impl RepeatableBody {
     /// The body as the next attempt sends it.
     fn repeat(&self) -> RequestBody {
         self.0.as_ref().map_or(RequestBody::Empty, |replay| RequestBody::Replayed(Box::new(replay.attempt())))
+    }
+
+    /// What came of polling an attempt, once the exchange knows whether it is the client that is waited for.
+    fn noted<T>(&self, polled: Poll<T>, exchange: &mut Exchange) -> Poll<T> {
+        if let Some(replay) = &self.0 {
+            exchange.body_is(replay.is_awaited(), replay.has_ended());
+        }
+        polled
     }
 
     /// Whether the next attempt would get all of it.

@@ -1,19 +1,25 @@
 //! The place of an exchange within the adaptive limit of a service (`[service.NAME.concurrency]`).
 //!
-//! It is held from before the first attempt to the last byte that a backend sends, through retries and pauses: an exchange counts once, however many
-//! attempts it makes.
+//! It is held from before the first attempt to the head of the answer, through retries and pauses: an exchange counts once, however many attempts it
+//! makes. While its client is waited for, to send the rest of a body, the backends have nothing to do for it, and it holds none: otherwise a few clients
+//! that send slowly would have all places, and what they take would be taken for the latency of the backends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Exchange;
-use crate::metrics::{AttemptEnd, Failure, LimitPlace};
+use crate::metrics::{AdaptiveLimit, AttemptEnd, Failure, LimitPlace};
 
 /// The place that an exchange holds.
 #[derive(Debug)]
 pub struct HeldPlace {
-    place: LimitPlace,
+    limit: Arc<AdaptiveLimit>,
+    /// `None` = its client is waited for.
+    place: Option<LimitPlace>,
     /// When it was let in, where it had to wait: its first attempt begins then, and no backend has to answer for the wait.
     let_in: Option<Instant>,
+    /// When the end of its body came, where that was waited for.
+    body_came: Option<Instant>,
 }
 
 impl HeldPlace {
@@ -26,22 +32,37 @@ impl HeldPlace {
 impl Exchange {
     /// It was let in; `has_waited`: not at once.
     pub fn holds(&mut self, place: LimitPlace, has_waited: bool) {
-        self.place = Some(HeldPlace { place, let_in: has_waited.then(Instant::now) });
+        let (limit, let_in) = (Arc::clone(place.limit()), has_waited.then(Instant::now));
+        self.place = Some(HeldPlace { limit, place: Some(place), let_in, body_came: None });
+    }
+
+    /// Its client is waited for, to send more of the body, if `is_awaited`; `has_ended`: the end of it has come.
+    pub fn body_is(&mut self, is_awaited: bool, has_ended: bool) {
+        let Some(held) = &mut self.place else { return };
+        match held.place.take() {
+            Some(place) if is_awaited => self.ingress.worker().lines.give_back(place),
+            None if has_ended => {
+                held.place = Some(held.limit.enter_again());
+                held.body_came = Some(Instant::now());
+            }
+            place => held.place = place,
+        }
     }
 
     /// An attempt that is no hedge has ended, after so long to the head of its answer. What fails at once says nothing of how busy the backends are, but
-    /// what has not answered in time does.
-    pub(super) fn took(&self, end: AttemptEnd, elapsed: Duration) {
-        if let Some(HeldPlace { place, .. }) = &self.place
+    /// what has not answered in time does. It took that long from the end of the body on, where that came later than the attempt `began`.
+    pub(super) fn took(&self, end: AttemptEnd, began: Instant, elapsed: Duration) {
+        if let Some(HeldPlace { place: Some(place), body_came, .. }) = &self.place
             && matches!(end, Ok(()) | Err(Failure::TimedOut))
         {
-            place.took(self.ingress.worker().index, elapsed);
+            let client = body_came.map_or(Duration::ZERO, |came| came.saturating_duration_since(began));
+            place.took(self.ingress.worker().index, elapsed.saturating_sub(client));
         }
     }
 
     /// The backends have nothing more to do for it: its place goes to the next one.
     pub(super) fn leave_limit(&mut self) {
-        if let Some(HeldPlace { place, .. }) = self.place.take() {
+        if let Some(HeldPlace { place: Some(place), .. }) = self.place.take() {
             self.ingress.worker().lines.give_back(place);
         }
     }

@@ -176,10 +176,8 @@ impl Exchange {
         if is_timed || self.attempt.is_some() {
             self.answered_at(Instant::now(), is_timed, rest);
         }
-        // a tunnel may stay open for days, which is no work
-        if rest != Rest::Streamed {
-            self.leave_limit();
-        }
+        // how long the rest takes may be up to the client
+        self.leave_limit();
         if rest == Rest::Lasting {
             self.keep_traced();
             self.counted.let_go();
@@ -197,10 +195,17 @@ impl Exchange {
         if let Some(asked) = self.counted.whole_asked().filter(|_| is_of_backend) {
             asked.attempts.stages.first_byte.observe(self.ingress.worker().index, since_begin, None);
         }
+        let is_hedge = self.attempt.as_ref().is_some_and(|attempt| attempt.is_hedge);
         match (rest, &mut self.attempt) {
             // how long the client takes to read says nothing about the backend
             (Rest::Whole, Some(_)) => self.end_attempt(self.attempt_end(), now),
-            (_, Some(attempt)) => attempt.answered = Some(now.saturating_duration_since(attempt.began)),
+            (_, Some(attempt)) => {
+                let (began, elapsed) = (attempt.began, now.saturating_duration_since(attempt.began));
+                attempt.answered = Some(elapsed);
+                if let Some(end) = self.attempt_end().filter(|_| rest == Rest::Streamed && !is_hedge) {
+                    self.took(end, began, elapsed);
+                }
+            }
             (_, None) => {}
         }
     }
@@ -210,7 +215,6 @@ impl Exchange {
         if self.attempt.is_some() {
             self.end_attempt(self.attempt_end(), Instant::now());
         }
-        self.leave_limit();
     }
 
     /// The exchange failed, as a whole or within the body of its answer.
@@ -334,7 +338,7 @@ impl Exchange {
                 hedges.took(self.ingress.worker().index, elapsed);
             }
             if !is_hedge {
-                self.took(end, elapsed);
+                self.took(end, began, elapsed);
             }
             let result = AttemptResult {
                 live,

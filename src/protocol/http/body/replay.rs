@@ -36,6 +36,8 @@ struct Inner {
     kept: Kept,
     trailers: Option<HeaderMap>,
     ended: bool,
+    /// An attempt has asked for more than has come.
+    is_awaited: bool,
     /// Whether nothing more is kept, because more than [`KEPT`] was sent or there will be no other attempt.
     outgrown: bool,
     /// The number of the attempt that may read. The body of an earlier one, which was given up, may still be held by a task of
@@ -71,6 +73,7 @@ impl Replay {
             kept: Kept::default(),
             trailers: None,
             ended: false,
+            is_awaited: false,
             outgrown: false,
             attempt: 0,
         })))
@@ -94,6 +97,16 @@ impl Replay {
     pub fn has_all(&self) -> bool {
         let inner = self.0.borrow();
         inner.ended && !inner.outgrown && inner.kept.size <= KEPT
+    }
+
+    /// Whether an attempt waits for more of it to come.
+    pub fn is_awaited(&self) -> bool {
+        self.0.borrow().is_awaited
+    }
+
+    /// Whether the end of it has come.
+    pub fn has_ended(&self) -> bool {
+        self.0.borrow().ended
     }
 
     /// Whether a new attempt would get the body complete.
@@ -167,7 +180,9 @@ impl ReplayedBody {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if !inner.ended {
-            match ready!(std::pin::Pin::new(&mut inner.source).poll_frame(cx)) {
+            let frame = std::pin::Pin::new(&mut inner.source).poll_frame(cx);
+            inner.is_awaited = frame.is_pending();
+            match ready!(frame) {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(mut data) => {
