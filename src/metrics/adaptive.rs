@@ -167,9 +167,9 @@ impl AdaptiveLimit {
 }
 
 impl LimitPlace {
-    /// The address of its limit, by which those are found who wait for a place.
-    pub fn address(&self) -> usize {
-        Arc::as_ptr(&self.limit).addr()
+    /// Its limit.
+    pub fn limit(&self) -> &Arc<AdaptiveLimit> {
+        &self.limit
     }
 
     /// Makes it the place of the next exchange, which may have this part of the limit.
