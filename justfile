@@ -62,6 +62,18 @@ differential:
 resilience:
     scripts/resilience.sh
 
+# three times what backends can do, with an adaptive limit, without, and before Envoy (about 3 minutes)
+overload *ARGUMENTS:
+    python3 scripts/overload.py {{ARGUMENTS}}
+
+# bad canaries and a good one, under load (about 3 minutes)
+canary *ARGUMENTS:
+    python3 scripts/canary.py {{ARGUMENTS}}
+
+# rate limits with a real Redis, beside nginx and HAProxy, and what they cost (about 5 minutes)
+limits *ARGUMENTS:
+    python3 scripts/limits.py {{ARGUMENTS}}
+
 # who notices a bad backend, and who accuses a good one, beside other proxies, as a table (about 23 minutes for each proxy)
 detection *ARGUMENTS:
     scripts/detection.sh {{ARGUMENTS}}

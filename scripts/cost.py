@@ -10,7 +10,6 @@ EVENKEEL names the binary (default: target/release/evenkeel); BEFORE another one
 """
 
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,9 @@ import time
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from socket import socket
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from harness import free_port, in_turns, processor_time, wrk  # noqa: E402
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
@@ -89,12 +90,6 @@ if BEFORE:
     FEATURES["the binary before"] = {}
 
 
-def port():
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def run(stack, config, work, name, admin):
     """A proxy that is ready; its process."""
     file = Path(work) / f"{name.replace(' ', '-').replace('/', '')}.toml"
@@ -112,57 +107,39 @@ def run(stack, config, work, name, admin):
     sys.exit(f"{name} did not become ready: {BINARY} check -c {file}")
 
 
-def processor_time(process):
-    """In seconds."""
-    tasks = Path(f"/proc/{process.pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
 def load(web):
     """How many requests were answered."""
-    wrk = ["wrk", "-t1", "-c64", f"-d{SECONDS}s", "-H", "Authorization: Basic YW5uOnNlY3JldA==", f"http://127.0.0.1:{web}/some/path?with=a&query=1"]
-    said = subprocess.run(wrk, capture_output=True, text=True, check=True, timeout=SECONDS + 20).stdout
-    wrong = re.search(r"Socket errors.*|Non-2xx.*", said)
-    if wrong:
-        sys.exit(f"wrk: {wrong[0]}")
-    return int(re.search(r"(\d+) requests in", said)[1])
+    return wrk(web, SECONDS, fields=["Authorization: Basic YW5uOnNlY3JldA=="])
 
 
 def main():
     with ExitStack() as stack:
         work = stack.enter_context(tempfile.TemporaryDirectory())
-        a, b, admin = port(), port(), port()
+        a, b, admin = free_port(), free_port(), free_port()
         run(stack, BACKENDS.format(admin=admin, a=a, b=b), work, "backends", admin)
         proxies = {}
         Path(work, "users").write_text(f"ann:{HASHED}\n")
         for name, feature in FEATURES.items():
-            admin, web = port(), port()
+            admin, web = free_port(), free_port()
             values = dict(work=work, name=name.replace(" ", "-").replace("/", ""), admin=admin, web=web, a=a, b=b)
             parts = {part: feature.get(part, "").format(**values) for part in ("log", "listener", "service", "more")}
             config = PROXY.format(**values, **parts)
             proxies[name] = (run(stack, config, work, name, admin), web)
+
         def cost(name):
             process, web = proxies[name]
             before = processor_time(process)
             answered = load(web)
             time.sleep(0.05)
-            return (processor_time(process) - before) / answered * 1e6
+            return ((processor_time(process) - before) / answered * 1e6,)
 
         features = [name for name in proxies if name != "off"]
-        for name in proxies:
-            cost(name)
-        costs, ratios = {name: [] for name in features}, {name: [] for name in features}
-        off = [cost("off")]
-        for _ in range(ROUNDS):
-            for name in features:
-                costs[name].append(cost(name))
-                off.append(cost("off"))
-                ratios[name].append(2 * costs[name][-1] / (off[-2] + off[-1]))
+        costs, ratios = in_turns(cost, "off", features, ROUNDS)
         print(f"{'':28} us/request   ratio    middle half")
-        print(f"{'off':28} {statistics.median(off):10.2f}   1.000")
+        print(f"{'off':28} {statistics.median(cost for cost, in costs['off']):10.2f}   1.000")
         for name in features:
-            low, middle, high = statistics.quantiles(ratios[name])
-            print(f"{name:28} {statistics.median(costs[name]):10.2f}   {middle:5.3f}    {low:5.3f}  {high:5.3f}")
+            low, middle, high = statistics.quantiles(ratio for ratio, in ratios[name])
+            print(f"{name:28} {statistics.median(cost for cost, in costs[name]):10.2f}   {middle:5.3f}    {low:5.3f}  {high:5.3f}")
 
 
 main()

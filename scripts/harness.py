@@ -8,12 +8,17 @@ A script that is not in this folder puts it on its path first:
 import dataclasses
 import json
 import os
+import pathlib
+import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
+
+DETECTION = pathlib.Path(__file__).resolve().parent / "detection"
 
 
 class Broken(Exception):
@@ -94,7 +99,9 @@ class Processes:
         self.close()
 
     def start(self, log, command, **more):
-        """Starts one; what it prints is added to the folder's file of that name."""
+        """Starts one; what it prints is added to the folder's file of that name. It has a session of its own, and so no part in the weight that the
+        shell was given (autogroup), unless `start_new_session` is false.
+        """
         with open(os.path.join(self.folder, log), "ab") as out:
             options = {"stdout": out, "stderr": out, "start_new_session": True, **more}
             process = subprocess.Popen([str(word) for word in command], **options)
@@ -148,6 +155,101 @@ class Backend:
         connection.close()
 
 
+class Fleet:
+    """Backends whose behaviour follows a timetable, in a process of their own: see scripts/detection/fleet.py. They end with the block."""
+
+    def __init__(self, folder, **plan):
+        self.path = os.path.join(folder, "arrivals.json")
+        self.process = talk(DETECTION / "fleet.py", self.path)
+        self.say(json.dumps({"seed": 1, "usual": {}, "timetable": [], **plan}))
+        self.ports = [int(port) for port in self.process.stdout.readline().split()]
+
+    def say(self, line):
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def begin(self, start):
+        """Their timetable begins at this moment of the monotonic clock."""
+        self.say(start)
+
+    def arrivals(self):
+        """Ends them, and gives back when each request has arrived and at which backend."""
+        self.process.communicate("end\n", timeout=30)
+        with open(self.path) as file:
+            return json.load(file)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        kill(self.process)
+
+
+# ---------------------------------------------------------------- load
+
+
+class OpenLoop:
+    """Load that does not wait for answers, by a process of its own: see scripts/detection/load.py. It ends with the block."""
+
+    def __init__(self, **plan):
+        self.plan = {"seed": 2, "patience": 10.0, "bad": 0.0, "polls": [], **plan}
+        self.process = talk(DETECTION / "load.py")
+        self.process.stdin.write(json.dumps(self.plan) + "\n")
+        self.process.stdin.flush()
+
+    def requests(self):
+        """What became of all requests, when it is over: `[planned, sent, seconds, outcome, path]` of each."""
+        length = max(end for _, end, _ in self.plan["phases"])
+        until_it_begins = self.plan["start"] - time.monotonic()
+        said, _ = self.process.communicate(timeout=until_it_begins + length + self.plan["patience"] + 30)
+        return json.loads(said)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        kill(self.process)
+
+
+def talk(script, *arguments):
+    """Starts a script that is told things by its input, and prints others."""
+    return subprocess.Popen([sys.executable, script, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def processor_time(process):
+    """What all threads of a process have used so far, in seconds, as the kernel counts it."""
+    tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def wrk(port, seconds, connections=64, path="/some/path?with=a&query=1", fields=()):
+    """How many requests were answered; other answers than good ones raise Broken."""
+    more = [word for field in fields for word in ("-H", field)]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *more, f"http://127.0.0.1:{port}{path}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 20).stdout
+    if wrong := re.search(r"Socket errors.*|Non-2xx.*", said):
+        raise Broken(f"wrk: {wrong[0]}")
+    return int(re.search(r"(\d+) requests in", said)[1])
+
+
+def in_turns(measure, off, others, rounds):
+    """What each of the others costs, against `off`, which has a turn before and after each of them: for each name the figures of `measure`, and their ratios.
+
+    A shared machine is slower at one moment than at another, so a ratio is to the mean of the two turns of `off` beside it.
+    """
+    for name in [off, *others]:
+        measure(name)  # warm
+    figures, ratios = {name: [] for name in [off, *others]}, {name: [] for name in others}
+    figures[off].append(measure(off))
+    for _ in range(rounds):
+        for name in others:
+            before, here, after = figures[off][-1], measure(name), measure(off)
+            figures[name].append(here)
+            figures[off].append(after)
+            ratios[name].append(tuple(2 * one / (low + high) for one, low, high in zip(here, before, after)))
+    return figures, ratios
+
+
 # ---------------------------------------------------------------- rows of a table
 
 
@@ -183,6 +285,19 @@ def told(what, seen):
 
 
 def print_table(rows):
-    print("| what | target | seen | |\n|---|---|---|---|")
+    """Prints rows as they come, and gives them back."""
+    print("| what | target | seen | |\n|---|---|---|---|", flush=True)
+    printed = []
     for row in rows:
         print(f"| {row.what} | {row.target} | {row.seen} | {row.verdict()} |", flush=True)
+        printed.append(row)
+    return printed
+
+
+def in_parts(parts):
+    """The rows of `(name, rows)`; of a part that breaks off, a row that says so."""
+    for name, rows in parts:
+        try:
+            yield from rows
+        except Broken as error:
+            yield Row(name, "it ends", str(error), False)

@@ -10,6 +10,7 @@ A timetable is a list of `[seconds, backend, {key: value}]`; the keys are the at
 
 import asyncio
 import gc
+import heapq
 import json
 import math
 import os
@@ -34,6 +35,7 @@ class Behaviour:
         self.cools = None  # [from, seconds]: `slow` falls from there to 1 with this time constant
         self.wait = 0.0  # seconds that every answer takes in addition
         self.spread = SPREAD
+        self.workers = None  # so many requests are worked on at a time, and the others wait for their turn; None = all
         self.errors = 0.0  # share of requests answered with 500
         self.error_path = None
         self.resets = 0.0  # share of requests on kept connections; 1 = all requests
@@ -62,6 +64,7 @@ class Backend:
         self.number, self.fleet = number, fleet
         self.behaviour = Behaviour()
         self.connections = set()
+        self.free_at = []  # of each worker, when it has done all that it was given
         self.held = []  # what was to be done while it was stopped
         # keeps the port while nobody listens on it
         self.place = socket.socket()
@@ -75,6 +78,8 @@ class Backend:
         for key, value in changes.items():
             assert hasattr(self.behaviour, key), key
             setattr(self.behaviour, key, value)
+        if "workers" in changes:
+            self.free_at = [0.0] * (changes["workers"] or 0)
         self.behaviour.since = time.monotonic()
         if self.behaviour.closed != was_closed:
             self.close() if self.behaviour.closed else self.listen()
@@ -100,6 +105,16 @@ class Backend:
                 self.fleet.keep(self.fleet.loop.create_task(task))
         except OSError:
             pass
+
+    def takes(self, now):
+        """How long a request takes that has come now: its work, and before that the wait for a worker."""
+        work = self.behaviour.service_time(self.fleet.draw, now)
+        if not self.free_at:
+            return work
+        # by the times at which it should be done, so that a timer that is late costs no capacity
+        done = max(now, heapq.heappop(self.free_at)) + work
+        heapq.heappush(self.free_at, done)
+        return done - now
 
     def close(self):
         """As the kernel does for a process that has ended; one that was not ready first answers what it has."""
@@ -153,7 +168,7 @@ class Connection(asyncio.Protocol):
             self.send(GARBAGE, True)
             return
         status = self.status(check, path)
-        takes = 10.0 if path == b"/poll" else behaviour.service_time(draw, time.monotonic())
+        takes = 10.0 if path == b"/poll" else self.backend.takes(time.monotonic())
         fleet.loop.call_later(takes, self.answer, status, behaviour.stall and not check)
 
     def status(self, check, path):

@@ -3,8 +3,9 @@
 
 Reads one JSON object from standard input: `port`, `start` (seconds of the monotonic clock), `phases` as `[from, to, requests a second]`,
 `seed`, `patience` (seconds until a client gives up), `bad` (share of requests for an answer that is an error by itself), `polls` (times of
-requests that take 10 s). Prints one JSON array: `[planned, sent, seconds, outcome, path]` for each request, times from `start`. The outcome
-is a status, 0 for a connection that failed or broke, -1 for a client that gave up.
+requests that take 10 s), and where other paths are wanted, `paths` as `[path, share]`. Prints one JSON array: `[planned, sent, seconds,
+outcome, path]` for each request, times from `start`. The outcome is a status, 0 for a connection that failed or broke, -1 for a client that
+gave up.
 """
 
 import asyncio
@@ -88,11 +89,12 @@ class Load:
     def timetable(self):
         """Arrivals of a Poisson process, and the polls."""
         draw, start, planned = random.Random(self.plan["seed"]), self.plan["start"], []
+        paths, shares = zip(*self.plan.get("paths", [[f"/p{number}", 1] for number in range(10)]))
         for begin, end, rate in self.plan["phases"]:
             at = begin + draw.expovariate(rate)
             while at < end:
                 bad = draw.random() < self.plan["bad"]
-                planned.append((start + at, draw.choice(BAD_PATHS) if bad else f"/p{draw.randrange(10)}"))
+                planned.append((start + at, draw.choice(BAD_PATHS) if bad else draw.choices(paths, shares)[0]))
                 at += draw.expovariate(rate)
         planned += [(start + at, "/poll") for at in self.plan["polls"]]
         return [Request(number, at, path) for number, (at, path) in enumerate(sorted(planned))]

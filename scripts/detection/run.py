@@ -17,7 +17,9 @@ import proxies
 import situations
 import table
 
-HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from harness import Fleet, OpenLoop  # noqa: E402
+
 LIGHT_AT_ONCE = 8  # situations with few requests, which do not disturb each other
 LATE = 0.010  # seconds by which 1 % of the requests may leave late: beyond, the machine had no time for the run
 TRIES = 3  # of a run that was disturbed; the least disturbed counts
@@ -41,36 +43,23 @@ def arguments():
 
 def play(situation, name, binary, rate, warm_up, seed, folder):
     """One run; its figures."""
-    fleet_plan = {"backends": situation.backends, "seed": seed, "usual": situation.usual, "timetable": situation.timetable}
     warm_up = 0 if situation.proxy_first else warm_up
-    arrivals = os.path.join(folder, "arrivals.json")
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    fleet = subprocess.Popen([sys.executable, HERE / "fleet.py", arrivals], **pipes)
-    load, proxy = subprocess.Popen([sys.executable, HERE / "load.py"], **pipes), None
-    try:
-        fleet.stdin.write(json.dumps(fleet_plan) + "\n")
-        fleet.stdin.flush()
-        ports = [int(port) for port in fleet.stdout.readline().split()]
-        proxy = proxies.Proxy(name, binary, folder, ports, situation.timeout)
-        proxy.wait_until_ready(answers=not situation.proxy_first)
-        start = time.monotonic() + 0.5 + warm_up
-        fleet.stdin.write(f"{start}\n")
-        fleet.stdin.flush()
-        load_plan = {
-            "port": proxy.port, "start": start, "seed": seed + 1, "phases": situation.load_phases(rate, warm_up),
-            "patience": situation.patience, "bad": situation.bad_requests, "polls": situation.polls,
-        }  # fmt: skip
-        said, _ = load.communicate(json.dumps(load_plan) + "\n", timeout=warm_up + situation.length + situation.patience + 30)
-        fleet.communicate("end\n", timeout=30)
-        with open(arrivals) as file:
-            run = measure.Run(situation, rate, json.load(file), json.loads(said), start)
-        return run.figures()
-    finally:
-        if proxy:
-            proxy.stop()
-        for process in (fleet, load):
-            process.kill()
-            process.wait()
+    proxy = None
+    with Fleet(folder, backends=situation.backends, seed=seed, usual=situation.usual, timetable=situation.timetable) as fleet:
+        try:
+            proxy = proxies.Proxy(name, binary, folder, fleet.ports, situation.timeout)
+            proxy.wait_until_ready(answers=not situation.proxy_first)
+            start = time.monotonic() + 0.5 + warm_up
+            fleet.begin(start)
+            with OpenLoop(
+                port=proxy.port, start=start, seed=seed + 1, phases=situation.load_phases(rate, warm_up),
+                patience=situation.patience, bad=situation.bad_requests, polls=situation.polls,
+            ) as load:  # fmt: skip
+                requests = load.requests()
+            return measure.Run(situation, rate, fleet.arrivals(), requests, start).figures()
+        finally:
+            if proxy:
+                proxy.stop()
 
 
 def undisturbed(*run):

@@ -38,12 +38,14 @@ const STEP: f64 = 0.5;
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 /// A probe is given up after this time, and some latencies.
 const PROBE_TAKES: Duration = Duration::from_secs(3);
+/// Certainty is waited for no longer than this, and some latencies: the first step of a probe costs next to nothing.
+const CERTAINTY_TAKES: Duration = Duration::from_secs(10);
 /// How many latencies that are.
 const PROBE_LATENCIES: f64 = 4.0;
 /// Half as many in flight, and the latency is at least this part of what it was: it is not by their number.
 const NOT_BY_NUMBER: f64 = 0.9;
 /// A probe has found what is known, if it has found no more than so many times that, and no less than that divided by it. The mean of fifty samples is
-/// right to a seventh.
+/// right to a seventh; that it is another one is said by more of them ([`Window::differs`]).
 const ALIKE: f64 = 1.15;
 /// Without load, what is known follows a latency that is lower within about this time,
 const DOWN: f64 = 1.0;
@@ -61,6 +63,8 @@ pub struct Limiter {
     epoch: u32,
     /// The latency without load, in seconds; `None` = it is not known yet.
     unloaded: Option<f64>,
+    /// That is only what was seen first, under load.
+    is_guessed: bool,
     window: Window,
     probe: Option<Probe>,
     next_probe: Option<Moment>,
@@ -101,6 +105,7 @@ impl Limiter {
             limit,
             epoch: epoch.wrapping_add(1),
             unloaded: None,
+            is_guessed: false,
             window: Window::new(now),
             probe: None,
             next_probe: None,
@@ -157,6 +162,7 @@ impl Limiter {
             self.learn(latency, step, now);
             return;
         }
+        self.is_guessed |= self.unloaded.is_none();
         let known = *self.unloaded.get_or_insert(latency);
         if latency < known {
             self.unloaded = Some(approach(known, latency, step / DOWN));
@@ -181,6 +187,7 @@ impl Limiter {
         };
         let time = if latency < known { DOWN } else { UP };
         self.unloaded = Some(approach(known, latency, step / time));
+        self.is_guessed = false;
     }
 
     fn is_probe_due(&self, now: Moment) -> bool {
@@ -199,14 +206,19 @@ impl Limiter {
 
     /// Ends a step of a probe, when enough was seen or it takes too long.
     fn measure(&mut self, probe: Probe, now: Moment) {
-        let most = PROBE_TAKES + Duration::from_secs_f64(PROBE_LATENCIES * probe.latency);
         let is_ready = self.window.is_ready(now);
-        if !is_ready && now.since(probe.since) < most {
+        let takes = if is_ready { CERTAINTY_TAKES } else { PROBE_TAKES };
+        let is_late = now.since(probe.since) >= takes + Duration::from_secs_f64(PROBE_LATENCIES * probe.latency);
+        let latency = self.window.latency().filter(|_| is_ready);
+        let known = self.unloaded.filter(|known| latency.is_some_and(|latency| are_alike(*known, latency)));
+        // a further step cuts deeper, also into what matters most: not because of what may be chance
+        let may_be_chance = probe.part == STEP && !self.is_guessed && known.is_none();
+        let differs = |latency| self.unloaded.is_none_or(|known| self.window.differs(latency, known));
+        let is_certain = !may_be_chance || latency.is_some_and(differs);
+        if !(is_ready && is_certain) && !is_late {
             return;
         }
-        let window = std::mem::replace(&mut self.window, Window::new(now));
-        let latency = window.latency().filter(|_| is_ready);
-        let known = self.unloaded.filter(|known| latency.is_some_and(|latency| are_alike(*known, latency)));
+        self.window = Window::new(now);
         let is_by_number = latency.is_some_and(|latency| latency < probe.latency * NOT_BY_NUMBER);
         if let Some(latency) = latency
             && known.is_none()
@@ -224,6 +236,7 @@ impl Limiter {
             (Some(known), Some(latency)) => Some(known.min((known + latency) / 2.0)),
             (_, latency) => latency.or(self.unloaded),
         };
+        self.is_guessed &= latency.is_none();
     }
 }
 

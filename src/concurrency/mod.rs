@@ -5,10 +5,12 @@
 //!
 //! * [`limiter`]: the limit, and the latency without load that it is found by
 //! * [`window`]: what was seen since the last decision
+//! * [`waiting`]: how many may wait for a place within it, and for how long
 //! * [`shedding`]: when requests begin to be refused, and when that is over
 
 pub mod limiter;
 pub mod shedding;
 #[cfg(test)]
 mod simulation;
+pub mod waiting;
 pub mod window;

@@ -10,6 +10,8 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// So many samples are enough: where latencies are spread as widely as an exponential distribution is, their mean is right to a seventh (one standard
 /// deviation).
 const ENOUGH: u64 = 50;
+/// Standard deviations that are no chance any more.
+const NO_CHANCE: f64 = 3.0;
 /// So many are enough for a service that has few requests, after [`PATIENCE`].
 const FEW: u64 = 10;
 /// How long more than [`FEW`] samples are waited for.
@@ -71,6 +73,12 @@ impl Window {
         (self.count >= ENOUGH && age >= SHORTEST) || (self.count >= FEW && age >= PATIENCE)
     }
 
+    /// Whether it is no chance that the mean of what was seen differs so much from what is known. Where latencies are spread as widely as an exponential
+    /// distribution is, the relative standard deviation of the mean of n is 1 / sqrt(n).
+    pub fn differs(&self, latency: f64, known: f64) -> bool {
+        (latency / known).ln().abs() * (self.count as f64).sqrt() >= NO_CHANCE
+    }
+
     /// Whether it is no use to wait for more.
     pub fn is_too_old(&self, now: Moment) -> bool {
         self.age(now) >= TOO_OLD
@@ -113,6 +121,15 @@ mod tests {
         assert_eq!([99, 100].map(|at| window.is_ready(AT(at))), [false, true]);
         assert_eq!((window.peak, window.shed), (3, 3));
         assert_eq!([29_999, 30_000].map(|at| window.is_too_old(AT(at))), [false, true]);
+    }
+
+    #[test]
+    fn a_great_difference_is_no_chance_with_few_samples_and_a_small_one_with_many() {
+        let mut window = Window::new(AT(0));
+        add(&mut window, &[(40, 10)]);
+        assert_eq!([3.0, 2.0, 1.15].map(|times| window.differs(times, 1.0)), [true, false, false]);
+        add(&mut window, &[(40, 400)]);
+        assert_eq!([1.0 / 3.0, 1.2, 1.1].map(|times| window.differs(times, 1.0)), [true, true, false]);
     }
 
     #[test]

@@ -183,11 +183,6 @@ impl LimitPlace {
         &self.limit
     }
 
-    /// The address of its limit, by which those are found who wait for a place.
-    pub fn address(&self) -> usize {
-        Arc::as_ptr(&self.limit).addr()
-    }
-
     /// Makes it the place of the next exchange, which may have this part of the limit.
     ///
     /// # Errors

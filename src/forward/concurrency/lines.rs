@@ -2,9 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::metrics::LimitPlace;
+use crate::metrics::{AdaptiveLimit, LimitPlace};
 use crate::policy::Priority;
 use crate::snapshot::ConcurrencyLimit;
 
@@ -37,27 +39,42 @@ pub struct Ticket<'a> {
 impl Lines {
     /// Gives a place back: it goes to the most important of those who wait for it here, and of these to the one that came first.
     pub fn give_back(&self, place: LimitPlace) {
-        let waiting = &mut *self.waiting.borrow_mut();
-        if waiting.is_empty() {
+        if self.waiting.borrow().is_empty() {
             return;
         }
-        let limit = place.address();
+        let limit = Arc::clone(place.limit());
+        self.hand_over(place);
+        self.let_in(&limit);
+    }
+
+    fn hand_over(&self, place: LimitPlace) {
+        let address = Arc::as_ptr(place.limit()).addr();
         let mut free = Some(place);
-        for (_, next) in waiting.range_mut((limit, 0, 0)..=(limit, usize::MAX, u64::MAX)) {
+        for next in self.waiting.borrow_mut().range_mut(all_of(address)).map(|(_, next)| next) {
             if next.place.is_some() {
                 continue;
             }
             let Some(place) = free.take() else { return };
             match place.pass_on(next.part) {
-                Ok(place) => {
-                    next.place = Some(place);
-                    if let Some(waker) = next.waker.take() {
-                        waker.wake();
-                    }
-                    return;
-                }
+                Ok(place) => return next.give(place),
                 Err(place) => free = Some(place),
             }
+        }
+    }
+
+    /// Lets in those who wait here, as far as there is room: the limit may have been raised, and other workers give places back, too.
+    pub fn let_in(&self, limit: &Arc<AdaptiveLimit>) {
+        let waiting = &mut *self.waiting.borrow_mut();
+        if waiting.is_empty() {
+            return;
+        }
+        for (_, next) in waiting.range_mut(all_of(Arc::as_ptr(limit).addr())) {
+            if next.place.is_some() {
+                continue;
+            }
+            // those who follow are not more important
+            let Some(place) = limit.enter(next.part) else { return };
+            next.give(place);
         }
     }
 
@@ -80,6 +97,20 @@ impl Lines {
         self.waiting.borrow_mut().insert(turn, InLine { part, place: None, waker: None });
         Ticket { lines: self, turn }
     }
+}
+
+impl InLine {
+    fn give(&mut self, place: LimitPlace) {
+        self.place = Some(place);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// All who wait for a place within the limit at this address.
+fn all_of(limit: usize) -> RangeInclusive<Turn> {
+    (limit, 0, 0)..=(limit, usize::MAX, u64::MAX)
 }
 
 impl Ticket<'_> {
@@ -112,7 +143,6 @@ impl Drop for Ticket<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -166,6 +196,27 @@ mod tests {
         assert_eq!(limit.state.in_flight(), 6, "it was passed on");
         drop(low);
         assert_eq!((limit.state.in_flight(), lines.waiting.borrow().len()), (5, 0), "who leaves gives its place back");
+    }
+
+    #[test]
+    fn those_who_wait_are_let_in_as_far_as_there_is_room() {
+        let (limit, lines) = (limit(10), Lines::default());
+        let of = Arc::as_ptr(&limit.state).addr();
+        let mut held: Vec<_> = std::iter::from_fn(|| limit.enter(Priority::Normal)).collect();
+        let normal: Vec<_> = (0..4).map(|_| lines.join(of, Priority::Normal, 800)).collect();
+        let low = lines.join(of, Priority::Low, 600);
+        lines.let_in(&limit.state);
+        assert_eq!(limit.state.in_flight(), 8, "there is none");
+        limit.state.publish(13, 2);
+        lines.let_in(&limit.state);
+        let has = |ticket: &Ticket<'_>| lines.waiting.borrow()[&ticket.turn].place.is_some();
+        assert_eq!(normal.iter().map(has).collect::<Vec<_>>(), [true, true, false, false], "8 tenths of 13 are 10");
+        assert!(!has(&low));
+        limit.state.publish(20, 3);
+        lines.give_back(held.pop().unwrap());
+        assert!(normal.iter().all(has), "one by its place, and one by the room that there is besides");
+        assert!(has(&low), "12 are open to it");
+        assert_eq!(limit.state.in_flight(), 12);
     }
 
     #[test]

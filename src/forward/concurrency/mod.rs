@@ -2,10 +2,10 @@
 //! of its priority, or not at all.
 //!
 //! A place that comes free goes to whoever waits on the same worker, the most important first, and stays counted all the while: nobody who comes later
-//! gets it in between. What other workers give back, or a limit that was raised, is found within a tick by asking.
+//! gets it in between. What other workers give back, or room within a limit that was raised, goes to those who wait before anybody
+//! who comes, and is found within a tick by asking where nobody does.
 //!
-//! Lines are short, and waits too, because waiting helps with what comes unevenly only. Where more comes than can be done, a long line makes all of those
-//! who are served wait for its whole length, and serves no more of them (the standing queue of CoDel, RFC 8289).
+//! Who may wait and for how long is said by [`waiting`].
 
 pub mod lines;
 
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
+use crate::concurrency::waiting::{self, ASK};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::LimitPlace;
 use crate::policy::Priority;
@@ -21,18 +22,9 @@ use crate::protocol::http::Presence;
 use crate::snapshot::ConcurrencyLimit;
 use crate::timer::Alarm;
 
-/// How often those who wait ask whether there is room.
-const ASK: Duration = Duration::from_millis(20);
-/// The wait where the latency without load is not known yet.
-const UNKNOWN: Duration = Duration::from_millis(100);
-/// Who matters most may wait in a line of this part of the limit: with the exchanges in flight, it takes about one and a half times as long as those
-/// alone.
-const LONG_LINE: u32 = 2;
-/// All others may wait in a line of this part. With more, they would be served no sooner: what comes free above their part of the limit is not for them.
-const SHORT_LINE: u32 = 8;
-
 /// Takes a place at once, where there is one and nobody who came before waits for it.
 pub fn enter(worker: &Worker, limit: &ConcurrencyLimit, priority: Priority) -> Option<LimitPlace> {
+    worker.lines.let_in(&limit.state);
     if worker.lines.has_before(address(limit), priority) { None } else { limit.enter(priority) }
 }
 
@@ -55,7 +47,7 @@ pub async fn wait(
     if worker.lines.len(address(limit), priority) >= room(limit, priority) {
         return Err(shed("above the adaptive limit of its service"));
     }
-    let longest = longest.min(limit.state.unloaded().unwrap_or(UNKNOWN).max(ASK));
+    let longest = longest.min(waiting::longest(limit.state.unloaded(), priority));
     let ticket = worker.lines.join(address(limit), priority, limit.rule.part(priority));
     let _watched = client.map(|client| client.watch(abort_on_close));
     let mut alarm = Alarm::new(&worker.timers, ASK);
@@ -71,43 +63,10 @@ pub async fn wait(
 
 /// How many may wait on one worker.
 fn room(limit: &ConcurrencyLimit, priority: Priority) -> usize {
-    let part = if priority == Priority::High { LONG_LINE } else { SHORT_LINE };
-    let in_all = limit.state.limit().unwrap_or(limit.rule.initial) / part;
-    (in_all as usize / limit.state.workers().max(1)).max(1)
+    let in_all = limit.state.limit().unwrap_or(limit.rule.initial);
+    waiting::room(in_all, limit.state.workers(), priority)
 }
 
 fn address(limit: &ConcurrencyLimit) -> usize {
     Arc::as_ptr(&limit.state).addr()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::metrics::Registry;
-    use crate::policy::Concurrency;
-
-    fn limit(places: u32) -> ConcurrencyLimit {
-        let rule = Concurrency {
-            min: 1,
-            max: 100,
-            initial: places,
-            tolerance: 1.5,
-            probe: Duration::from_secs(30),
-            normal: 800,
-            low: 600,
-        };
-        let state = Registry::new(2).adaptive("api");
-        state.publish(places, 1);
-        ConcurrencyLimit { rule, state }
-    }
-
-    #[test]
-    fn lines_are_as_long_as_the_limit_allows() {
-        let limit = limit(40);
-        assert_eq!(Priority::ALL.map(|priority| room(&limit, priority)), [10, 2, 2]);
-        limit.state.publish(3, 2);
-        assert_eq!(Priority::ALL.map(|priority| room(&limit, priority)), [1, 1, 1]);
-    }
 }

@@ -1,0 +1,105 @@
+"""Three instances that enforce one rate together by a real Redis, which is slow, hung, killed and started again under load."""
+
+import pathlib
+import signal
+import socket
+import tempfile
+import threading
+import time
+
+from harness import Processes, Row, free_port, get, kill, wait_until
+from steady import Client, play
+
+RATE = 300
+EVEN, UNEVEN = (250, 250, 250), (500, 80, 40)
+
+CONFIG = """
+[server]
+workers = 1
+state_dir = "{folder}/state-{number}"
+[admin]
+bind = "127.0.0.1:{admin}"
+[[listener]]
+name = "web"
+bind = "127.0.0.1:{port}"
+[[listener.rate_limit]]
+rate = "{rate}/s"
+burst = 30
+by = "all"
+store = "redis://127.0.0.1:{redis}"
+[[listener.route]]
+path_prefix = "/"
+respond = {{ status = 200, body = "ok" }}
+"""
+
+
+class Redis:
+    def __init__(self, processes):
+        self.processes, self.port = processes, free_port()
+        self.start()
+
+    def start(self):
+        command = ["redis-server", "--port", self.port, "--save", "", "--appendonly", "no", "--dir", self.processes.folder]
+        self.process = self.processes.start("redis.log", command, start_new_session=False)
+        wait_until("Redis listens", lambda: socket.create_connection(("127.0.0.1", self.port), 1))
+
+    def stands_still_half_of_the_time(self, over):
+        while not over.wait(0.12):
+            self.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.12)
+            self.process.send_signal(signal.SIGCONT)
+
+
+def is_up(admin):
+    lines = get(admin, "/metrics").splitlines()
+    return next(line.split()[-1] for line in lines if line.startswith("evenkeel_limit_store_up{")) == "1"
+
+
+def rows(binary, short):
+    """Each row is what the three have allowed in some seconds, in requests a second."""
+    seconds = 3 if short else 6
+    with tempfile.TemporaryDirectory() as folder, Processes(folder) as processes:
+        redis = Redis(processes)
+        ports = [(free_port(), free_port()) for _ in range(3)]
+        for number, (port, admin) in enumerate(ports):
+            path = pathlib.Path(folder, f"{number}.toml")
+            path.write_text(CONFIG.format(folder=folder, number=number, admin=admin, port=port, rate=RATE, redis=redis.port))
+            processes.start(f"{number}.log", [binary, "run", "--config", path], start_new_session=False)
+
+        def all_are_up():
+            return wait_until("all reach the store", lambda: all(is_up(admin) for _, admin in ports))
+
+        all_are_up()
+        clients = [Client(port) for port, _ in ports]
+        for client in clients:
+            client.start()
+
+        def row(what, offered, shares=False):
+            seen, _ = play(clients, offered, seconds)
+            error, over = sum(seen) / RATE - 1, max(seen) / (RATE / 3) - 1
+            each = " + ".join(f"{allowed:.1f}" for allowed in seen)
+            if shares:
+                told = f"{each}, the most {over:+.1%} of a share"
+                return Row(f"three instances, {what}", "none above a share by 5 %", told, over <= 0.05)
+            return Row(f"three instances, {what}", f"{RATE}/s +- 5 %", f"{each} = {sum(seen):.1f}/s, error {error:+.1%}", abs(error) <= 0.05)
+
+        yield row("requests dealt evenly", EVEN)
+        yield row("dealt 500, 80, 40", UNEVEN)
+        over = threading.Event()
+        pulse = threading.Thread(target=redis.stands_still_half_of_the_time, args=(over,))
+        pulse.start()
+        try:
+            yield row("the store stands still half of the time", EVEN)
+        finally:
+            over.set()
+            pulse.join()
+        redis.process.send_signal(signal.SIGSTOP)
+        yield row("the store hangs", EVEN, shares=True)
+        redis.process.send_signal(signal.SIGCONT)
+        all_are_up()
+        yield row("it goes on", EVEN)
+        kill(redis.process)
+        yield row("the store is killed", EVEN, shares=True)
+        redis.start()
+        all_are_up()
+        yield row("it is back, and empty", EVEN)
