@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use super::handshake::handshake;
-use super::peer;
 use super::settings::Accepted;
+use super::{client_limits, peer};
 use crate::error::Kind;
 use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};
@@ -22,11 +22,11 @@ pub(super) async fn serve(
     socket: Socket,
     address: Option<SocketAddr>,
     protocol: ListenerProtocol,
-    serving: Accepted,
+    mut serving: Accepted,
     setup: Rc<Setup>,
 ) {
     // boxed, so that a session that has begun has no room for these first steps
-    let Some((arrival, peer)) = Box::pin(arrive(socket, address, protocol, &serving, setup)).await else { return };
+    let Some((arrival, peer)) = Box::pin(arrive(socket, address, protocol, &mut serving, setup)).await else { return };
     session::serve(arrival, &peer, &serving.ingress, &serving.settings.metrics).await;
 }
 
@@ -35,15 +35,16 @@ async fn arrive(
     mut socket: Socket,
     address: Option<SocketAddr>,
     protocol: ListenerProtocol,
-    serving: &Accepted,
+    serving: &mut Accepted,
     setup: Rc<Setup>,
 ) -> Option<(Arrival, Peer)> {
     let mut peer = peer::identify(&mut socket, address, &serving.ingress, &serving.settings.metrics).await?;
+    client_limits::introduced(serving, &socket, &peer)?;
     let arrival = match (protocol, &serving.settings.tls) {
         (ListenerProtocol::Tls, _) => named(socket, &mut peer, serving, &setup).await?,
         (_, None) => Arrival { stream: plain(socket)?, server_name: None, early: Bytes::new() },
         (_, Some(tls)) => {
-            let (stream, sni, _) = handshake(socket, &mut peer, tls, &setup).await?;
+            let (stream, sni, _) = handshake(socket, &mut peer, tls, (&setup, &serving.ingress)).await?;
             Arrival { stream, server_name: sni.map(|(name, _)| name.into()), early: Bytes::new() }
         }
     };

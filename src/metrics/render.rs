@@ -95,6 +95,7 @@ impl Registry {
         self.hedges_to(&mut out);
         self.adaptive_to(&mut out);
         self.limits_to(&mut out);
+        self.client_limits_to(&mut out);
         self.limit_stores_to(&mut out);
         self.zones_to(&mut out);
         self.shadow_to(&mut out);

@@ -7,6 +7,7 @@
 
 mod build;
 mod canary;
+mod client_limits;
 mod concurrency_limit;
 mod course;
 mod detour;
@@ -24,6 +25,7 @@ mod zones;
 pub use build::testing;
 pub use build::{BuildError, MakeTls, build, limit_scope};
 pub use canary::Canary;
+pub use client_limits::{AboveLimit, ClientLimits};
 pub use concurrency_limit::ConcurrencyLimit;
 pub use course::Course;
 pub use detour::{Cut, Detour, Way};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::auth::Auth;
 use super::canary::Canary;
+use super::client_limits::ClientLimits;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::resilience::Priority;
 use super::{section, words};
@@ -100,6 +101,8 @@ section! {
         tls: Option<ListenerTls> = None,
         /// How many requests clients may send, over all routes.
         rate_limit: Vec<RateLimit> = Vec::new(),
+        /// What each client may have at a time.
+        client_limits: Option<ClientLimits> = None,
         /// Which requests go elsewhere; the most specific route wins.
         route: Vec<Route> = Vec::new(),
     }

@@ -13,6 +13,7 @@
 mod auth;
 mod balancing;
 mod canary;
+mod client_limits;
 mod cluster;
 mod detection;
 mod headers;

@@ -41,6 +41,9 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::RateLimited(_) => {
             (StatusCode::TOO_MANY_REQUESTS, "evenkeel; error=http_request_denied; details=\"rate limit\"")
         }
+        Kind::ClientLimit => {
+            (StatusCode::TOO_MANY_REQUESTS, "evenkeel; error=http_request_denied; details=\"client limit\"")
+        }
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
         Kind::Shed => {
             (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached; details=\"overload\"")
@@ -143,7 +146,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         Kind::NoRoute => Code::Unimplemented,
         Kind::Denied => Code::PermissionDenied,
         Kind::Unauthenticated => Code::Unauthenticated,
-        Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge | Kind::RateLimited(_) => {
+        Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge | Kind::RateLimited(_) | Kind::ClientLimit => {
             Code::ResourceExhausted
         }
         Kind::MalformedRequest

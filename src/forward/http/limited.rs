@@ -1,4 +1,4 @@
-//! Limits on how many requests may be sent: what is above them is held back, or refused with 429.
+//! Limits on how many requests may be sent, and be in flight: what is above them is held back, or refused with 429.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use super::{Connection, explained};
 use crate::clock;
 use crate::error::{Error, Kind};
 use crate::forward::placement::keys;
-use crate::limit::{By, Look, Taken};
+use crate::limit::{By, Look, Place, Taken};
 use crate::metrics::rate_limited::LimitResult;
 use crate::protocol::http::{Request, grpc};
 use crate::snapshot::{Listener, RateLimit, Route};
@@ -60,6 +60,19 @@ impl Limited {
 }
 
 impl Connection {
+    /// Counts the request as one of those that its client has in flight.
+    ///
+    /// # Errors
+    ///
+    /// The client has as many as it may have.
+    #[inline]
+    pub(super) fn in_flight(&self, listener: &Listener, request: &Request) -> Result<Option<Place>, Error> {
+        let Some(limits) = &listener.client_limits else { return Ok(None) };
+        // the connection of a proxy that is trusted has no place: its requests are of many clients
+        let place = limits.requests(self.place.as_ref(), || self.sender(listener, request), self.worker.index);
+        place.map_err(|_| Error::new(Kind::ClientLimit, ""))
+    }
+
     /// Takes the request from all limits of its listener and its route: what has to be waited for, or that it is refused. What a limit has allowed
     /// counts, whatever the next one says.
     #[inline]

@@ -1,11 +1,12 @@
-//! The place of an exchange within the adaptive limit of a service (`[service.NAME.concurrency]`).
+//! The place of an exchange within the adaptive limit of a service (`[service.NAME.concurrency]`), and its place among the requests of its client.
 //!
-//! It is held from before the first attempt to the last byte that a backend sends, through retries and pauses: an exchange counts once, however many
-//! attempts it makes.
+//! The former is held from before the first attempt to the last byte that a backend sends, through retries and pauses: an exchange counts once, however many
+//! attempts it makes. The latter is held to the end of the exchange: what the client takes its time for is its own.
 
 use std::time::{Duration, Instant};
 
 use super::Exchange;
+use crate::limit::Place;
 use crate::metrics::{AttemptEnd, Failure, LimitPlace};
 
 /// The place that an exchange holds.
@@ -24,6 +25,11 @@ impl HeldPlace {
 }
 
 impl Exchange {
+    /// It is counted as one of its client's requests in flight, until it ends.
+    pub fn counts_for_client(&mut self, place: Option<Place>) {
+        self.in_flight = place;
+    }
+
     /// It was let in; `has_waited`: not at once.
     pub fn holds(&mut self, place: LimitPlace, has_waited: bool) {
         self.place = Some(HeldPlace { place, let_in: has_waited.then(Instant::now) });

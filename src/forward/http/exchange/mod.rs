@@ -20,6 +20,7 @@ use crate::error::{Error, Kind, Retry};
 use crate::forward::Ingress;
 use crate::forward::placement::Admission;
 use crate::forward::placement::attempt_result::{self, AttemptResult};
+use crate::limit::Place;
 use crate::load::{BadReport, orca};
 use crate::metrics::{AttemptEnd, BeganIn, Failure};
 use crate::outcome::{Grpc, Outcome};
@@ -47,6 +48,8 @@ pub struct Exchange {
     access: Option<Box<log::ExchangeEntry>>,
     /// Its place within the adaptive limit of the service whose backends do the work, where there is one.
     place: Option<HeldPlace>,
+    /// It is counted as one of its client's, where a listener limits those.
+    in_flight: Option<Place>,
     /// Its trace, while exchanges are traced.
     trace: Option<Box<ExchangeTrace>>,
 }
@@ -96,6 +99,7 @@ impl Exchange {
             is_failure: false,
             access: None,
             place: None,
+            in_flight: None,
             trace: None,
         }
     }
