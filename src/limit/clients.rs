@@ -6,13 +6,14 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use ahash::RandomState;
 use dashmap::DashMap;
 
 use super::{By, Rate, Table, Taken};
+use crate::bandwidth::{Bucket, ByteRate, Direction};
 
 /// What one client may have of a listener, as the configuration has it; `None` = as much as it likes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct PerClient {
     pub handshakes: Option<Rate>,
     /// Requests that are in flight; above 0.
     pub requests: Option<u32>,
+    /// Bytes of requests, and what else clients send.
+    pub upload: Option<ByteRate>,
+    /// Bytes of answers, and what else clients are sent.
+    pub download: Option<ByteRate>,
     /// For how many clients each rate has room at a time; above 0.
     pub keys: usize,
     /// Nothing is refused, and it is counted what would have been.
@@ -44,6 +49,14 @@ pub enum Counted {
 #[derive(Debug, Default)]
 pub struct Clients {
     used: DashMap<IpAddr, Arc<Usage>, RandomState>,
+    /// What clients that have nothing any more have used of their bandwidth, once that is limited. Without this each new connection would have a new burst.
+    buckets: OnceLock<KeptBuckets>,
+}
+
+#[derive(Debug)]
+struct KeptBuckets {
+    table: Table,
+    hasher: RandomState,
 }
 
 /// What one client has.
@@ -54,6 +67,8 @@ struct Usage {
     clients: Weak<Clients>,
     connections: AtomicU32,
     requests: AtomicU32,
+    /// Its bandwidth, by [`Direction`], from the first time on that it is limited.
+    buckets: [OnceLock<Arc<Bucket>>; 2],
     /// How many hold it. It goes from 0 to 1 under the lock of its shard only, and leaves the map at 0, under the same lock.
     holders: AtomicUsize,
 }
@@ -75,11 +90,17 @@ impl Clients {
         let client = By::Client.prefix(address);
         let new = || {
             let (connections, requests, holders) = (AtomicU32::new(0), AtomicU32::new(0), AtomicUsize::new(0));
-            Arc::new(Usage { client, clients: Arc::downgrade(self), connections, requests, holders })
+            let (clients, buckets) = (Arc::downgrade(self), Default::default());
+            Arc::new(Usage { client, clients, connections, requests, buckets, holders })
         };
         // one statement, so that the shard's lock is free again before anything is dropped
         let holder = Holder::new(self.used.entry(client).or_insert_with(new).value());
         holder.take(what, most)
+    }
+
+    /// Bandwidth is limited from now on: what was used of it is kept of so many clients at a time.
+    pub fn keep_buckets(&self, keys: usize) {
+        self.buckets.get_or_init(|| KeptBuckets { table: Table::new(2 * keys), hasher: RandomState::new() });
     }
 
     /// How many clients have something.
@@ -93,7 +114,32 @@ impl Clients {
     }
 }
 
+impl KeptBuckets {
+    fn key(&self, client: IpAddr, direction: usize) -> u64 {
+        self.hasher.hash_one((client, direction))
+    }
+}
+
 impl Usage {
+    fn bucket(&self, direction: Direction) -> &Arc<Bucket> {
+        let kept = || {
+            let clients = self.clients.upgrade()?;
+            let buckets = clients.buckets.get()?;
+            Some(buckets.table.kept(buckets.key(self.client, direction as usize)))
+        };
+        self.buckets[direction as usize].get_or_init(|| Arc::new(Bucket::new(kept().unwrap_or(0))))
+    }
+
+    /// Nobody holds it any more: what it has used of its bandwidth is kept.
+    fn keep(&self, clients: &Clients) {
+        let Some(buckets) = clients.buckets.get() else { return };
+        for (direction, bucket) in self.buckets.iter().enumerate() {
+            if let Some(bucket) = bucket.get() {
+                buckets.table.keep(buckets.key(self.client, direction), bucket.kept());
+            }
+        }
+    }
+
     fn count(&self, what: Counted) -> &AtomicU32 {
         match what {
             Counted::Connections => &self.connections,
@@ -106,6 +152,11 @@ impl Place {
     /// The same client takes one more of something; `None` = it has as many as `most` already.
     pub fn another(&self, what: Counted, most: u32) -> Option<Place> {
         Holder::new(&self.usage.0).take(what, most)
+    }
+
+    /// What its client has used of its bandwidth.
+    pub fn bucket(&self, direction: Direction) -> &Arc<Bucket> {
+        self.usage.0.bucket(direction)
     }
 
     /// Whether it is counted among these clients.
@@ -139,7 +190,13 @@ impl Drop for Holder {
             && let Some(clients) = self.0.clients.upgrade()
         {
             // somebody may have come meanwhile
-            clients.used.remove_if(&self.0.client, |_, usage| usage.holders.load(Ordering::Acquire) == 0);
+            clients.used.remove_if(&self.0.client, |_, usage| {
+                let is_over = usage.holders.load(Ordering::Acquire) == 0;
+                if is_over {
+                    usage.keep(&clients);
+                }
+                is_over
+            });
         }
     }
 }
@@ -236,6 +293,22 @@ mod tests {
             }
         });
         assert!(clients.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_connects_again_has_no_new_burst() {
+        let (clients, rate) = (Arc::new(Clients::default()), ByteRate::new(1_000, 1_000));
+        clients.keep_buckets(100);
+        let (now, take) =
+            (Duration::from_secs(100), |last| clients.take(address(last), Counted::Connections, 9).unwrap());
+        let (first, other) = (take(1), take(1));
+        assert_eq!(first.bucket(Direction::Down).charge(rate, 3_000, now), Duration::from_secs(2));
+        assert_eq!(other.bucket(Direction::Down).wait(rate, now), Duration::from_secs(2), "its connections share it");
+        assert_eq!(first.bucket(Direction::Up).wait(rate, now), Duration::ZERO);
+        drop((first, other));
+        assert!(clients.is_empty());
+        assert_eq!(take(1).bucket(Direction::Down).wait(rate, now), Duration::from_secs(2));
+        assert_eq!(take(2).bucket(Direction::Down).wait(rate, now), Duration::ZERO);
     }
 
     #[test]

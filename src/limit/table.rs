@@ -100,6 +100,25 @@ impl Table {
         }
     }
 
+    /// The time that was [kept](Self::keep) of this key; 0 = none.
+    pub fn kept(&self, key: u64) -> u64 {
+        let (bucket, key) = self.bucket(key);
+        let slot = self.buckets[bucket].0.iter().find(|slot| slot.key.load(Relaxed) == key);
+        slot.map_or(0, |slot| slot.tat.load(Relaxed))
+    }
+
+    /// Keeps a time of this key, which something else has found. It takes the place of an earlier one, where there is no room.
+    pub fn keep(&self, key: u64, tat: u64) {
+        let (bucket, key) = self.bucket(key);
+        let slots = &self.buckets[bucket].0;
+        let time = |slot: &&Slot| slot.tat.load(Relaxed);
+        let known = slots.iter().find(|slot| slot.key.load(Relaxed) == key);
+        if let Some(slot) = known.or_else(|| slots.iter().min_by_key(time).filter(|slot| time(slot) < tat)) {
+            slot.key.store(key, Relaxed);
+            slot.tat.store(tat, Relaxed);
+        }
+    }
+
     /// The bucket of a key, and what stands there for it.
     fn bucket(&self, key: u64) -> (usize, u64) {
         // the upper half of the product spreads hashes evenly over any number of buckets

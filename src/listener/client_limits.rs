@@ -1,4 +1,4 @@
-//! What each client may have of connections and TLS handshakes (`[listener.client_limits]`).
+//! What each client may have of connections, TLS handshakes and the bandwidth of sessions (`[listener.client_limits]`).
 //!
 //! What is above is closed by a reset, before anything is read or answered: an end in good order would keep the connection in the kernel for a while, which is
 //! what a client that floods wants.
@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::settings::Accepted;
+use crate::bandwidth::Paces;
 use crate::forward::Ingress;
 use crate::io::Socket;
 use crate::layer4::proxy_protocol::Peer;
@@ -45,4 +46,11 @@ pub(super) fn resumed(ingress: &Ingress, client: Option<IpAddr>) {
     if let Some((snapshot, listener)) = ingress.current() {
         snapshot.listeners[listener].resumed(client);
     }
+}
+
+/// What a session is held to.
+pub(super) fn paces(accepted: &Accepted) -> Paces {
+    let Some((snapshot, listener)) = accepted.ingress.current() else { return Paces::default() };
+    let worker = accepted.ingress.worker();
+    snapshot.listeners[listener].paces(accepted.place.as_ref(), &worker.timers, worker.index)
 }

@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use super::handshake::handshake;
 use super::settings::Accepted;
 use super::{client_limits, peer};
+use crate::bandwidth::Paces;
 use crate::error::Kind;
 use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};
@@ -42,13 +43,17 @@ async fn arrive(
     client_limits::introduced(serving, &socket, &peer)?;
     let arrival = match (protocol, &serving.settings.tls) {
         (ListenerProtocol::Tls, _) => named(socket, &mut peer, serving, &setup).await?,
-        (_, None) => Arrival { stream: plain(socket)?, server_name: None, early: Bytes::new() },
+        (_, None) => {
+            Arrival { stream: plain(socket)?, server_name: None, early: Bytes::new(), paces: Paces::default() }
+        }
         (_, Some(tls)) => {
             let (stream, sni, _) = handshake(socket, &mut peer, tls, (&setup, &serving.ingress)).await?;
-            Arrival { stream, server_name: sni.map(|(name, _)| name.into()), early: Bytes::new() }
+            let server_name = sni.map(|(name, _)| name.into());
+            Arrival { stream, server_name, early: Bytes::new(), paces: Paces::default() }
         }
     };
-    Some((arrival, peer))
+    let paces = client_limits::paces(serving);
+    Some((Arrival { paces, ..arrival }, peer))
 }
 
 /// The stream of a connection in clear, registered with the event loop because a session waits for it from the start.
@@ -65,7 +70,8 @@ async fn named(mut socket: Socket, peer: &mut Peer, serving: &Accepted, setup: &
             if peer.keeps_more() {
                 peer.asked_for(hello.server_name.as_deref(), None);
             }
-            return Some(Arrival { stream: plain(socket)?, server_name: hello.server_name, early });
+            let server_name = hello.server_name;
+            return Some(Arrival { stream: plain(socket)?, server_name, early, paces: Paces::default() });
         }
         Some(Err(reason)) => {
             tracing::debug!(?client, reason, "a connection is not TLS that can be passed on");

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Listener, Snapshot};
+use crate::bandwidth::{ByteRate, Direction, Pace, Paces};
 use crate::clock::{self, Moment, SharedThrottle};
 use crate::limit::{ClientRates, Clients, Counted, PerClient, Place, Rate};
 use crate::metrics::client_limits::{ClientLimit, ClientLimited};
+use crate::timer::Timers;
 
 /// How often it is logged, while it lasts, that clients of a listener are above its limits.
 pub(super) const COMPLAINTS: Duration = Duration::from_secs(60);
@@ -43,6 +45,12 @@ impl Snapshot {
 }
 
 impl Listener {
+    /// What a connection is held to that is counted as one of its client's, on the thread of `worker`.
+    pub fn paces(&self, place: Option<&Place>, timers: &Timers, worker: usize) -> Paces {
+        let limits = self.client_limits.as_deref().zip(place);
+        limits.map(|(limits, place)| limits.paces(place, timers, worker)).unwrap_or_default()
+    }
+
     /// Whether this is the address of a proxy that is trusted, which speaks for others.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -58,7 +66,7 @@ impl Listener {
     pub fn connects(&self, client: Option<IpAddr>, worker: usize) -> Result<Option<Place>, AboveLimit> {
         let Some((limits, client)) = self.limited(client) else { return Ok(None) };
         let of_its_own = limits.limits.connections;
-        let place = match of_its_own.is_some() || limits.limits.requests.is_some() {
+        let place = match of_its_own.is_some() || limits.counts_requests() {
             true => limits.take(of_its_own, ClientLimit::Connections, client, worker, |most| {
                 limits.clients.take(client, Counted::Connections, most)
             })?,
@@ -112,7 +120,10 @@ impl ClientLimits {
         sender: impl Fn() -> Option<IpAddr>,
         worker: usize,
     ) -> Result<Option<Place>, AboveLimit> {
-        let Some(most) = self.limits.requests else { return Ok(None) };
+        if !self.counts_requests() {
+            return Ok(None);
+        }
+        let most = self.limits.requests.unwrap_or(u32::MAX);
         // a connection may be older than these limits
         let connection = connection.filter(|connection| connection.is_among(&self.clients));
         if let Some(place) = connection.and_then(|connection| connection.another(Counted::Requests, most)) {
@@ -121,6 +132,24 @@ impl ClientLimits {
         let Some(client) = sender() else { return Ok(None) };
         let take = |most| self.clients.take(client, Counted::Requests, most);
         self.take(Some(most), ClientLimit::Requests, client, worker, take)
+    }
+
+    /// Whether requests have places: they are limited, or their bodies are.
+    fn counts_requests(&self) -> bool {
+        self.limits.requests.is_some() || self.limits.upload.is_some() || self.limits.download.is_some()
+    }
+
+    /// What a connection, or a request, of the client with this place is held to, on the thread of `worker`.
+    pub fn paces(&self, place: &Place, timers: &Timers, worker: usize) -> Paces {
+        let pace = |rate: Option<ByteRate>, direction: Direction, limit: ClientLimit| {
+            let rate = rate?;
+            let counted = (&self.counts, limit, worker);
+            Some(Box::new(Pace::new((place.bucket(direction), rate), timers, counted, self.limits.dry_run)))
+        };
+        Paces {
+            up: pace(self.limits.upload, Direction::Up, ClientLimit::Upload),
+            down: pace(self.limits.download, Direction::Down, ClientLimit::Download),
+        }
     }
 
     /// Takes a place, if there are fewer than `most`; in a dry run in any case.

@@ -1,12 +1,12 @@
-//! What each client may have: connections, TLS handshakes and requests in flight.
+//! What each client may have: connections, TLS handshakes, requests in flight and bandwidth.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::support::certs::Authority;
-use crate::support::{Client, GET, Origin, Proxy, Scratch, config, h2, wait_until};
+use crate::support::{Client, Cue, GET, Origin, Proxy, Scratch, config, h2, wait_until};
 
 fn limits(keys: &str) -> String {
     format!("[listener.client_limits]\n{keys}\n")
@@ -177,9 +177,9 @@ fn a_request_whose_client_goes_away_is_in_flight_no_more() {
 
 #[test]
 fn full_handshakes_are_held_to_a_rate_and_resumed_ones_are_free() {
-    let (dir, ca, origin) = (Scratch::new(), Authority::new(), Origin::ok());
-    let site = ca.issue(&["site.example"]);
-    let tls = format!("[listener.tls]\ncertificates = [{}]\n", site.entry(&dir, "site"));
+    let (dir, ca, origin) = (Scratch::new(), Authority::shared(), Origin::ok());
+    let site = ca.sign(&dir, &["site.example"]);
+    let tls = format!("[listener.tls]\ncertificates = [{}]\n", site.toml());
     let keys = "handshakes = \"1/h\"\nhandshakes_burst = 2";
     let proxy = Proxy::start(&config(&(limits(keys) + &tls), "", &[&origin]));
     let known = ca.client(&[], None);
@@ -214,4 +214,176 @@ fn a_tunnel_is_a_request_in_flight() {
     assert_eq!(tunnel.bytes(7), b"through");
     assert_eq!(proxy.client().get("/x").status, 429);
     assert!(!tunnel.has_news(Duration::from_millis(1)));
+}
+
+/// A second at the rate of these tests, above their burst.
+const BYTES: usize = (1 << 20) + (256 << 10);
+
+/// A megabyte in a second, and a quarter of it at once.
+fn bandwidth(direction: &str) -> String {
+    limits(&format!("{direction} = \"1MiB/s\"\n{direction}_burst = \"256KiB\""))
+}
+
+/// Fails where this takes less than the second that the bandwidth gives it. Each of so many streams or connections at a time moves a piece, of a sixteenth of a second, before it is
+/// charged.
+fn takes_a_second<T>(at_a_time: u32, what: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let result = what();
+    let least = Duration::from_secs(1) - Duration::from_millis(70) * at_a_time;
+    assert!(began.elapsed() > least, "{:?}", began.elapsed());
+    result
+}
+
+/// A backend whose answers have this many bytes, with their length or in chunks.
+fn long(length: usize, chunked: bool) -> Origin {
+    let body = "x".repeat(length);
+    Origin::answering(match chunked {
+        false => format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"),
+        true => format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"),
+    })
+}
+
+#[test]
+fn answers_are_held_to_the_bandwidth_of_their_client() {
+    for chunked in [false, true] {
+        let origin = long(BYTES, chunked);
+        let proxy = Proxy::start(&config(&bandwidth("download"), "", &[&origin]));
+        let answer = takes_a_second(1, || proxy.client().get("/x"));
+        assert_eq!((answer.status, answer.body.len()), (200, BYTES));
+        assert_eq!(limited(&proxy, "download", "delayed"), 1);
+        let failures = "evenkeel_upstream_failures_total{service=\"api\"";
+        assert!(!proxy.metrics().lines().any(|line| line.starts_with(failures) && !line.ends_with(" 0")));
+    }
+}
+
+/// The pieces of a very small bandwidth take two seconds each: longer than any time-out here.
+#[test]
+fn who_is_held_for_longer_than_a_time_out_is_not_taken_for_idle() {
+    const BYTES: usize = 12 * 1024;
+    let (held, resumed) = (Cue::default(), Cue::default());
+    let (given, awaited) = (held.clone(), resumed.clone());
+    let origin = Origin::script(move |conn| {
+        if conn.request().is_err() {
+            return;
+        }
+        conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", BYTES + 1));
+        conn.send("x".repeat(BYTES));
+        // the backend is silent itself for a while after it was not read from
+        given.give();
+        assert!(awaited.wait());
+        conn.send("y");
+    });
+    let limits =
+        limits("download = \"2KiB/s\"\ndownload_burst = \"4KiB\"\nupload = \"2KiB/s\"\nupload_burst = \"4KiB\"");
+    let proxy = Proxy::start(&config(
+        &format!("idle_timeout = \"1500ms\"\n{limits}"),
+        "timeout = { idle = \"1500ms\", response = \"1500ms\" }",
+        &[&origin],
+    ));
+    let mut client = proxy.client();
+    client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n{}", "z".repeat(BYTES)));
+    let head = client.response_head();
+    assert_eq!(head.status, 200);
+    assert!(held.wait());
+    assert_eq!(client.bytes(BYTES).len(), BYTES);
+    // until the pause for the last piece is over
+    assert!(!client.has_news(Duration::from_millis(2_300)));
+    resumed.give();
+    assert_eq!(client.bytes(1), b"y");
+    let failures = "evenkeel_upstream_failures_total{service=\"api\"";
+    assert!(!proxy.metrics().lines().any(|line| line.starts_with(failures) && !line.ends_with(" 0")));
+}
+
+#[test]
+fn connections_of_a_client_share_its_bandwidth_and_others_have_their_own() {
+    let origin = long(BYTES / 5, false);
+    let proxy = Proxy::start(&config(&bandwidth("download"), "", &[&origin]));
+    let read = |source: &str| {
+        let answer = Client::connect_from(source, proxy.address()).get("/x");
+        assert_eq!(answer.body.len(), BYTES / 5);
+    };
+    // one after the other: a new connection is no new burst
+    takes_a_second(1, || (0..5).for_each(|_| read("127.0.0.2")));
+    takes_a_second(5, || {
+        std::thread::scope(|scope| (0..5).for_each(|_| _ = scope.spawn(|| read("127.0.0.3"))));
+    });
+    let began = limited(&proxy, "download", "delayed");
+    read("127.0.0.4");
+    assert_eq!(limited(&proxy, "download", "delayed"), began, "its burst is whole");
+}
+
+#[test]
+fn streams_of_http_2_are_held_to_it_too() {
+    let origin = long(BYTES / 5, false);
+    let proxy = Proxy::start(&config(&bandwidth("download"), "", &[&origin]));
+    takes_a_second(5, || {
+        h2::run(async {
+            let client = h2::Client::connect(proxy.address()).await;
+            let read =
+                |client: h2::Client| async move { client.call(h2::get("http://a.example/x"), "").await.body.len() };
+            let all: Vec<_> = (0..5).map(|_| tokio::spawn(read(client.clone()))).collect();
+            for one in all {
+                assert_eq!(one.await.unwrap(), BYTES / 5);
+            }
+        });
+    });
+}
+
+#[test]
+fn what_clients_send_is_held_to_their_bandwidth() {
+    let origin = Origin::echoing();
+    // nor is a client that is slowed down too slow
+    let listener = format!("{}[listener.limits]\nmin_body_rate = \"2MiB\"\n", bandwidth("upload"));
+    let proxy = Proxy::start(&config(&listener, "", &[&origin]));
+    let body = "x".repeat(BYTES);
+    let answer = takes_a_second(1, || {
+        let mut client = proxy.client();
+        client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n{body}"));
+        client.response()
+    });
+    assert_eq!((answer.status, answer.body.len()), (200, BYTES));
+    takes_a_second(1, || {
+        h2::run(async {
+            let client = h2::Client::connect(proxy.address()).await;
+            let answer = client.call(h2::post("http://a.example/x"), body).await;
+            assert_eq!((answer.status, answer.body.len()), (200, BYTES));
+        });
+    });
+    assert_eq!(limited(&proxy, "upload", "delayed"), 2);
+    assert_eq!(limited(&proxy, "download", "delayed"), 0);
+}
+
+#[test]
+fn a_tunnel_is_held_to_both() {
+    let origin = Origin::script(|conn| {
+        if conn.request_head().is_ok() {
+            conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+            conn.echo();
+        }
+    });
+    for direction in ["upload", "download"] {
+        let proxy = Proxy::start(&config(&bandwidth(direction), "", &[&origin]));
+        let mut tunnel = proxy.client();
+        tunnel.send("GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+        assert_eq!(tunnel.response_head().status, 101);
+        takes_a_second(1, || {
+            let mut sending = tunnel.split();
+            std::thread::scope(|scope| {
+                scope.spawn(move || sending.send("x".repeat(BYTES)));
+                assert_eq!(tunnel.bytes(BYTES).len(), BYTES);
+            });
+        });
+        assert_eq!(limited(&proxy, direction, "delayed"), 1);
+    }
+}
+
+#[test]
+fn a_dry_run_slows_nobody_down() {
+    let origin = long(BYTES, false);
+    let limits = bandwidth("download").replace("1MiB/s", "1KiB/s") + "dry_run = true\n";
+    let proxy = Proxy::start(&config(&limits, "", &[&origin]));
+    // it would take twenty minutes
+    assert_eq!(proxy.client().get("/x").body.len(), BYTES);
+    assert_eq!(limited(&proxy, "download", "would_delay"), 1);
+    assert_eq!(limited(&proxy, "download", "delayed"), 0);
 }

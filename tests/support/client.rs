@@ -36,7 +36,7 @@ impl Client {
 
     /// Connects from this address of the loopback network.
     pub fn connect_from(source: &str, address: SocketAddr) -> Self {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::new(source.parse().unwrap(), 0).into()).unwrap();
         socket.connect(&address.into()).unwrap();
         Self::from_tcp(socket.into())

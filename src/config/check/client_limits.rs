@@ -2,14 +2,22 @@
 
 use super::Checker;
 use super::limit::rate;
+use crate::bandwidth::ByteRate;
 use crate::config::raw::{self, ListenerProtocol as Protocol};
+use crate::config::syntax;
 use crate::config::tree::KeyPath;
+use crate::config::units::Size;
 use crate::limit::PerClient;
 
 /// The keys that limit something.
-const LIMITS: [&str; 4] = ["connections", "new_connections", "handshakes", "requests"];
+const LIMITS: [&str; 6] = ["connections", "new_connections", "handshakes", "requests", "upload", "download"];
 /// Keys that belong to another one.
-const BURSTS: [(&str, &str); 2] = [("new_connections_burst", "new_connections"), ("handshakes_burst", "handshakes")];
+const BURSTS: [(&str, &str); 4] = [
+    ("new_connections_burst", "new_connections"),
+    ("handshakes_burst", "handshakes"),
+    ("upload_burst", "upload"),
+    ("download_burst", "download"),
+];
 
 impl Checker<'_> {
     /// The limits of a listener for each client; `None` = it has none. What is wrong with a rate has been reported by the schema.
@@ -27,17 +35,18 @@ impl Checker<'_> {
             new_connections: rate(raw.new_connections.as_deref(), raw.new_connections_burst),
             handshakes: rate(raw.handshakes.as_deref(), raw.handshakes_burst),
             requests: Some(raw.requests).filter(|most| *most > 0),
+            upload: bandwidth(raw.upload.as_deref(), raw.upload_burst),
+            download: bandwidth(raw.download.as_deref(), raw.download_burst),
             keys: raw.keys as usize,
             dry_run: raw.dry_run,
         };
         let written = LIMITS.into_iter().any(|key| self.present(&at.key(key)));
-        let zeros =
-            raw.connections == 0 && raw.requests == 0 && raw.new_connections.is_none() && raw.handshakes.is_none();
-        if zeros {
+        let rates = [&raw.new_connections, &raw.handshakes, &raw.upload, &raw.download];
+        if raw.connections == 0 && raw.requests == 0 && rates.into_iter().all(Option::is_none) {
             let mistake = self.mistake(&at, "`client_limits` limits nothing").warning();
             let help = match written {
                 true => "0 = no limit; take the section out, or write how many each client may have",
-                false => "set connections, new_connections, handshakes or requests",
+                false => "set connections, new_connections, handshakes, requests, upload or download",
             };
             self.report(mistake.help(help));
             return None;
@@ -52,6 +61,9 @@ impl Checker<'_> {
             let why = format!("a `{protocol}` listener sees no requests; `connections` holds for its connections");
             self.no_effect(at, &["requests"], &why);
         }
+        if listener.protocol == Protocol::Udp {
+            self.no_effect(at, &["upload", "download"], "datagrams are not slowed down: what is late is lost");
+        }
         if listener.tls.is_none() {
             self.no_effect(at, &["handshakes"], "this listener ends no TLS: it has no `tls` section");
         }
@@ -63,4 +75,10 @@ impl Checker<'_> {
             );
         }
     }
+}
+
+/// A bandwidth, where one is written. Without a burst, as many bytes may come at once as come in a second.
+fn bandwidth(text: Option<&str>, burst: Size) -> Option<ByteRate> {
+    let rate = syntax::bandwidth(text?).ok()?;
+    Some(ByteRate::new(rate, if burst.0 > 0 { burst.0 } else { rate }))
 }

@@ -13,10 +13,10 @@
 mod auth;
 mod balancing;
 mod canary;
-mod client_limits;
 mod cluster;
 mod detection;
 mod headers;
+mod limit;
 mod listener;
 mod log;
 mod notify;
@@ -37,9 +37,10 @@ pub(super) use canary::{Canary, StopOn};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};
+pub(super) use limit::RateLimit;
 pub(super) use listener::{
     AmbiguousPaths, CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, Limits, Listener, ListenerProtocol,
-    ListenerTls, Paths, ProxyProtocol, RateLimit, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
+    ListenerTls, Paths, ProxyProtocol, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use notify::Notify;

@@ -10,12 +10,12 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Sleep, sleep};
 
 use super::context::Context;
-use super::exchange::Exchange;
+use super::exchange::{ClientShare, Exchange};
 use super::{Connection, explained};
 use crate::clock;
 use crate::error::{Error, Kind};
 use crate::forward::placement::keys;
-use crate::limit::{By, Look, Place, Taken};
+use crate::limit::{By, Look, Taken};
 use crate::metrics::rate_limited::LimitResult;
 use crate::protocol::http::{Request, grpc};
 use crate::snapshot::{Listener, RateLimit, Route};
@@ -66,11 +66,14 @@ impl Connection {
     ///
     /// The client has as many as it may have.
     #[inline]
-    pub(super) fn in_flight(&self, listener: &Listener, request: &Request) -> Result<Option<Place>, Error> {
-        let Some(limits) = &listener.client_limits else { return Ok(None) };
+    pub(super) fn in_flight(&self, listener: &Listener, request: &Request) -> Result<ClientShare, Error> {
+        let Some(limits) = &listener.client_limits else { return Ok(ClientShare::default()) };
         // the connection of a proxy that is trusted has no place: its requests are of many clients
-        let place = limits.requests(self.place.as_ref(), || self.sender(listener, request), self.worker.index);
-        place.map_err(|_| Error::new(Kind::ClientLimit, ""))
+        let worker = self.worker.index;
+        let place = limits.requests(self.place.as_ref(), || self.sender(listener, request), worker);
+        let place = place.map_err(|_| Error::new(Kind::ClientLimit, ""))?;
+        let paces = place.as_ref().map(|place| limits.paces(place, &self.worker.timers, worker)).unwrap_or_default();
+        Ok(ClientShare { place, paces })
     }
 
     /// Takes the request from all limits of its listener and its route: what has to be waited for, or that it is refused. What a limit has allowed

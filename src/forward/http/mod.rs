@@ -10,6 +10,7 @@ mod error_answer;
 mod exchange;
 mod limited;
 mod own_answer;
+mod paced;
 mod request;
 mod routing;
 mod split;
@@ -282,7 +283,7 @@ impl Connection {
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
-        let body = std::mem::take(&mut request.body);
+        let body = paced::upload(std::mem::take(&mut request.body), exchange);
         let no_host = HeaderValue::from_static("");
         let upstream_request = UpstreamRequest {
             worker: &self.worker,

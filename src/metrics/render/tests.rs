@@ -199,6 +199,7 @@ fn everything() -> String {
     let client_limited = registry.client_limited("web");
     client_limited.count(0, ClientLimit::Connections, false);
     client_limited.count(1, ClientLimit::Requests, true);
+    client_limited.count(1, ClientLimit::Download, false);
     let retries = registry.retries("api");
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);

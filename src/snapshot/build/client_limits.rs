@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::client_limits::COMPLAINTS;
 use super::super::{ClientLimits, Snapshot};
 use crate::clock::SharedThrottle;
-use crate::limit::{ClientRates, PerClient, Rate};
+use crate::limit::{ClientRates, Clients, PerClient, Rate};
 use crate::metrics::Registry;
 
 /// Builds the limits of the listener with this name, if it is to have some.
@@ -22,9 +22,13 @@ pub(super) fn build(
         let known = known.filter(|known| known.limits.keys == limits.keys).and_then(of);
         rate.map(|_| known.cloned().unwrap_or_else(|| Arc::new(ClientRates::new(limits.keys))))
     };
+    let clients: Arc<Clients> = known.map(|known| Arc::clone(&known.clients)).unwrap_or_default();
+    if limits.upload.is_some() || limits.download.is_some() {
+        clients.keep_buckets(limits.keys);
+    }
     Some(Box::new(ClientLimits {
         listener: Arc::clone(listener),
-        clients: known.map(|known| Arc::clone(&known.clients)).unwrap_or_default(),
+        clients,
         new_connections: rates(limits.new_connections, |known| known.new_connections.as_ref()),
         handshakes: rates(limits.handshakes, |known| known.handshakes.as_ref()),
         counts: registry.client_limited(listener),

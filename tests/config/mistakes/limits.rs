@@ -70,6 +70,9 @@ fn what_is_wrong_with_a_limit_for_each_client_is_said() {
             "listener[0].client_limits.new_connections: a rate of 0 lets nothing through",
             None,
         ),
+        ("upload = \"10MiB\"", "listener[0].client_limits.upload: `10MiB` is no bandwidth", Some("10MiB/s")),
+        ("download = \"0B/s\"", "listener[0].client_limits.download: a bandwidth of 0 lets nothing through", None),
+        ("download = \"10B/s\"", "listener[0].client_limits.download: `10B/s` is too little", None),
         ("connection = 5", "listener[0].client_limits.connection: ", Some("connections")),
     ] {
         let mistakes = bad(&client_limits("", keys));
@@ -89,6 +92,8 @@ fn limits_for_each_client_that_limit_nothing_are_warned_of() {
         ("", "requests = 5\nhandshakes_burst = 5", "`handshakes_burst` has no effect"),
         ("", "handshakes = \"5/s\"", "`handshakes` has no effect"),
         ("protocol = \"tcp\"", "connections = 5\nrequests = 5", "`requests` has no effect"),
+        ("protocol = \"udp\"", "connections = 5\nupload = \"1MiB/s\"", "`upload` has no effect"),
+        ("", "download = \"1MiB/s\"\nupload_burst = \"1MiB\"", "`upload_burst` has no effect"),
     ] {
         let warnings = told(&good(&client_limits(listener, keys)).warnings);
         assert_eq!(warnings.len(), 1, "{keys}: {warnings:?}");

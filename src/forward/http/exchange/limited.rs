@@ -6,8 +6,18 @@
 use std::time::{Duration, Instant};
 
 use super::Exchange;
+use crate::bandwidth::{Pace, Paces};
 use crate::limit::Place;
 use crate::metrics::{AttemptEnd, Failure, LimitPlace};
+
+/// What an exchange takes of what its client may have of a listener.
+#[derive(Debug, Default)]
+pub struct ClientShare {
+    /// It is counted as one of the client's, where those are limited.
+    pub place: Option<Place>,
+    /// What its bodies are held to, until they begin.
+    pub paces: Paces,
+}
 
 /// The place that an exchange holds.
 #[derive(Debug)]
@@ -25,9 +35,23 @@ impl HeldPlace {
 }
 
 impl Exchange {
-    /// It is counted as one of its client's requests in flight, until it ends.
-    pub fn counts_for_client(&mut self, place: Option<Place>) {
-        self.in_flight = place;
+    /// It takes this of what its client may have, until it ends.
+    pub fn counts_for_client(&mut self, share: ClientShare) {
+        self.client = share;
+    }
+
+    /// The pace of its request's body; `None` = as fast as it goes, or it was taken already.
+    pub fn take_upload_pace(&mut self) -> Option<Box<Pace>> {
+        self.client.paces.up.take()
+    }
+
+    /// The same for its answer. The client is slowed down by us from here on, which must not keep others waiting for its place within a service's limit.
+    pub fn take_download_pace(&mut self) -> Option<Box<Pace>> {
+        let pace = self.client.paces.down.take();
+        if pace.is_some() {
+            self.leave_limit();
+        }
+        pace
     }
 
     /// It was let in; `has_waited`: not at once.

@@ -20,7 +20,6 @@ use crate::error::{Error, Kind, Retry};
 use crate::forward::Ingress;
 use crate::forward::placement::Admission;
 use crate::forward::placement::attempt_result::{self, AttemptResult};
-use crate::limit::Place;
 use crate::load::{BadReport, orca};
 use crate::metrics::{AttemptEnd, BeganIn, Failure};
 use crate::outcome::{Grpc, Outcome};
@@ -31,6 +30,7 @@ use crate::snapshot::{Current, Service};
 use crate::trace::ExchangeTrace;
 use crate::upstream::terms::Failed;
 use counted::{AskedView, BackendView, Counted};
+pub use limited::ClientShare;
 use limited::HeldPlace;
 
 /// One exchange.
@@ -48,8 +48,8 @@ pub struct Exchange {
     access: Option<Box<log::ExchangeEntry>>,
     /// Its place within the adaptive limit of the service whose backends do the work, where there is one.
     place: Option<HeldPlace>,
-    /// It is counted as one of its client's, where a listener limits those.
-    in_flight: Option<Place>,
+    /// What it takes of what its client may have.
+    client: ClientShare,
     /// Its trace, while exchanges are traced.
     trace: Option<Box<ExchangeTrace>>,
 }
@@ -99,7 +99,7 @@ impl Exchange {
             is_failure: false,
             access: None,
             place: None,
-            in_flight: None,
+            client: ClientShare::default(),
             trace: None,
         }
     }
