@@ -47,11 +47,14 @@ impl Exchange {
 
     /// The same for its answer. The client is slowed down by us from here on, which must not keep others waiting for its place within a service's limit.
     pub fn take_download_pace(&mut self) -> Option<Box<Pace>> {
-        let pace = self.client.paces.down.take();
-        if pace.is_some() {
-            self.leave_limit();
+        let pace = self.client.paces.down.take()?;
+        // what the end of the attempt would tell the limit, which has no place then
+        let attempt = self.attempt.as_ref().filter(|attempt| !attempt.is_hedge);
+        if let Some((end, elapsed)) = self.attempt_end().zip(attempt.and_then(|attempt| attempt.answered)) {
+            self.took(end, elapsed);
         }
-        pace
+        self.leave_limit();
+        Some(pace)
     }
 
     /// It was let in; `has_waited`: not at once.
