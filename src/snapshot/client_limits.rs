@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Listener, Snapshot};
 use crate::bandwidth::{ByteRate, Direction, Pace, Paces};
 use crate::clock::{self, Moment, SharedThrottle};
 use crate::limit::{ClientRates, Clients, Counted, PerClient, Place, Rate};
@@ -36,77 +35,6 @@ pub struct ClientLimits {
 #[derive(Debug)]
 pub struct AboveLimit;
 
-impl Snapshot {
-    /// How many clients have connections or requests at the listener with this name; `None` = it has no limits for each client.
-    pub fn clients(&self, listener: &str) -> Option<usize> {
-        let listener = self.listeners.iter().find(|known| *known.name == *listener)?;
-        listener.client_limits.as_ref().map(|limits| limits.clients.len())
-    }
-}
-
-impl Listener {
-    /// What a connection is held to that is counted as one of its client's, on the thread of `worker`.
-    pub fn paces(&self, place: Option<&Place>, timers: &Timers, worker: usize) -> Paces {
-        let limits = self.client_limits.as_deref().zip(place);
-        limits.map(|(limits, place)| limits.paces(place, timers, worker)).unwrap_or_default()
-    }
-
-    /// Whether this is the address of a proxy that is trusted, which speaks for others.
-    pub fn trusts(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.trusted_proxies.iter().any(|network| network.contains(&address))
-    }
-
-    /// Counts a connection (over UDP: a session) that begins as one of its client's, on the thread of `worker`. Nothing is counted of proxies that are trusted, because
-    /// they speak for many clients, and of clients without an address.
-    ///
-    /// # Errors
-    ///
-    /// The client may not have it.
-    pub fn connects(&self, client: Option<IpAddr>, worker: usize) -> Result<Option<Place>, AboveLimit> {
-        let Some((limits, client)) = self.limited(client) else { return Ok(None) };
-        let of_its_own = limits.limits.connections;
-        let place = match of_its_own.is_some() || limits.counts_requests() {
-            true => limits.take(of_its_own, ClientLimit::Connections, client, worker, |most| {
-                limits.clients.take(client, Counted::Connections, most)
-            })?,
-            false => None,
-        };
-        let allowed = ClientLimits::begins(limits.new_connections.as_ref(), limits.limits.new_connections, client);
-        if !allowed {
-            limits.above(ClientLimit::NewConnections, client, worker)?;
-        }
-        Ok(place)
-    }
-
-    /// Counts a TLS handshake that begins as one of its client's, on the thread of `worker`; see [`connects`](Self::connects).
-    ///
-    /// # Errors
-    ///
-    /// The client may not begin it.
-    pub fn shakes_hands(&self, client: Option<IpAddr>, worker: usize) -> Result<(), AboveLimit> {
-        let Some((limits, client)) = self.limited(client) else { return Ok(()) };
-        match ClientLimits::begins(limits.handshakes.as_ref(), limits.limits.handshakes, client) {
-            true => Ok(()),
-            false => limits.above(ClientLimit::Handshakes, client, worker),
-        }
-    }
-
-    /// A handshake has resumed a session, which costs little: it does not count after all.
-    pub fn resumed(&self, client: Option<IpAddr>) {
-        let Some((limits, client)) = self.limited(client) else { return };
-        if let Some((rates, rate)) = limits.handshakes.as_ref().zip(limits.limits.handshakes) {
-            rates.give_back(client, rate);
-        }
-    }
-
-    #[inline]
-    fn limited(&self, client: Option<IpAddr>) -> Option<(&ClientLimits, IpAddr)> {
-        let limits = self.client_limits.as_deref()?;
-        Some((limits, client.filter(|client| !self.trusts(*client))?))
-    }
-}
-
 impl ClientLimits {
     /// Counts a request that begins as one of its client's, on the thread of `worker`. `connection` is the place of the client's own connection, where it has one; else
     /// `sender` is asked who the client is.
@@ -135,7 +63,7 @@ impl ClientLimits {
     }
 
     /// Whether requests have places: they are limited, or their bodies are.
-    fn counts_requests(&self) -> bool {
+    pub(super) fn counts_requests(&self) -> bool {
         self.limits.requests.is_some() || self.limits.upload.is_some() || self.limits.download.is_some()
     }
 
@@ -153,7 +81,7 @@ impl ClientLimits {
     }
 
     /// Takes a place, if there are fewer than `most`; in a dry run in any case.
-    fn take(
+    pub(super) fn take(
         &self,
         most: Option<u32>,
         limit: ClientLimit,
@@ -169,14 +97,14 @@ impl ClientLimits {
     }
 
     /// Whether the client may begin something more.
-    fn begins(rates: Option<&Arc<ClientRates>>, rate: Option<Rate>, client: IpAddr) -> bool {
+    pub(super) fn begins(rates: Option<&Arc<ClientRates>>, rate: Option<Rate>, client: IpAddr) -> bool {
         let Some((rates, rate)) = rates.zip(rate) else { return true };
         rates.take(client, rate, clock::monotonic(Instant::now()))
     }
 
     /// A client is above a limit: that is counted, and logged once in a while.
     #[cold]
-    fn above(&self, limit: ClientLimit, client: IpAddr, worker: usize) -> Result<(), AboveLimit> {
+    pub(super) fn above(&self, limit: ClientLimit, client: IpAddr, worker: usize) -> Result<(), AboveLimit> {
         let dry_run = self.limits.dry_run;
         self.counts.count(worker, limit, dry_run);
         if self.complaints.is_due(Moment::now()) {

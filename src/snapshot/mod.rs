@@ -9,6 +9,7 @@ mod build;
 mod canary;
 mod client_limits;
 mod concurrency_limit;
+mod connecting;
 mod course;
 mod detour;
 mod protection;

@@ -256,6 +256,12 @@ impl Listener {
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Whether this is the address of a proxy that is trusted, which speaks for others.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
     /// Whether who connects from this address can be refused without a look at what it sends. Proxies that are trusted speak for others.
     pub fn refuses(&self, source: Option<IpAddr>) -> bool {
         let Some(access) = self.guard.as_ref().and_then(|guard| guard.access.as_ref()) else { return false };

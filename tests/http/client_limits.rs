@@ -1,9 +1,11 @@
 //! What each client may have: connections, TLS handshakes, requests in flight and bandwidth.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
+use rustls::ClientConfig;
 
 use crate::support::certs::Authority;
 use crate::support::{Client, Cue, GET, Origin, Proxy, Scratch, config, h2, wait_until};
@@ -183,7 +185,7 @@ fn full_handshakes_are_held_to_a_rate_and_resumed_ones_are_free() {
     let keys = "handshakes = \"1/h\"\nhandshakes_burst = 2";
     let proxy = Proxy::start(&config(&(limits(keys) + &tls), "", &[&origin]));
     let known = ca.client(&[], None);
-    let connect = |config| {
+    let connect = |config: &Arc<ClientConfig>| {
         let mut client = Client::connect_tls(proxy.address(), config, "site.example").ok()?;
         client.try_send(GET).ok()?;
         client.try_bytes(15)?;

@@ -11,6 +11,8 @@ use crate::limit::PerClient;
 
 /// The keys that limit something.
 const LIMITS: [&str; 6] = ["connections", "new_connections", "handshakes", "requests", "upload", "download"];
+/// Those of them that are numbers, of which 0 limits nothing.
+const COUNTS: [&str; 2] = ["connections", "requests"];
 /// Keys that belong to another one.
 const BURSTS: [(&str, &str); 4] = [
     ("new_connections_burst", "new_connections"),
@@ -41,8 +43,8 @@ impl Checker<'_> {
             dry_run: raw.dry_run,
         };
         let written = LIMITS.into_iter().any(|key| self.present(&at.key(key)));
-        let rates = [&raw.new_connections, &raw.handshakes, &raw.upload, &raw.download];
-        if raw.connections == 0 && raw.requests == 0 && rates.into_iter().all(Option::is_none) {
+        let has_rate = LIMITS.into_iter().any(|key| !COUNTS.contains(&key) && self.present(&at.key(key)));
+        if raw.connections == 0 && raw.requests == 0 && !has_rate {
             let mistake = self.mistake(&at, "`client_limits` limits nothing").warning();
             let help = match written {
                 true => "0 = no limit; take the section out, or write how many each client may have",
