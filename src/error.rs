@@ -43,6 +43,8 @@ pub enum Kind {
     CutOff(u32),
     /// The client has sent more than a rate limit allows; in so many seconds it may send again.
     RateLimited(u32),
+    /// The client has as many requests in flight as it may have.
+    ClientLimit,
     /// Evenkeel is at one of its own limits.
     Overload,
     /// The service has more to do than its backends can, and others go first.
@@ -154,6 +156,7 @@ impl Kind {
             | Self::NotUpgraded
             | Self::NoRoute
             | Self::RateLimited(_)
+            | Self::ClientLimit
             | Self::ClientGone => Side::Client,
             Self::Connect
             | Self::Unreachable
@@ -199,6 +202,7 @@ impl Kind {
             Self::NoBackend => "no backend available",
             Self::CutOff(_) => "cut off by recovery",
             Self::RateLimited(_) => "rate limit",
+            Self::ClientLimit => "client limit",
             Self::Overload => "overload",
             Self::Shed => "shed",
             Self::Shortage(shortage) => shortage.as_str(),

@@ -33,6 +33,7 @@ pub mod route;
 pub mod balance;
 pub mod affinity;
 pub mod limit;
+pub mod bandwidth;
 pub mod concurrency;
 pub mod load;
 pub mod upstream;

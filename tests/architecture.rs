@@ -69,6 +69,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("event", 2),
     ("layer4", 2),
     ("etcd", 2),
+    ("bandwidth", 1),
     ("endpoint", 1),
     ("canary", 1),
     ("shortage", 1),

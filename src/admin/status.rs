@@ -68,6 +68,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
                 "tls": listener.tls,
                 "certificate": first_to_expire(listener.acceptor.as_ref(), now),
                 "connections": listener.metrics.connections(),
+                "clients": snapshot.clients(&listener.name),
             })
         })
         .collect();

@@ -50,6 +50,7 @@ impl Proxy {
             certificate: None,
             is_plain_on_tls: false,
             metrics: registry.listener("web"),
+            place: None,
             own: OnceCell::new(),
         };
         Self { store, connection }

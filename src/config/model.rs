@@ -26,6 +26,7 @@ use crate::auth::{AccessList, Auth};
 use crate::canary::Plan;
 use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
+use crate::limit::PerClient;
 use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::template::AnswerBody;
 use crate::policy::{
@@ -208,6 +209,8 @@ pub struct Listener {
     pub response_headers: HeaderChanges,
     /// Limits over all routes.
     pub rate_limits: Vec<RateLimit>,
+    /// What each client may have; `None` = as much as it likes.
+    pub client_limits: Option<PerClient>,
     /// The routes, in the order of the file (which settles nothing but a tie).
     pub routes: Vec<Route>,
 }

@@ -5,7 +5,7 @@
 
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 30] = [
+const KEYS: [(&[&str], &str, &str); 31] = [
     (&["real_ip_header", "x_real_ip", "real_ip"], "client_ip_header", "write `client_ip_header = \"x-real-ip\"`"),
     (
         &["cors_policy", "allow_origin", "access_control_allow_origin"],
@@ -77,6 +77,11 @@ const KEYS: [(&[&str], &str, &str); 30] = [
     (&["token", "password", "api_key"], "token_file", "a token stands in a file of its own: `token_file = \"...\"`"),
     (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),
     (&["ratelimit", "limit_req", "throttle", "rate"], "rate_limit", "write `rate_limit = [{ rate = \"100/s\" }]`"),
+    (
+        &["limit_conn", "connlimit", "conn_limit", "inflightreq", "max_connections_per_ip"],
+        "client_limits",
+        "write `client_limits = { connections = 100, requests = 50 }`",
+    ),
 ];
 
 /// The sections of other proxies' files, and those of ours.

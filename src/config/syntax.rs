@@ -36,7 +36,7 @@ pub(super) use address::{
 };
 pub(super) use canary::percent;
 pub(super) use endpoint::dependency_endpoint;
-pub(super) use limit::{limit_key, rate};
+pub(super) use limit::{bandwidth, limit_key, rate};
 
 /// Why a string can't be used.
 #[derive(Debug)]
@@ -89,6 +89,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "hash-key" => service::hash_key(text).map(drop),
         "limit-key" => limit_key(text).map(drop),
         "rate" => rate(text).map(drop),
+        "bandwidth" => bandwidth(text).map(drop),
         "session-key" => service::session_key(text).map(drop),
         "jwks" => jwt::jwks(text).map(drop),
         "jwt-algorithm" => jwt::algorithm(text).map(drop),

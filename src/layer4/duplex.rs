@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
+use crate::bandwidth::{self, Pace, Paces};
 use crate::io::pipe::{Pipe, Pipes};
 use crate::io::{Socket, Stream};
 
@@ -69,6 +70,8 @@ struct Direction {
     unflushed: bool,
     /// The number of bytes read so far.
     bytes: u64,
+    /// The pace that it is held to; `None` = as fast as it goes.
+    pace: Option<Box<Pace>>,
     /// The result of this direction, once it has ended.
     result: Option<Result<(), BrokenSide>>,
 }
@@ -94,6 +97,12 @@ impl Duplex {
     pub fn new(client: Stream, backend: Stream, early: Bytes) -> Self {
         let up = Direction { bytes: early.len() as u64, unwritten: early, ..Direction::default() };
         Self { client, backend, up, down: Direction::default() }
+    }
+
+    /// Holds it to these paces.
+    pub fn paced(mut self, paces: Paces) -> Self {
+        (self.up.pace, self.down.pace) = (paces.up, paces.down);
+        self
     }
 
     /// The number of bytes read from the client.
@@ -125,6 +134,11 @@ impl Duplex {
     /// Whether the backend has ended its direction, and this was passed on to the client.
     pub fn backend_has_ended(&self) -> bool {
         self.down.result == Some(Ok(()))
+    }
+
+    /// Whether it is us who don't read from a side now, because the client has used up its bandwidth.
+    pub fn is_held(&self) -> bool {
+        [&self.up, &self.down].into_iter().any(|direction| bandwidth::is_held(direction.pace.as_deref()))
     }
 
     /// Whether exactly one direction has ended.
@@ -163,9 +177,9 @@ impl Duplex {
         self.backend.socket().reset_on_close();
     }
 
-    /// Returns the client's connection. Only to be called before anything was moved.
-    pub fn into_client(self) -> Stream {
-        self.client
+    /// Returns the client's connection and the paces. Only to be called before anything was moved.
+    pub fn into_client(self) -> (Stream, Paces) {
+        (self.client, Paces { up: self.up.pace, down: self.down.pace })
     }
 }
 
@@ -201,6 +215,7 @@ impl Direction {
                 return self.pass_on_end(to, cx);
             }
             let read = match (&*from, &*to) {
+                _ if bandwidth::poll(&mut self.pace, cx).is_pending() => Poll::Pending,
                 (Stream::Plain(from), Stream::Plain(_)) if self.full_reads >= SPLICE_AFTER => {
                     self.fill(from, shared, cx)
                 }
@@ -265,14 +280,23 @@ impl Direction {
             self.full_reads = 0;
             return Poll::Ready(Ok(()));
         };
-        match self.pipe.insert(pipe).poll_fill(from, u64::MAX, cx) {
+        let most = self.pace.as_ref().map_or(u64::MAX, |pace| pace.piece() as u64);
+        match self.pipe.insert(pipe).poll_fill(from, most, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(Err(BrokenSide::From)),
             Poll::Ready(Ok(moved)) => {
                 self.ended = moved == 0;
-                self.bytes += moved as u64;
+                self.moved(moved);
                 Poll::Ready(Ok(()))
             }
+        }
+    }
+
+    /// So many bytes were read.
+    fn moved(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        if let Some(pace) = &mut self.pace {
+            pace.moved(bytes as u64);
         }
     }
 
@@ -285,7 +309,8 @@ impl Direction {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BrokenSide>> {
         let buffer = &mut *shared.buffer.borrow_mut();
-        let mut room = ReadBuf::new(buffer);
+        let most = self.pace.as_ref().map_or(BUFFER, |pace| pace.piece().min(BUFFER));
+        let mut room = ReadBuf::new(&mut buffer[..most]);
         if ready!(Pin::new(from).poll_read(cx, &mut room)).is_err() {
             return Poll::Ready(Err(BrokenSide::From));
         }
@@ -294,7 +319,7 @@ impl Direction {
             self.ended = true;
             return Poll::Ready(Ok(()));
         }
-        self.bytes += read.len() as u64;
+        self.moved(read.len());
         self.full_reads = if read.len() == BUFFER { self.full_reads.saturating_add(1) } else { 0 };
         self.unflushed = to.is_buffered();
         let written = match Pin::new(to).poll_write(cx, read) {

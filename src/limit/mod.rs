@@ -7,8 +7,11 @@
 //!
 //! A look at a key is a hash, one look at a bucket of the table and one compare-and-swap. No lock is taken, and all workers share the table.
 //!
+//! What a client has at a time (connections, requests in flight) is counted by [`Clients`].
+//!
 //! Several instances can enforce a limit together: see [`Reporter`].
 
+mod clients;
 mod reporter;
 mod shared;
 mod table;
@@ -19,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::policy::KeyFrom;
+pub use clients::{ClientRates, Clients, Counted, PerClient, Place};
 pub use reporter::{Answer, DEMAND_FADES, Report, Reporter, faded};
 pub use table::{Look, Table};
 

@@ -69,12 +69,8 @@ impl Table {
     pub fn take(&self, key: u64, rate: Rate, now: Duration, delay: Duration) -> Look {
         // a time of 0 is that of a slot that was never used
         let (now, delay) = (nanos(now).max(1), nanos(delay));
-        // the upper half of the product spreads hashes evenly over any number of buckets
-        let hash = self.hasher.hash_one(key);
-        let bucket = ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize;
+        let (bucket, key) = self.bucket(key);
         let slots = &self.buckets[bucket].0;
-        // 0 is no key
-        let key = key.max(1);
         let known = slots.iter().position(|slot| slot.key.load(Relaxed) == key);
         let (place, has_displaced) = known.map_or_else(|| self.claim(bucket, key, now), |place| (place, false));
         let (slot, at) = (&slots[place], bucket * SLOTS + place);
@@ -92,6 +88,44 @@ impl Table {
             shared.count(at, !matches!(taken, Taken::Refused(_)));
         }
         Look { taken, has_displaced }
+    }
+
+    /// What was taken of this key does not count after all.
+    pub fn give_back(&self, key: u64, rate: Rate) {
+        let (bucket, key) = self.bucket(key);
+        let slots = &self.buckets[bucket].0;
+        if let Some(slot) = slots.iter().find(|slot| slot.key.load(Relaxed) == key) {
+            let earlier = |tat: u64| Some(tat.saturating_sub(rate.interval));
+            let _ = slot.tat.fetch_update(Relaxed, Relaxed, earlier);
+        }
+    }
+
+    /// The time that was [kept](Self::keep) of this key; 0 = none.
+    pub fn kept(&self, key: u64) -> u64 {
+        let (bucket, key) = self.bucket(key);
+        let slot = self.buckets[bucket].0.iter().find(|slot| slot.key.load(Relaxed) == key);
+        slot.map_or(0, |slot| slot.tat.load(Relaxed))
+    }
+
+    /// Keeps a time of this key, which something else has found. It takes the place of an earlier one, where there is no room.
+    pub fn keep(&self, key: u64, tat: u64) {
+        let (bucket, key) = self.bucket(key);
+        let slots = &self.buckets[bucket].0;
+        let time = |slot: &&Slot| slot.tat.load(Relaxed);
+        let known = slots.iter().find(|slot| slot.key.load(Relaxed) == key);
+        if let Some(slot) = known.or_else(|| slots.iter().min_by_key(time).filter(|slot| time(slot) < tat)) {
+            slot.key.store(key, Relaxed);
+            slot.tat.store(tat, Relaxed);
+        }
+    }
+
+    /// The bucket of a key, and what stands there for it.
+    fn bucket(&self, key: u64) -> (usize, u64) {
+        // the upper half of the product spreads hashes evenly over any number of buckets
+        let hash = self.hasher.hash_one(key);
+        let bucket = ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize;
+        // 0 is no key
+        (bucket, key.max(1))
     }
 
     /// The place in its bucket for a key that has none: one whose time has passed, else the one that is least ahead; and whether the key there has

@@ -59,19 +59,31 @@ impl WorkerListener {
 
     /// The settings for a connection that is accepted now.
     pub(super) fn next(&mut self) -> Accepted {
-        Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()) }
+        Accepted { ingress: Rc::clone(&self.ingress), settings: Arc::clone(self.settings.load()), place: None }
     }
 
-    /// Whether who connects from this address may not come in: then the connection is closed before anything is read of it.
-    fn refuses(&self, source: Option<SocketAddr>) -> bool {
-        let Some((snapshot, listener)) = self.ingress.current() else { return false };
-        let listener = &snapshot.listeners[listener];
-        let Some(guard) = listener.guard.as_ref().filter(|_| listener.refuses(source.map(|source| source.ip()))) else {
-            return false;
-        };
-        guard.denied.count(self.ingress.worker().index, Denial::Network);
-        tracing::debug!(listener = %listener.name, ?source, "a connection was refused for its address");
-        true
+    /// What a connection from this address is served with; `None` = it may not come in, and is to be closed before anything is read of it.
+    fn admit(&mut self, socket: &Socket, source: Option<SocketAddr>) -> Option<Accepted> {
+        let accepted = self.next();
+        let Some((snapshot, listener)) = self.ingress.current() else { return Some(accepted) };
+        let (listener, worker) = (&snapshot.listeners[listener], self.ingress.worker().index);
+        let address = source.map(|source| source.ip());
+        if let Some(guard) = listener.guard.as_ref().filter(|_| listener.refuses(address)) {
+            guard.denied.count(worker, Denial::Network);
+            tracing::debug!(listener = %listener.name, ?source, "a connection was refused for its address");
+            return None;
+        }
+        // a PROXY header is to tell who the client is
+        if listener.client_limits.is_none() || listener.proxy_protocol {
+            return Some(accepted);
+        }
+        match listener.connects(address, worker) {
+            Ok(place) => Some(Accepted { place, ..accepted }),
+            Err(_) => {
+                socket.reset_on_close();
+                None
+            }
+        }
     }
 
     /// The set-up of a connection, and its protocol.
@@ -152,11 +164,8 @@ pub(super) async fn run(
             // the connection was gone before it was accepted
             Err(_) => continue,
         };
-        if serving.refuses(address) {
-            continue;
-        }
+        let Some(accepted) = serving.admit(&socket, address) else { continue };
         // above the limit, this connection waits here, and those behind it wait in the kernel's queue
-        let accepted = serving.next();
         let place = match &accepted.settings.places {
             Some(places) => tokio::select! {
                 place = place(places, &accepted) => place,
@@ -179,10 +188,7 @@ pub(super) async fn run(
 /// Takes what the kernel has already accepted for this process, as far as there are places.
 fn take_queued(listening: ListeningSocket, serving: &mut WorkerListener) {
     for (socket, address) in listening.queued() {
-        if serving.refuses(address) {
-            continue;
-        }
-        let accepted = serving.next();
+        let Some(accepted) = serving.admit(&socket, address) else { continue };
         let place = match &accepted.settings.places {
             Some(places) => match Arc::clone(places).try_acquire_owned() {
                 Ok(place) => Some(place),

@@ -24,7 +24,7 @@ const DRAINING: Duration = Duration::from_millis(100);
 /// for open sessions are still received, unless another process receives them.
 pub(super) async fn run(socket: UdpSocket, mut serving: WorkerListener, stop: impl Future<Output = BacklogOwner>) {
     let socket = Arc::new(socket);
-    let Accepted { ingress, settings } = serving.next();
+    let Accepted { ingress, settings, .. } = serving.next();
     let made = UdpSessions::new(&ingress, Arc::clone(&socket), Arc::clone(&settings.datagrams));
     let made = made.and_then(|sessions| Ok((sessions, Socket::new(socket)?)));
     let (sessions, socket) = match made {

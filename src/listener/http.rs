@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::handshake::handshake;
-use super::peer;
 use super::settings::Accepted;
+use super::{client_limits, peer};
 use crate::forward::Connection;
 use crate::io::{Socket, Stream};
 use crate::layer4::proxy_protocol::Peer;
@@ -39,20 +39,24 @@ pub(super) fn serve(
 async fn arrive(
     mut socket: Socket,
     address: Option<SocketAddr>,
-    serving: Accepted,
+    mut serving: Accepted,
     setup: Rc<Setup>,
 ) -> Option<(Stream, Rc<Connection>, bool)> {
     let metrics = &serving.settings.metrics;
     let mut peer = peer::identify(&mut socket, address, &serving.ingress, metrics).await?;
+    client_limits::introduced(&mut serving, &socket, &peer)?;
     let tls = serving.settings.tls.as_ref();
     let is_plain_on_tls = tls.is_some() && is_plain(&mut socket, &setup).await;
     let (stream, sni, is_h2) = match tls {
-        Some(tls) if !is_plain_on_tls => Box::pin(handshake(socket, &mut peer, tls, &setup)).await?,
+        Some(tls) if !is_plain_on_tls => {
+            let around = (&*setup, &*serving.ingress);
+            Box::pin(handshake(socket, &mut peer, tls, around)).await?
+        }
         _ => (Stream::Plain(socket), None, false),
     };
     let connection = connection(peer, &serving, sni, is_plain_on_tls)?;
     let ((tls_version, tls_cipher), certificate) = (tls_terms(&stream), certificate(&stream, &serving));
-    let handler = Connection { tls_version, tls_cipher, certificate, ..connection };
+    let handler = Connection { tls_version, tls_cipher, certificate, place: serving.place, ..connection };
     Some((stream, Rc::new(handler), is_h2))
 }
 
@@ -111,6 +115,7 @@ fn connection(
         certificate: None,
         is_plain_on_tls,
         metrics: Arc::clone(&serving.settings.metrics),
+        place: None,
         own: OnceCell::new(),
     })
 }

@@ -9,6 +9,7 @@
 
 mod accept;
 mod bind;
+mod client_limits;
 mod datagrams;
 mod handshake;
 mod http;

@@ -1,9 +1,8 @@
 //! Who a new connection is from: its peer, or, behind a proxy that sends PROXY headers, the client that the header
 //! names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use ipnet::IpNet;
 use rustls::ServerConnection;
 
 use crate::forward::Ingress;
@@ -35,7 +34,7 @@ pub(super) async fn identify(
     }
     metrics.wants_header(ingress.worker().index);
     // over a Unix socket there is no address to tell peers by: the file's permissions decide who may connect
-    let trusted = source.is_none_or(|source| is_among(&listener.trusted_proxies, source.ip()));
+    let trusted = source.is_none_or(|source| listener.trusts(source.ip()));
     let (name, limit) = (listener.name.clone(), listener.limits.header_timeout);
     // a snapshot must not be held for as long as the header takes
     drop(snapshot);
@@ -90,12 +89,7 @@ pub(super) fn secured(peer: &mut Peer, session: &ServerConnection) {
 
 /// Whether a peer or a client at `address` is one of the proxies that `listener` trusts.
 pub(super) fn is_trusted(listener: &Listener, address: Option<SocketAddr>) -> bool {
-    address.is_some_and(|address| is_among(&listener.trusted_proxies, address.ip()))
-}
-
-fn is_among(networks: &[IpNet], address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    networks.iter().any(|network| network.contains(&address))
+    address.is_some_and(|address| listener.trusts(address.ip()))
 }
 
 fn reason(refused: Refused) -> Refusal {

@@ -7,8 +7,9 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use super::handshake::handshake;
-use super::peer;
 use super::settings::Accepted;
+use super::{client_limits, peer};
+use crate::bandwidth::Paces;
 use crate::error::Kind;
 use crate::forward::session::{self, Arrival};
 use crate::io::{Socket, Stream};
@@ -22,11 +23,11 @@ pub(super) async fn serve(
     socket: Socket,
     address: Option<SocketAddr>,
     protocol: ListenerProtocol,
-    serving: Accepted,
+    mut serving: Accepted,
     setup: Rc<Setup>,
 ) {
     // boxed, so that a session that has begun has no room for these first steps
-    let Some((arrival, peer)) = Box::pin(arrive(socket, address, protocol, &serving, setup)).await else { return };
+    let Some((arrival, peer)) = Box::pin(arrive(socket, address, protocol, &mut serving, setup)).await else { return };
     session::serve(arrival, &peer, &serving.ingress, &serving.settings.metrics).await;
 }
 
@@ -35,19 +36,24 @@ async fn arrive(
     mut socket: Socket,
     address: Option<SocketAddr>,
     protocol: ListenerProtocol,
-    serving: &Accepted,
+    serving: &mut Accepted,
     setup: Rc<Setup>,
 ) -> Option<(Arrival, Peer)> {
     let mut peer = peer::identify(&mut socket, address, &serving.ingress, &serving.settings.metrics).await?;
+    client_limits::introduced(serving, &socket, &peer)?;
     let arrival = match (protocol, &serving.settings.tls) {
         (ListenerProtocol::Tls, _) => named(socket, &mut peer, serving, &setup).await?,
-        (_, None) => Arrival { stream: plain(socket)?, server_name: None, early: Bytes::new() },
+        (_, None) => {
+            Arrival { stream: plain(socket)?, server_name: None, early: Bytes::new(), paces: Paces::default() }
+        }
         (_, Some(tls)) => {
-            let (stream, sni, _) = handshake(socket, &mut peer, tls, &setup).await?;
-            Arrival { stream, server_name: sni.map(|(name, _)| name.into()), early: Bytes::new() }
+            let (stream, sni, _) = handshake(socket, &mut peer, tls, (&setup, &serving.ingress)).await?;
+            let server_name = sni.map(|(name, _)| name.into());
+            Arrival { stream, server_name, early: Bytes::new(), paces: Paces::default() }
         }
     };
-    Some((arrival, peer))
+    let paces = client_limits::paces(serving);
+    Some((Arrival { paces, ..arrival }, peer))
 }
 
 /// The stream of a connection in clear, registered with the event loop because a session waits for it from the start.
@@ -64,7 +70,8 @@ async fn named(mut socket: Socket, peer: &mut Peer, serving: &Accepted, setup: &
             if peer.keeps_more() {
                 peer.asked_for(hello.server_name.as_deref(), None);
             }
-            return Some(Arrival { stream: plain(socket)?, server_name: hello.server_name, early });
+            let server_name = hello.server_name;
+            return Some(Arrival { stream: plain(socket)?, server_name, early, paces: Paces::default() });
         }
         Some(Err(reason)) => {
             tracing::debug!(?client, reason, "a connection is not TLS that can be passed on");

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::clock::{Moment, Throttle};
 use crate::eviction::Eviction;
 use crate::forward::{Ingress, datagrams};
+use crate::limit::Place;
 use crate::metrics::ListenerMetrics;
 use crate::tls::Acceptor;
 
@@ -35,6 +36,8 @@ pub struct ListenerSettings {
 pub(super) struct Accepted {
     pub(super) ingress: Rc<Ingress>,
     pub(super) settings: Arc<ListenerSettings>,
+    /// It is counted as one of its client's, where that is known and limited.
+    pub(super) place: Option<Place>,
 }
 
 impl ListenerSettings {

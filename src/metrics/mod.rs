@@ -36,6 +36,7 @@ mod requests;
 pub mod retries;
 mod zone_picks;
 mod routes;
+pub mod client_limits;
 pub mod rate_limited;
 pub mod session_lookups;
 mod shadow;
@@ -72,6 +73,7 @@ pub use upstream::{
 };
 pub use zone_picks::{ZONES, ZonePicks};
 
+use client_limits::ClientLimited;
 use family::Family;
 use fold::Folding;
 use rate_limited::RateLimited;
@@ -97,6 +99,7 @@ pub struct Registry {
     routes: Family<2, RouteHits>,
     denials: Family<2, Denials>,
     rate_limited: Family<3, RateLimited>,
+    client_limited: Family<1, ClientLimited>,
     session_lookups: Family<1, SessionLookups>,
     shadow_picks: Family<3, ShadowPicks>,
     shadow_agreed: Family<2, ShadowPicks>,
@@ -127,6 +130,7 @@ impl Registry {
             routes: Family::default(),
             denials: Family::default(),
             rate_limited: Family::default(),
+            client_limited: Family::default(),
             session_lookups: Family::default(),
             shadow_picks: Family::default(),
             shadow_agreed: Family::default(),
@@ -235,6 +239,11 @@ impl Registry {
     /// What a limit of a listener (`route` is empty then) or of a route has done.
     pub fn rate_limited(&self, listener: &str, route: &str, limit: &str) -> Arc<RateLimited> {
         self.rate_limited.get([listener, route, limit], || RateLimited::new(self.workers))
+    }
+
+    /// What the limits of a listener for each client have refused.
+    pub fn client_limited(&self, listener: &str) -> Arc<ClientLimited> {
+        self.client_limited.get([listener], || ClientLimited::new(self.workers))
     }
 
     /// Looks at the sessions of a service that instances share.

@@ -172,6 +172,8 @@ metrics! {
         => "Requests that a limit of a listener (`route` is empty then) or of a route has `refused` (429) or `delayed`, or, with dry_run, `would_refuse` or `would_delay`.";
     RATE_LIMIT_DISPLACED: Counter "evenkeel_rate_limit_displaced_total" [listener, route, limit] Source::Registry
         => "Clients (or whatever the limit goes by) that were forgiven what they had used, because `keys` has no room for so many.";
+    CLIENT_LIMITED: Counter "evenkeel_client_limited_total" [listener, limit, outcome] Source::Registry
+        => "Connections, TLS handshakes and requests of clients that had as many as a listener gives each (`client_limits`): `refused`, or with dry_run `would_refuse`; and bodies and connections that were held to their bandwidth: `delayed`, `would_delay`.";
     LIMIT_STORE_UP: Gauge "evenkeel_limit_store_up" [store] Source::Facade(Order::ByLabels)
         => "1 while a store of rate limits answers in time; otherwise this instance enforces its share of each limit.";
     LIMIT_STORE_INSTANCES: Gauge "evenkeel_limit_store_instances" [store] Source::Facade(Order::ByLabels)

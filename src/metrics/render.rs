@@ -96,6 +96,7 @@ impl Registry {
         self.adaptive_to(&mut out);
         self.recorded_to(&names::CANARY_SHARE, &mut out);
         self.limits_to(&mut out);
+        self.client_limits_to(&mut out);
         self.limit_stores_to(&mut out);
         self.zones_to(&mut out);
         self.shadow_to(&mut out);

@@ -9,6 +9,7 @@
 //! - the `Arc<Endpoint>` itself while nothing has changed.
 
 mod affinity;
+mod client_limits;
 mod handles;
 mod limits;
 mod listener;

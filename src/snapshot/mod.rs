@@ -7,7 +7,9 @@
 
 mod build;
 mod canary;
+mod client_limits;
 mod concurrency_limit;
+mod connecting;
 mod course;
 mod detour;
 mod protection;
@@ -24,6 +26,7 @@ mod zones;
 pub use build::testing;
 pub use build::{BuildError, MakeTls, build, limit_scope};
 pub use canary::Canary;
+pub use client_limits::{AboveLimit, ClientLimits};
 pub use concurrency_limit::ConcurrencyLimit;
 pub use course::Course;
 pub use detour::{Cut, Detour, Way};

@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
-use super::{Canary, Course, Diverted, Point, RedirectTemplate, Service, Split};
+use super::{Canary, ClientLimits, Course, Diverted, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
@@ -139,6 +139,8 @@ pub struct Listener {
     pub limits: Limits,
     /// Limits over all its routes.
     pub rate_limits: Box<[RateLimit]>,
+    /// What each client may have; `None` = as much as it likes.
+    pub client_limits: Option<Box<ClientLimits>>,
     /// A connection with nothing under way is closed after this time.
     pub idle_timeout: Duration,
     /// Connections at a time; 0 = no limit.
@@ -254,14 +256,16 @@ impl Listener {
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Whether this is the address of a proxy that is trusted, which speaks for others.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
     /// Whether who connects from this address can be refused without a look at what it sends. Proxies that are trusted speak for others.
     pub fn refuses(&self, source: Option<IpAddr>) -> bool {
         let Some(access) = self.guard.as_ref().and_then(|guard| guard.access.as_ref()) else { return false };
-        let speaks_for_others = |source: IpAddr| {
-            let source = source.to_canonical();
-            self.trusted_proxies.iter().any(|network| network.contains(&source))
-        };
-        !self.proxy_protocol && !source.is_some_and(speaks_for_others) && !access.admits(source)
+        !self.proxy_protocol && !source.is_some_and(|source| self.trusts(source)) && !access.admits(source)
     }
 
     /// Whether it is bound to what `bind` says and `name` still means the same sockets: datagrams have sockets of their own,

@@ -54,6 +54,26 @@ fn datagrams_from_a_network_that_may_not_come_in_are_dropped_and_counted() {
 }
 
 #[test]
+fn a_client_has_so_many_sessions_at_a_time() {
+    let origin = UdpOrigin::echo();
+    let limits = "[listener.client_limits]\nconnections = 2\n";
+    let proxy = Proxy::start(&config(limits, "", &[origin.address()]));
+    let clients = [(); 3].map(|()| client(&proxy));
+    clients[..2].iter().for_each(|client| assert_eq!(client.ask(b"in"), b"in"));
+    for count in 1..3 {
+        clients[2].send(b"?");
+        let series = "evenkeel_client_limited_total{listener=\"udp\",limit=\"connections\",outcome=\"refused\"}";
+        wait_until("it is counted", || proxy.metric(series) == count);
+    }
+    assert_eq!(clients[0].ask(b"on"), b"on");
+    let other = UdpSocket::bind("127.0.0.2:0").unwrap();
+    other.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    other.send_to(b"in", address(&proxy, "udp")).unwrap();
+    assert_eq!(other.recv(&mut [0; 8]).unwrap(), 2);
+    assert_eq!(origin.peers().len(), 3);
+}
+
+#[test]
 fn an_empty_datagram_and_the_largest_one_pass() {
     let origin = UdpOrigin::echo();
     let proxy = Proxy::start(&config("", "", &[origin.address()]));

@@ -19,6 +19,7 @@ mod balance;
 mod bodies;
 mod canaries;
 mod concurrency;
+mod client_limits;
 mod connections;
 mod cors;
 mod detection;

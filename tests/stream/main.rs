@@ -7,6 +7,7 @@
 mod support;
 
 mod backends;
+mod client_limits;
 mod keepalive;
 mod living_on;
 mod names;

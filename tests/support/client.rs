@@ -34,6 +34,14 @@ impl Client {
         Self::over(Stream::connect(address).unwrap())
     }
 
+    /// Connects from this address of the loopback network.
+    pub fn connect_from(source: &str, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(source.parse().unwrap(), 0).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::from_tcp(socket.into())
+    }
+
     /// Over this connection.
     pub fn from_tcp(tcp: TcpStream) -> Self {
         tcp.set_nodelay(true).unwrap();

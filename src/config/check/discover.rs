@@ -88,7 +88,7 @@ impl Checker<'_> {
     }
 
     /// Warns of those of these keys that are there.
-    fn no_effect(&mut self, at: &KeyPath, keys: &[&str], help: &str) {
+    pub(super) fn no_effect(&mut self, at: &KeyPath, keys: &[&str], help: &str) {
         for key in keys {
             if self.present(&at.key(key)) {
                 let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect"));

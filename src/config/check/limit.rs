@@ -53,15 +53,20 @@ impl Checker<'_> {
 
 fn limit(raw: &raw::RateLimit) -> Option<Limit> {
     let text = raw.rate.as_deref()?;
-    let (requests, per) = syntax::rate(text).ok()?;
-    let in_a_second = u64::from(requests) / per.as_secs().max(1);
-    let burst = raw.burst.unwrap_or_else(|| u32::try_from(in_a_second).unwrap_or(u32::MAX).max(1));
     Some(Limit {
         name: raw.name.clone().unwrap_or_else(|| format!("{text} by {}", raw.by)),
-        rate: Rate::new(requests, per, burst),
+        rate: rate(Some(text), raw.burst)?,
         by: syntax::limit_key(&raw.by).ok()?,
         delay: raw.delay.0,
         keys: raw.keys as usize,
         dry_run: raw.dry_run,
     })
+}
+
+/// A rate, where one is written. Without a burst, as many may come at once as come in a second, at least one.
+pub(super) fn rate(text: Option<&str>, burst: Option<u32>) -> Option<Rate> {
+    let (count, per) = syntax::rate(text?).ok()?;
+    let in_a_second = u64::from(count) / per.as_secs().max(1);
+    let burst = burst.unwrap_or_else(|| u32::try_from(in_a_second).unwrap_or(u32::MAX).max(1));
+    Some(Rate::new(count, per, burst))
 }

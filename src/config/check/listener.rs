@@ -89,7 +89,7 @@ impl Checker<'_> {
             all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
         let (request_headers, response_headers) = self.listener_headers(at, raw, client_ip_header.as_ref());
         let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
-        let options = self.listener_options(at, raw);
+        let (options, client_limits) = (self.listener_options(at, raw), self.client_limits(at, raw));
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
         self.certificates_are_shown(at, raw);
@@ -110,6 +110,7 @@ impl Checker<'_> {
             limits: limits(&raw.limits),
             tls: tls?,
             rate_limits: rate_limits?,
+            client_limits,
             routes: routes?,
             request_id: request_id?,
             client_ip_header: client_ip_header?,

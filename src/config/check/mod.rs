@@ -10,6 +10,7 @@ mod auth;
 mod balancing;
 mod canary;
 mod certificate;
+mod client_limits;
 mod cluster;
 mod cors;
 mod detection;

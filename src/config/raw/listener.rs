@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::auth::Auth;
 use super::canary::Canary;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
+use super::limit::{ClientLimits, RateLimit};
 use super::listener_tls::ListenerTls;
 use super::resilience::Priority;
 use super::{section, words};
@@ -101,6 +102,8 @@ section! {
         tls: Option<ListenerTls> = None,
         /// How many requests clients may send, over all routes.
         rate_limit: Vec<RateLimit> = Vec::new(),
+        /// What each client may have at a time.
+        client_limits: Option<ClientLimits> = None,
         /// Which requests go elsewhere; the most specific route wins.
         route: Vec<Route> = Vec::new(),
     }
@@ -129,44 +132,6 @@ section! {
         max_concurrent_streams: u32 = 128,
         /// true = `%00`, `%0a` and `%0d` in paths are passed on; false = 400.
         allow_encoded_controls: bool = false,
-    }
-}
-
-section! {
-    /// How many requests may be sent; over it: 429.
-    #[schemars(extend("required" = ["rate"]))]
-    RateLimit {
-        /// What it is called in answers, metrics and the log; default: its rate and what it goes by.
-        #[schemars(extend("x-syntax" = "name"))]
-        name: Option<String> = None,
-        /// So many requests in a time: "100/s", "5/m", "1000/h", "10000/d".
-        #[schemars(extend("x-syntax" = "rate"))]
-        rate: Option<String> = None,
-        /// How many may come at once after a pause; default: as many as come in a second at this rate, at least one.
-        #[schemars(range(min = 1, max = 10_000_000))]
-        burst: Option<u32> = None,
-        /// What is counted apart: "client", "network", "path", "uri", "header:NAME", "cookie:NAME", "query:NAME", or "all" for nothing.
-        #[schemars(extend("x-syntax" = "limit-key"))]
-        by: String = "client".to_owned(),
-        /// How long a request over the limit may be held back; what would have to wait for longer is refused.
-        delay: TimeSpan = TimeSpan::ms(0),
-        /// Room for so many clients (or whatever it goes by) at a time; 40 bytes each.
-        #[schemars(range(min = 1, max = 10_000_000))]
-        keys: u32 = 100_000,
-        /// true = nothing is refused or held back; it is counted what would have been.
-        dry_run: bool = false,
-        /// Redis by which all instances enforce the limit together: "redis://", "rediss://" (TLS) or "unix://".
-        #[schemars(extend("x-syntax" = "session-store"))]
-        store: Option<String> = None,
-        /// File with the password of the store: one line.
-        #[schemars(extend("x-syntax" = "text"))]
-        store_password_file: Option<String> = None,
-        /// PEM file with the authorities that the store's certificate is verified against; default: the system's.
-        #[schemars(extend("x-syntax" = "text"))]
-        store_ca: Option<String> = None,
-        /// What names in the store begin with: the same on all instances that share the limit.
-        #[schemars(extend("x-syntax" = "text"))]
-        store_prefix: String = "evenkeel".to_owned(),
     }
 }
 

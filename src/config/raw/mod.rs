@@ -16,6 +16,7 @@ mod canary;
 mod cluster;
 mod detection;
 mod headers;
+mod limit;
 mod listener;
 mod listener_tls;
 mod log;
@@ -37,9 +38,9 @@ pub(super) use canary::{Canary, StopOn};
 pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};
+pub(super) use limit::RateLimit;
 pub(super) use listener::{
-    AmbiguousPaths, Limits, Listener, ListenerProtocol, Paths, ProxyProtocol, RateLimit, RequestId, Respond, Rewrite,
-    Route, Share,
+    AmbiguousPaths, Limits, Listener, ListenerProtocol, Paths, ProxyProtocol, RequestId, Respond, Rewrite, Route, Share,
 };
 pub(super) use listener_tls::{
     CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, ListenerTls, TlsPreset, TlsVersion,

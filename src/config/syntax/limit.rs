@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Problem, Result, service};
+use super::{Problem, Result, service, size};
+use crate::config::units::Size;
 use crate::limit::By;
 
 /// How a rate is written; completes the sentence "expected ...".
 const RATE: &str = "requests in a time, such as \"100/s\", \"5/m\" or \"1000/h\"";
+
+/// How a bandwidth is written; completes the sentence "expected ...".
+const BANDWIDTH: &str = "bytes in a second: a size and \"/s\", such as \"10MiB/s\"";
+
+/// The least bandwidth: with less, a piece of a body would take longer than most wait for one.
+const LEAST: u64 = 1024;
 
 /// The most requests in the time of a rate.
 const MOST: u32 = 10_000_000;
@@ -39,6 +46,23 @@ pub(in crate::config) fn rate(text: &str) -> Result<(u32, Duration)> {
         Ok(0) => Err(Problem::new("a rate of 0 lets nothing through", RATE)),
         Ok(requests) if requests <= MOST => Ok((requests, Duration::from_secs(seconds))),
         _ => Err(Problem::new(format!("`{text}` is too large"), "at most 10000000 requests")),
+    }
+}
+
+/// So many bytes in a second.
+pub(in crate::config) fn bandwidth(text: &str) -> Result<u64> {
+    let bad = |meant: Option<String>| Problem::new(format!("`{text}` is no bandwidth"), BANDWIDTH).suggest(meant);
+    let meant = |size: String| format!("{size}/s");
+    let Some(written) = text.strip_suffix("/s") else {
+        return Err(bad(size(text).ok().map(|_| meant(text.to_owned()))));
+    };
+    match size(written) {
+        Ok(Size(0)) => Err(Problem::new("a bandwidth of 0 lets nothing through", BANDWIDTH)),
+        Ok(Size(bytes)) if bytes < LEAST => Err(Problem::new(format!("`{text}` is too little"), "at least \"1KiB/s\"")),
+        Ok(Size(bytes)) => Ok(bytes),
+        // a bit is not a byte
+        Err(_) if written.to_ascii_lowercase().contains("bit") => Err(bad(None)),
+        Err(problem) => Err(bad(problem.suggestion.map(meant))),
     }
 }
 
@@ -81,6 +105,20 @@ mod tests {
         }
         for bad in ["", "/s", "0/s", "-1/s", "1.5/s", "fast", "100/fortnight", "99999999999/s"] {
             assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bandwidths_are_sizes_in_a_second() {
+        assert_eq!(bandwidth("10MiB/s").unwrap(), 10 << 20);
+        assert_eq!(bandwidth("2048B/s").unwrap(), 2_048);
+        for (written, meant) in
+            [("10MiB", Some("10MiB/s")), ("10MB/s", Some("10MiB/s")), ("10Mbit/s", None), ("fast", None)]
+        {
+            assert_eq!(bandwidth(written).unwrap_err().suggestion.as_deref(), meant, "{written}");
+        }
+        for bad in ["", "/s", "0/s", "0B/s", "100B/s", "-1MiB/s", "1MiB/m"] {
+            assert!(bandwidth(bad).is_err(), "{bad}");
         }
     }
 

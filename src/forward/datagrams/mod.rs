@@ -32,6 +32,7 @@ use super::Ingress;
 use super::ingress::CutOff;
 use crate::clock::Moment;
 use crate::layer4::udp::{Batch, Driver, Payload, Received};
+use crate::limit::Place;
 use crate::metrics::{ListenerMetrics, Loss};
 use crate::outcome::End;
 use crate::snapshot::Current;
@@ -85,9 +86,13 @@ enum FlowOwner {
     Moved(Rc<MovedFlow>),
 }
 
-/// The permit to have one more session; `None` where there is no limit.
+/// The permit to have one more session, held while it lasts.
 #[derive(Debug)]
-struct SessionPermit(#[allow(dead_code, reason = "held while the session lasts")] Option<OwnedSemaphorePermit>);
+struct SessionPermit {
+    _permit: Option<OwnedSemaphorePermit>,
+    /// It is counted as one of its client's, where those are limited.
+    _place: Option<Place>,
+}
 
 /// What a listener's datagrams are counted in and limited by, as it is set now.
 #[derive(Debug)]
@@ -243,19 +248,21 @@ impl UdpSessions {
         self.ingress.worker().index
     }
 
-    /// The permit for another session, if need be one that another session had; `None` = there is none.
-    fn permit(&self, context: &BatchContext<'_>) -> Option<SessionPermit> {
+    /// The permit for another session, if need be one that another session had; `None` = there is none. `place`: it is counted as one of its client's.
+    fn permit(&self, context: &BatchContext<'_>, place: Option<Place>) -> Option<SessionPermit> {
         if self.table.borrow().len() >= MOST && !self.make_room(context.now) {
             return None;
         }
-        let Some(permits) = &context.handles.permits else { return Some(SessionPermit(None)) };
+        let Some(permits) = &context.handles.permits else {
+            return Some(SessionPermit { _permit: None, _place: place });
+        };
         let permit = || Arc::clone(permits).try_acquire_owned().ok();
         let permit = permit().or_else(|| self.make_room(context.now).then(permit).flatten());
         if permit.is_none() {
             // a session of another worker may end for it until the client sends again
             self.shared.wanted.fetch_add(1, Relaxed);
         }
-        permit.map(|permit| SessionPermit(Some(permit)))
+        permit.map(|permit| SessionPermit { _permit: Some(permit), _place: place })
     }
 
     /// Ends a session that has been silent for a while, though its time is not over; returns whether there was one.

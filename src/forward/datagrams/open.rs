@@ -40,7 +40,8 @@ impl UdpSessions {
         {
             return;
         }
-        let Some(permit) = self.permit(context) else {
+        let Ok(place) = listener.connects(Some(client), self.worker()) else { return };
+        let Some(permit) = self.permit(context, place) else {
             return metrics.lost(self.worker(), Loss::NoRoom, first.count());
         };
         let worker = self.ingress.worker();

@@ -1,13 +1,15 @@
 //! The body of every answer, ours or a backend's, as one type. The record of its exchange ends with it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::exchange::{Exchange, Rest};
+use super::paced::Paced;
+use crate::bandwidth::Paces;
 use crate::error::Error;
 use crate::io::pipe::Pipe;
 use crate::layer4::splice::MaySplice;
@@ -19,10 +21,15 @@ use crate::upstream::{h1, h2};
 /// A body up to this length is short: however slow its client is, most of it fits into the buffers of the sockets, and its exchange ends soon.
 const SHORT: u64 = 1024 * 1024;
 
+/// A body that is held to a bandwidth is spliced where its pieces have this size at least, which is that of a pipe.
+const SPLICED: usize = 64 * 1024;
+
 /// What a client gets to read, and the exchange that ends with it.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
+    /// The pace that it is held to, where the bandwidth of its client is limited.
+    paced: Option<Box<Paced>>,
     /// The time-out of the whole exchange.
     deadline: Option<Alarm>,
     exchange: Option<Exchange>,
@@ -45,14 +52,43 @@ pub enum Content {
 
 impl Body {
     /// The body of an answer that ends `exchange`.
-    pub fn new(content: Content, deadline: Option<Alarm>, exchange: Option<Exchange>) -> Self {
-        Self { content, deadline, exchange }
+    pub fn new(content: Content, deadline: Option<Alarm>, mut exchange: Option<Exchange>) -> Self {
+        let pace = exchange.as_mut().and_then(Exchange::take_download_pace);
+        Self { content, paced: pace.map(|pace| Box::new(Paced::new(pace))), deadline, exchange }
+    }
+
+    /// Pending while the client's bandwidth does not allow more.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(paced) = &mut self.paced else { return Poll::Ready(()) };
+        let was_held = paced.is_held();
+        let held = paced.poll_held(cx);
+        if was_held || held.is_pending() {
+            self.content.held_back(cx);
+        }
+        held
+    }
+
+    /// The next frame, or a piece of it.
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ready!(self.poll_held(cx));
+        match &mut self.paced {
+            None => self.content.poll_frame(cx),
+            Some(paced) => paced.poll_piece(cx, |cx| self.content.poll_frame(cx)),
+        }
+    }
+
+    /// How many bytes were read and not passed on yet.
+    fn left(&self) -> usize {
+        self.paced.as_ref().map_or(0, |paced| paced.left())
     }
 
     /// Ready when the time of the whole exchange is over.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         match &mut self.deadline {
-            Some(deadline) => deadline.poll(cx).map(|()| too_late(self.content.is_starved())),
+            // a body that we have slowed down has taken longer for its client's sake
+            Some(deadline) => deadline.poll(cx).map(|()| {
+                too_late(self.content.is_starved() || self.paced.as_ref().is_some_and(|paced| paced.was_held()))
+            }),
             None => Poll::Pending,
         }
     }
@@ -91,6 +127,21 @@ impl Content {
         }
     }
 
+    /// Nobody reads it for a while, which is not the backend's doing. The request goes on.
+    fn held_back(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::H1(body) => {
+                body.restart_idle();
+                body.poll_upload(cx);
+            }
+            Self::H2(body) => {
+                body.restart_idle();
+                body.poll_upload(cx);
+            }
+            Self::Own(_) | Self::Whole(..) | Self::Tunnel(_) => {}
+        }
+    }
+
     /// What is known of its length.
     pub fn size_hint(&self) -> SizeHint {
         match self {
@@ -123,7 +174,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let mut polled = this.content.poll_frame(cx);
+        let mut polled = this.poll_content(cx);
         if polled.is_pending() {
             polled = this.poll_deadline(cx).map(|late| Some(Err(late)));
         }
@@ -146,11 +197,19 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.content.is_end()
+        self.content.is_end() && self.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.content.size_hint()
+        let mut hint = self.content.size_hint();
+        let left = self.left() as u64;
+        if left > 0 {
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper + left);
+            }
+            hint.set_lower(hint.lower() + left);
+        }
+        hint
     }
 }
 
@@ -158,7 +217,7 @@ impl Drop for Body {
     /// An answer that is dropped before its end was not sent whole: its client went away, or we have given it up.
     fn drop(&mut self) {
         if let (Some(exchange), Content::H1(_) | Content::H2(_)) = (&mut self.exchange, &self.content)
-            && !self.content.is_end()
+            && !(self.content.is_end() && self.paced.as_ref().is_none_or(|paced| paced.left() == 0))
         {
             exchange.broke_off();
         }
@@ -175,15 +234,21 @@ impl MaySplice for Body {
     }
 
     fn spliceable(&self) -> u64 {
-        match &self.content {
-            Content::H1(body) => body.spliceable(),
+        match (&self.content, &self.paced) {
+            (Content::H1(body), None) => body.spliceable(),
+            // a pipe may fill at once, which is too much for a small bandwidth
+            (Content::H1(body), Some(paced)) if paced.left() == 0 && paced.has_pieces_of(SPLICED) => body.spliceable(),
             _ => 0,
         }
     }
 
     fn poll_splice(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        let held = self.poll_held(cx);
         let Content::H1(body) = &mut self.content else { return Poll::Ready(Ok(0)) };
-        let mut polled = body.poll_splice(pipe, cx);
+        let mut polled = if held.is_ready() { body.poll_splice(pipe, cx) } else { Poll::Pending };
+        if let (Some(paced), Poll::Ready(Ok(moved))) = (&mut self.paced, &polled) {
+            paced.moved(*moved);
+        }
         if polled.is_pending() {
             polled = self.poll_deadline(cx).map(Err);
         }
@@ -203,10 +268,10 @@ impl MaySplice for Body {
 
 impl MayTunnel for Body {
     fn take_tunnel(&mut self) -> Option<Relay> {
-        match &mut self.content {
-            Content::Tunnel(relay) => relay.take().map(|relay| *relay),
-            _ => None,
-        }
+        let Content::Tunnel(relay) = &mut self.content else { return None };
+        let up = self.exchange.as_mut().and_then(Exchange::take_upload_pace);
+        let down = self.paced.take().map(|paced| paced.into_pace());
+        relay.take().map(|relay| relay.paced(Paces { up, down }))
     }
 
     fn tunnelled(&mut self, bytes: u64) {

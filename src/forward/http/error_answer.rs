@@ -38,9 +38,7 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
             StatusCode::SERVICE_UNAVAILABLE,
             "evenkeel; error=destination_unavailable; details=\"cut off by recovery\"",
         ),
-        Kind::RateLimited(_) => {
-            (StatusCode::TOO_MANY_REQUESTS, "evenkeel; error=http_request_denied; details=\"rate limit\"")
-        }
+        Kind::RateLimited(_) | Kind::ClientLimit => (StatusCode::TOO_MANY_REQUESTS, limited(kind)),
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
         Kind::Shed => {
             (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached; details=\"overload\"")
@@ -70,6 +68,14 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
             (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=http_response_timeout")
         }
         Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "evenkeel; error=proxy_internal_error"),
+    }
+}
+
+/// Which limit of a client's requests is reached: how many it sends in a time, or has in flight.
+fn limited(kind: Kind) -> &'static str {
+    match kind {
+        Kind::RateLimited(_) => "evenkeel; error=http_request_denied; details=\"rate limit\"",
+        _ => "evenkeel; error=http_request_denied; details=\"client limit\"",
     }
 }
 
@@ -143,7 +149,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         Kind::NoRoute => Code::Unimplemented,
         Kind::Denied => Code::PermissionDenied,
         Kind::Unauthenticated => Code::Unauthenticated,
-        Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge | Kind::RateLimited(_) => {
+        Kind::HeadersTooLarge | Kind::TargetTooLong | Kind::BodyTooLarge | Kind::RateLimited(_) | Kind::ClientLimit => {
             Code::ResourceExhausted
         }
         Kind::MalformedRequest

@@ -1,4 +1,4 @@
-//! Limits on how many requests may be sent: what is above them is held back, or refused with 429.
+//! Limits on how many requests may be sent, and be in flight: what is above them is held back, or refused with 429.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Sleep, sleep};
 
 use super::context::Context;
-use super::exchange::Exchange;
+use super::exchange::{ClientShare, Exchange};
 use super::{Connection, explained};
 use crate::clock;
 use crate::error::{Error, Kind};
@@ -60,6 +60,22 @@ impl Limited {
 }
 
 impl Connection {
+    /// Counts the request as one of those that its client has in flight.
+    ///
+    /// # Errors
+    ///
+    /// The client has as many as it may have.
+    #[inline]
+    pub(super) fn in_flight(&self, listener: &Listener, request: &Request) -> Result<ClientShare, Error> {
+        let Some(limits) = &listener.client_limits else { return Ok(ClientShare::default()) };
+        // the connection of a proxy that is trusted has no place: its requests are of many clients
+        let worker = self.worker.index;
+        let place = limits.requests(self.place.as_ref(), || self.sender(listener, request), worker);
+        let place = place.map_err(|_| Error::new(Kind::ClientLimit, ""))?;
+        let paces = place.as_ref().map(|place| limits.paces(place, &self.worker.timers, worker)).unwrap_or_default();
+        Ok(ClientShare { place, paces })
+    }
+
     /// Takes the request from all limits of its listener and its route: what has to be waited for, or that it is refused. What a limit has allowed
     /// counts, whatever the next one says.
     #[inline]

@@ -10,6 +10,7 @@ mod error_answer;
 mod exchange;
 mod limited;
 mod own_answer;
+mod paced;
 mod request;
 mod routing;
 mod split;
@@ -30,6 +31,7 @@ use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
+use crate::limit::Place;
 use crate::metrics::ListenerMetrics;
 use crate::policy::{ProxyHeader, Tracing};
 use crate::protocol::http::fields::Client;
@@ -77,6 +79,8 @@ pub struct Connection {
     pub is_plain_on_tls: bool,
     /// The listener's counters.
     pub metrics: Arc<ListenerMetrics>,
+    /// It is counted as one of its client's, where a listener limits what each client has.
+    pub place: Option<Place>,
     /// Its own connections to backends that are told of it with a PROXY header.
     pub own: OnceCell<Box<ClientPools>>,
 }
@@ -242,6 +246,7 @@ impl Connection {
         if let Some(guard) = &route.guard {
             self.comes_in(guard, listener, &request.headers)?;
         }
+        exchange.counts_for_client(self.in_flight(listener, &request)?);
         match self.limit(listener, route, &request, exchange.began()) {
             Ok(None) => {}
             Ok(Some(held_back)) => held_back.await,
@@ -278,7 +283,7 @@ impl Connection {
         upgrade::complete_handshake(&mut request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
-        let body = std::mem::take(&mut request.body);
+        let body = paced::upload(std::mem::take(&mut request.body), exchange);
         let no_host = HeaderValue::from_static("");
         let upstream_request = UpstreamRequest {
             worker: &self.worker,

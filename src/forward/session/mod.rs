@@ -28,6 +28,7 @@ use super::placement::keys::{self, Keys};
 use super::placement::{self, Criteria};
 use super::retry::state::RetryState;
 use super::{Ingress, Worker};
+use crate::bandwidth::Paces;
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Live};
@@ -55,6 +56,8 @@ pub struct Arrival {
     pub server_name: Option<Box<str>>,
     /// What it has sent already.
     pub early: Bytes,
+    /// What it is held to.
+    pub paces: Paces,
 }
 
 /// A session: a client and a backend that are connected.
@@ -93,6 +96,7 @@ struct CutOnDrop<'s> {
 /// A session that its backend broke before anything was moved: another backend may have it.
 struct BrokenEarly {
     client: Stream,
+    paces: Paces,
     record: Record,
     by: Arc<Live>,
 }
@@ -108,7 +112,7 @@ pub async fn serve(mut arrival: Arrival, peer: &Peer, ingress: &Ingress, metrics
         failed.push(broken.by);
         record = broken.record;
         // nothing was moved, so the client has sent nothing yet, not even a name
-        arrival = Arrival { stream: broken.client, server_name: None, early: Bytes::new() };
+        arrival = Arrival { stream: broken.client, server_name: None, early: Bytes::new(), paces: broken.paces };
     }
 }
 
@@ -146,7 +150,7 @@ async fn begin_session(
         Ok(BackendConnection { stream: backend, live, retries, path, counted }) => {
             record.connected();
             let idle_timeout = snapshot.listeners[listener].idle_timeout;
-            let duplex = Duplex::new(arrival.stream, backend, arrival.early);
+            let duplex = Duplex::new(arrival.stream, backend, arrival.early).paced(arrival.paces);
             Some(Session { duplex, record, live, idle_timeout, retries, path, _counted: counted })
         }
         Err(error) => {
@@ -325,6 +329,8 @@ async fn relay(mut session: Session, worker: &Worker, metrics: &ListenerMetrics)
             }
             (received, sent) = (received + up, sent + down);
             record.moved(received, sent);
+        } else if duplex.is_held() {
+            silence.restart();
         }
         if let Poll::Ready(end) = end {
             return Poll::Ready(Some(end));
@@ -338,7 +344,8 @@ async fn relay(mut session: Session, worker: &Worker, metrics: &ListenerMetrics)
     let Session { duplex, mut record, live, retries, .. } = session;
     if end == Some(End::BackendReset) && received + sent == 0 && !duplex.backend_has_ended() {
         record.attempt_failed(Kind::UpstreamClosed);
-        return Some(BrokenEarly { client: duplex.into_client(), record, by: live });
+        let (client, paces) = duplex.into_client();
+        return Some(BrokenEarly { client, paces, record, by: live });
     }
     if let Some(retries) = retries {
         let broke = end == Some(End::BackendReset);

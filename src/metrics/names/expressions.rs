@@ -274,6 +274,7 @@ fn each_metric_about_backends_and_services_is_on_the_board_or_in_an_alert() {
         "evenkeel_path_loss_ratio",
         "evenkeel_rate_limited_total",
         "evenkeel_rate_limit_displaced_total",
+        "evenkeel_client_limited_total",
         "evenkeel_limit_store_up",
         "evenkeel_limit_store_instances",
         "evenkeel_limit_store_lag_seconds",

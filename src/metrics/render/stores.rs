@@ -1,5 +1,6 @@
 //! What instances share through stores: sessions, and rate limits (those of one instance alone too). Adaptive limits stand beside the latter.
 
+use super::super::client_limits::ClientLimit;
 use super::super::fold::Sink;
 use super::super::{Registry, adaptive, names, rate_limited, session_lookups};
 
@@ -58,6 +59,17 @@ impl Registry {
         out.announce(&names::RATE_LIMIT_DISPLACED);
         for ([listener, route, limit], limited) in &limits {
             out.series(&names::RATE_LIMIT_DISPLACED, &[listener, route, limit], limited.read_displaced());
+        }
+    }
+
+    pub(super) fn client_limits_to(&self, out: &mut Sink<'_>) {
+        out.announce(&names::CLIENT_LIMITED);
+        for ([listener], limited) in &self.client_limited.held() {
+            for (limit, outcomes) in ClientLimit::ALL.into_iter().zip(limited.read()) {
+                for (outcome, count) in limit.outcomes().into_iter().zip(outcomes) {
+                    out.series(&names::CLIENT_LIMITED, &[listener, limit.as_str(), outcome], count);
+                }
+            }
         }
     }
 

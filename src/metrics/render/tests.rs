@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, with_local_recorder};
 
+use super::super::client_limits::ClientLimit;
 use super::super::hedges::HedgeResult;
 use super::super::rate_limited::LimitResult;
 use super::super::session_lookups::LookupResult;
@@ -195,6 +196,10 @@ fn everything() -> String {
     let limited = registry.rate_limited("web", "", "100/s by client");
     limited.count(1, LimitResult::Refused);
     limited.displaced(0);
+    let client_limited = registry.client_limited("web");
+    client_limited.count(0, ClientLimit::Connections, false);
+    client_limited.count(1, ClientLimit::Requests, true);
+    client_limited.count(1, ClientLimit::Download, false);
     let retries = registry.retries("api");
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use crate::bandwidth::{self, Pace, Paces};
 use crate::io::Stream;
 use crate::timer::{Alarm, Timers};
 
@@ -60,6 +61,8 @@ struct Direction {
     unflushed: bool,
     /// Bytes written to the destination so far.
     bytes: u64,
+    /// The pace that it is held to; `None` = as fast as it goes.
+    pace: Option<Box<Pace>>,
 }
 
 impl Relay {
@@ -67,6 +70,12 @@ impl Relay {
     pub fn new(backend: Backend, early: BytesMut, idle: Duration, timers: &Timers) -> Self {
         let down = Direction { buf: early, ..Direction::default() };
         Self { backend, up: Direction::default(), down, idle, alarm: Alarm::new(timers, idle) }
+    }
+
+    /// Holds it to these paces.
+    pub fn paced(mut self, paces: Paces) -> Self {
+        (self.up.pace, self.down.pace) = (paces.up, paces.down);
+        self
     }
 
     /// Adds bytes that were read from the client before the tunnel began.
@@ -100,7 +109,8 @@ impl Relay {
         if up.is_ready() && down.is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if self.up.bytes + self.down.bytes > before {
+        let is_held = [&self.up, &self.down].into_iter().any(|to| bandwidth::is_held(to.pace.as_deref()));
+        if self.up.bytes + self.down.bytes > before || is_held {
             self.alarm.set(self.idle);
         }
         self.alarm.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -165,8 +175,18 @@ impl Direction {
             if self.buf.capacity() == 0 {
                 self.buf.reserve(ROOM);
             }
-            match pin!(from.read_buf(&mut self.buf)).poll(cx) {
-                Poll::Ready(read) => self.ended = read? == 0,
+            let polled = match bandwidth::poll(&mut self.pace, cx) {
+                Poll::Ready(()) => pin!(from.read_buf(&mut self.buf)).poll(cx),
+                Poll::Pending => Poll::Pending,
+            };
+            match polled {
+                Poll::Ready(read) => {
+                    let read = read?;
+                    self.ended = read == 0;
+                    if let Some(pace) = &mut self.pace {
+                        pace.moved(read as u64);
+                    }
+                }
                 Poll::Pending => {
                     if self.unflushed {
                         ready!(Pin::new(&mut *to).poll_flush(cx))?;

@@ -6,6 +6,7 @@ use http::header::HeaderName;
 
 use super::super::{Action, Canary, Guard, Listener, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split};
 use super::BuildError;
+use super::client_limits;
 use super::limits::{self, Of};
 use crate::auth::{AccessList, Auth};
 use crate::config::model;
@@ -40,10 +41,12 @@ pub(super) fn build(
         routes.push((route.when.clone(), Arc::new(built)));
     }
     let default = listener.service.map(|service| Arc::new(default(service.0, &own_fields, hits(&listener.name, ""))));
+    let name: Arc<str> = listener.name.as_str().into();
     Ok(Listener {
         key,
         index,
-        name: listener.name.as_str().into(),
+        client_limits: client_limits::build(&name, listener.client_limits.as_ref(), previous, registry),
+        name,
         bind,
         protocol: listener.protocol,
         proxy_protocol: listener.proxy_protocol,

@@ -159,6 +159,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         },
         tls: None,
         rate_limits: Vec::new(),
+        client_limits: None,
         routes,
     };
     model::Config {

@@ -99,13 +99,18 @@ impl ResponseBody {
         }
     }
 
-    /// Called when bytes of the body have arrived: the idle time-out starts anew, and the connection is returned if they were the
+    /// Called when bytes of the body have arrived: the idle time-out begins anew, and the connection is returned if they were the
     /// last.
     fn on_progress(&mut self) {
+        self.restart_idle();
+        self.finish_if_done();
+    }
+
+    /// The idle time-out begins anew: something has arrived, or nobody wants to read for a while.
+    pub fn restart_idle(&mut self) {
         if let Some(alarm) = &mut self.alarm {
             alarm.set(self.idle);
         }
-        self.finish_if_done();
     }
 
     /// Whether the response waits for the client, which has not sent all of its request yet.
@@ -118,7 +123,8 @@ impl ResponseBody {
         let starved = self.is_starved();
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
         let written = self.sending.as_ref().map_or(0, |sending| sending.connection.out.sent);
-        if self.written != written {
+        let is_held = self.sending.as_ref().is_some_and(|sending| sending.body.is_held());
+        if self.written != written || is_held {
             self.written = written;
             alarm.set(self.idle);
         }

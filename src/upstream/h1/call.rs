@@ -133,7 +133,7 @@ impl Sending {
                 let limit = self.step_timeout(&terms.timeouts);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 let progress = (self.connection.out.sent, self.awaits_continue);
-                if last_progress != progress {
+                if last_progress != progress || self.body.is_held() {
                     last_progress = progress;
                     alarm.set(limit);
                 }

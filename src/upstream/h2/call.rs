@@ -141,7 +141,7 @@ impl Call {
                 let limit = self.step_timeout(terms);
                 let alarm = alarm.get_or_insert_with(|| Alarm::new(terms.timers, limit));
                 let progress = (self.request.bytes_framed(), self.request.is_sent(), self.awaits_continue);
-                if last_progress != progress {
+                if last_progress != progress || self.body.is_held() {
                     last_progress = progress;
                     alarm.set(limit);
                 }
@@ -284,9 +284,7 @@ impl ResponseBody {
             Poll::Ready(part) => part,
             Poll::Pending => return self.poll_stalled(cx).map(|stalled| Some(Err(stalled))),
         };
-        if let Some(alarm) = &mut self.alarm {
-            alarm.set(self.idle);
-        }
+        self.restart_idle();
         Poll::Ready(part.map(|part| match part {
             Ok(Part::Data(data)) => Ok(Frame::data(data)),
             Ok(Part::Trailers(trailers)) => Ok(Frame::trailers(trailers)),
@@ -294,11 +292,18 @@ impl ResponseBody {
         }))
     }
 
+    /// The idle time-out begins anew: something has arrived, or nobody wants to read for a while.
+    pub fn restart_idle(&mut self) {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.set(self.idle);
+        }
+    }
+
     /// Ready with an error when the idle time-out is over, in which no byte came and none of the request could be sent.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let alarm = self.alarm.get_or_insert_with(|| Alarm::new(&self.timers, self.idle));
         let moved = self.call.request.bytes_framed();
-        if self.moved != moved {
+        if self.moved != moved || self.call.body.is_held() {
             self.moved = moved;
             alarm.set(self.idle);
         }

@@ -1,7 +1,7 @@
 //! `allow` and `deny`.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 
 use crate::support::{Client, Origin, Proxy, Scratch, config, wait_until};
 
@@ -23,16 +23,8 @@ fn a_connection_from_a_denied_network_is_closed_before_anything_is_read() {
     assert!(client.ends(), "no answer, not even to nothing");
     assert_eq!(proxy.metric(DENIED), 1);
     // the longest network decides
-    assert_eq!(from("127.0.0.2", proxy.address()).get("/x").status, 200);
+    assert_eq!(Client::connect_from("127.0.0.2", proxy.address()).get("/x").status, 200);
     assert_eq!(origin.targets(), ["/x"]);
-}
-
-/// A client whose address is this one.
-fn from(source: &str, to: SocketAddr) -> Client {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::new(source.parse().unwrap(), 0).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    Client::from_tcp(TcpStream::from(socket))
 }
 
 #[test]

@@ -3,6 +3,23 @@
 use super::*;
 
 #[test]
+fn limits_for_each_client_are_those_of_whom_the_header_names() {
+    let origin = Origin::ok();
+    let limits = format!("{ACCEPT}\n[listener.client_limits]\nconnections = 1\n");
+    let proxy = Proxy::start(&config(&limits, "", &[&origin]));
+    let from = |client: &str| {
+        let mut conn = proxy.client();
+        conn.send(header(Version::V2, client, Tlvs::default()));
+        conn
+    };
+    let mut first = from("192.0.2.1:5");
+    assert_eq!(first.get("/x").status, 200);
+    assert!(from("192.0.2.1:6").is_reset());
+    assert_eq!(from("192.0.2.2:5").get("/x").status, 200);
+    assert_eq!(first.get("/x").status, 200);
+}
+
+#[test]
 fn the_client_is_whom_the_header_names() {
     for header in both("192.0.2.1:56324") {
         let origin = Origin::ok();

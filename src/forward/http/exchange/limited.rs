@@ -1,14 +1,25 @@
-//! The place of an exchange within the adaptive limit of a service (`[service.NAME.concurrency]`).
+//! The place of an exchange within the adaptive limit of a service (`[service.NAME.concurrency]`), and its place among the requests of its client.
 //!
-//! It is held from before the first attempt to the head of the answer, through retries and pauses: an exchange counts once, however many attempts it
-//! makes. While its client is waited for, to send the rest of a body, the backends have nothing to do for it, and it holds none: otherwise a few clients
-//! that send slowly would have all places, and what they take would be taken for the latency of the backends.
+//! The former is held from before the first attempt to the head of the answer, through retries and pauses: an exchange counts once, however many attempts
+//! it makes. While its client is waited for, to send the rest of a body, the backends have nothing to do for it, and it holds none: otherwise a few clients
+//! that send slowly would have all places, and what they take would be taken for the latency of the backends. The latter is held to the end of the exchange.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Exchange;
+use crate::bandwidth::{Pace, Paces};
+use crate::limit::Place;
 use crate::metrics::{AdaptiveLimit, AttemptEnd, Failure, LimitPlace};
+
+/// What an exchange takes of what its client may have of a listener.
+#[derive(Debug, Default)]
+pub struct ClientShare {
+    /// It is counted as one of the client's, where those are limited.
+    pub place: Option<Place>,
+    /// What its bodies are held to, until they begin.
+    pub paces: Paces,
+}
 
 /// The place that an exchange holds.
 #[derive(Debug)]
@@ -30,6 +41,21 @@ impl HeldPlace {
 }
 
 impl Exchange {
+    /// It takes this of what its client may have, until it ends.
+    pub fn counts_for_client(&mut self, share: ClientShare) {
+        self.client = share;
+    }
+
+    /// The pace of its request's body; `None` = as fast as it goes, or it was taken already.
+    pub fn take_upload_pace(&mut self) -> Option<Box<Pace>> {
+        self.client.paces.up.take()
+    }
+
+    /// The same for its answer.
+    pub fn take_download_pace(&mut self) -> Option<Box<Pace>> {
+        self.client.paces.down.take()
+    }
+
     /// It was let in; `has_waited`: not at once.
     pub fn holds(&mut self, place: LimitPlace, has_waited: bool) {
         let (limit, let_in) = (Arc::clone(place.limit()), has_waited.then(Instant::now));

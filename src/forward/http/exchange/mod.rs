@@ -30,6 +30,7 @@ use crate::snapshot::{Current, Service};
 use crate::trace::ExchangeTrace;
 use crate::upstream::terms::Failed;
 use counted::{AskedView, BackendView, Counted};
+pub use limited::ClientShare;
 use limited::HeldPlace;
 
 /// One exchange.
@@ -47,6 +48,8 @@ pub struct Exchange {
     access: Option<Box<log::ExchangeEntry>>,
     /// Its place within the adaptive limit of the service whose backends do the work, where there is one.
     place: Option<HeldPlace>,
+    /// What it takes of what its client may have.
+    client: ClientShare,
     /// Its trace, while exchanges are traced.
     trace: Option<Box<ExchangeTrace>>,
 }
@@ -96,6 +99,7 @@ impl Exchange {
             is_failure: false,
             access: None,
             place: None,
+            client: ClientShare::default(),
             trace: None,
         }
     }

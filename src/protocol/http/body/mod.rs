@@ -28,6 +28,11 @@ pub trait ClientBody: Debug {
     /// Whether the body has been read to its end.
     fn is_done(&self) -> bool;
 
+    /// Whether it is us who don't read it now, because its client has used up its bandwidth.
+    fn is_held(&self) -> bool {
+        false
+    }
+
     /// The bytes of the body that have not been read yet, when that number is known.
     fn remaining(&self) -> Option<u64>;
 }
@@ -52,6 +57,15 @@ impl RequestBody {
             Self::Empty => Poll::Ready(()),
             Self::Client(body) => body.poll_begun(cx),
             Self::Replayed(body) => body.poll_begun(cx),
+        }
+    }
+
+    /// Whether it is us who don't read it now, because its client has used up its bandwidth: no time-out is to run for that.
+    pub fn is_held(&self) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Client(body) => body.is_held(),
+            Self::Replayed(body) => body.is_held(),
         }
     }
 

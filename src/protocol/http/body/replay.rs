@@ -159,6 +159,11 @@ impl ReplayedBody {
         }
     }
 
+    /// Whether it is us who don't read it now.
+    pub fn is_held(&self) -> bool {
+        self.inner.borrow().source.is_held()
+    }
+
     /// Ready when some of the body has arrived without being asked for, so its sender does not wait for a 100 (RFC 9110, section
     /// 10.1.1).
     pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
