@@ -24,6 +24,7 @@ pub mod hedges;
 pub mod latencies;
 mod listeners;
 mod losses;
+pub mod mirrored;
 pub mod names;
 mod openmetrics;
 mod process;
@@ -59,6 +60,7 @@ pub use hedges::Hedges;
 pub use latencies::BUCKETS;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
+pub use mirrored::{MirrorInFlight, MirrorResult, Mirrored};
 pub use promised::{PromiseEnd, PromisedRequests};
 pub use readings::{BackendReading, PathSeries, Readings};
 pub use refusals::Refusal;
@@ -90,6 +92,7 @@ pub struct Registry {
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
     hedges: Family<1, Hedges>,
+    mirrored: Family<2, Mirrored>,
     adaptive: Family<1, AdaptiveLimit>,
     zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
@@ -120,6 +123,7 @@ impl Registry {
             attempts: Family::default(),
             retries: Family::default(),
             hedges: Family::default(),
+            mirrored: Family::default(),
             adaptive: Family::default(),
             zone_picks: Family::default(),
             grpc: Family::default(),
@@ -205,6 +209,11 @@ impl Registry {
     /// The hedges of a service.
     pub fn hedges(&self, service: &str) -> Arc<Hedges> {
         self.hedges.get([service], || Hedges::new(self.workers))
+    }
+
+    /// The copies of requests that come by a listener and go to a service.
+    pub fn mirrored(&self, listener: &str, service: &str) -> Arc<Mirrored> {
+        self.mirrored.get([listener, service], || Mirrored::new(self.workers))
     }
 
     /// The adaptive limit of a service.

@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
-use super::{Canary, Course, Diverted, Point, RedirectTemplate, Service, Split};
+use super::{Canary, Course, Diverted, Mirror, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
@@ -179,6 +179,8 @@ pub struct Route {
     pub place: Option<usize>,
     /// What answers the request.
     pub action: Action,
+    /// A second service that gets copies of its requests.
+    pub mirror: Option<Mirror>,
     /// What changes in its target on the way to the backend.
     pub rewrite: Option<Rewrite>,
     /// Bytes at the start of the path that `rewrite.prefix` replaces: the length of the route's `path` or `path_prefix`.

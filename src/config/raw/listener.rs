@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::auth::Auth;
 use super::canary::Canary;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
+use super::mirror::Mirror;
 use super::resilience::Priority;
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
@@ -309,6 +310,8 @@ section! {
         redirect: Option<Redirect> = None,
         /// They are answered here.
         respond: Option<Respond> = None,
+        /// A second service that gets a copy of them.
+        mirror: Option<Mirror> = None,
         /// What changes in the target on the way to the backend.
         rewrite: Option<Rewrite> = None,
         /// Changes to the headers on the way to the backend.

@@ -18,6 +18,7 @@ mod detection;
 mod headers;
 mod listener;
 mod log;
+mod mirror;
 mod notify;
 mod otlp;
 mod recovery;
@@ -41,6 +42,7 @@ pub(super) use listener::{
     ListenerTls, Paths, ProxyProtocol, RateLimit, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
+pub(super) use mirror::Mirror;
 pub(super) use notify::Notify;
 pub(super) use otlp::{Otlp, OtlpProtocol};
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, with_local_recorder};
 
 use super::super::hedges::HedgeResult;
+use super::super::mirrored::MirrorResult;
 use super::super::rate_limited::LimitResult;
 use super::super::session_lookups::LookupResult;
 use super::super::{Format, PromiseEnd};
@@ -199,6 +200,9 @@ fn everything() -> String {
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);
     hedges.set_after(Some(Duration::from_millis(80)));
+    let mirrored = registry.mirrored("web", "next");
+    mirrored.count(1, MirrorResult::TooLarge);
+    let copy = mirrored.begin(0, 1);
     let adaptive = registry.adaptive("api");
     adaptive.publish(24, 1);
     adaptive.set_unloaded(Some(Duration::from_millis(4)));
@@ -290,7 +294,7 @@ fn everything() -> String {
     registry.render(&readings, Format::Prometheus, &mut text);
     drop((
         denials, requests, durations, listener, upstream, other, attempts, retries, hedges, adaptive, zone_picks,
-        limited, promised, calls, lookups,
+        limited, promised, calls, lookups, mirrored, copy,
     ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
