@@ -115,6 +115,8 @@ pub struct Listener {
     pub routes: Table<Arc<Route>>,
     /// Those of the routes that have limits.
     pub limited: Vec<Arc<Route>>,
+    /// Those of the routes whose requests are copied to a second service.
+    pub mirroring: Vec<Arc<Route>>,
     /// The path of each route as its condition has it, in the order of the configuration; empty = the route takes any.
     pub route_paths: Vec<Arc<str>>,
     /// What takes a request that no route takes: the listener's `service` as a route.

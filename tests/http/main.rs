@@ -36,6 +36,7 @@ mod http2;
 mod http2_backends;
 mod keepalive;
 mod limits;
+mod mirrors;
 mod names;
 mod parsers;
 mod passing;

@@ -53,7 +53,8 @@ pub(super) fn build(
         hits: routes.iter().map(|(_, route): &(_, Arc<Route>)| Arc::clone(&route.hits)).collect(),
         splits: routes.iter().enumerate().filter_map(|(place, (_, route))| Some((place, split_of(route)?))).collect(),
         route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
-        limited: limited(&routes),
+        limited: those(&routes, |route| !route.rate_limits.is_empty()),
+        mirroring: those(&routes, |route| route.mirror.is_some()),
         has_variables: has_variables(listener, &routes, services),
         routes: Table::new(routes),
         default,
@@ -75,10 +76,9 @@ pub(super) fn build(
     })
 }
 
-/// The routes that have limits of their own.
-fn limited(routes: &[(Conditions, Arc<Route>)]) -> Vec<Arc<Route>> {
-    let limited = routes.iter().filter(|(_, route)| !route.rate_limits.is_empty());
-    limited.map(|(_, route)| Arc::clone(route)).collect()
+/// The routes that are like this.
+fn those(routes: &[(Conditions, Arc<Route>)], are: impl Fn(&Route) -> bool) -> Vec<Arc<Route>> {
+    routes.iter().map(|(_, route)| route).filter(|route| are(route)).cloned().collect()
 }
 
 /// Whether a value has variables, of the listener, of one of its routes or of a service.
