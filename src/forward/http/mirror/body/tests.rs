@@ -101,7 +101,7 @@ fn a_copy_reads_what_its_original_has_read() {
 #[test]
 fn large_pieces_are_shared_and_small_ones_hold_nothing_of_what_they_were_read_into() {
     let ([mut original, mut copy], ..) = pair(vec![data(COPIED), data(COPIED - 1)], 65_536);
-    let mut next = |body: &mut RequestBody| match poll(body) {
+    let next = |body: &mut RequestBody| match poll(body) {
         Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap(),
         other => panic!("{other:?}"),
     };
