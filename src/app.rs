@@ -20,6 +20,7 @@ mod fixed;
 mod hand_over;
 mod hedging;
 mod inherit;
+mod integrations;
 #[cfg(test)]
 mod ingress_tests;
 mod key_sources;

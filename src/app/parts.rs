@@ -65,11 +65,6 @@ pub(super) fn etcd(etcd: &model::Etcd, timeout: Duration) -> Result<etcd::Settin
     Ok(etcd::Settings { endpoints: endpoints.collect(), tls: tls.transpose()?, credentials, timeout })
 }
 
-/// What this instance does together with others: how it is elected, and where what is said is shared.
-pub(super) fn together(config: &model::Config) -> Result<(lead::Prepared, Option<Place>), String> {
-    Ok((cluster(config)?, share(config)?))
-}
-
 /// How this instance is elected.
 pub(super) fn cluster(config: &model::Config) -> Result<lead::Prepared, String> {
     lead::Prepared::new(config.cluster.as_ref(), instance(), etcd)

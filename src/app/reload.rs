@@ -24,14 +24,14 @@ use super::config_metrics::{self, ReloadCounters};
 use super::discovery::Discoveries;
 use super::fixed::keep_fixed;
 use super::inherit::Inherited;
+use super::integrations::{self, Integrations};
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
 use super::sharing::Follower;
 use super::upkeep::Upkeep;
-use super::{canaries, limits, parts, service_manager};
+use super::{canaries, parts, service_manager};
 use crate::admin::{self, Refused};
-use crate::backup::Backups;
 use crate::certificate::watch::Watch;
 use crate::clock::Moment;
 use crate::config::{self, Effective, Loaded, model};
@@ -39,18 +39,13 @@ use crate::discover::watch::FileWatch;
 use crate::event::{Events, Kind, ListenerChange, Subject};
 use crate::health::dependencies::Dependencies;
 use crate::health::monitor::Monitor;
-use crate::lead::Candidate;
 use crate::listener::DataPlane;
 use crate::metrics::Registry;
-use crate::notify::{self, Webhooks};
 use crate::operator::Operators;
-use crate::otlp::{self, Exporter};
 use crate::policy::AdminToken;
 use crate::record::access;
-use crate::share::{self, Sharing};
+use crate::share;
 use crate::snapshot::{self, Service, Snapshot, Store};
-use crate::store::limits::LimitStores;
-use crate::store::sessions::Stores;
 use crate::why::Why;
 
 /// Everything that runs, and what it was made of.
@@ -69,21 +64,10 @@ pub(super) struct System {
     pub accounting: Accounting,
     /// What is done about faults.
     pub recovering: Recovering,
-    /// Has this instance elected.
-    pub candidate: Candidate,
-    /// What instances share.
-    pub sharing: Arc<Sharing>,
+    /// What it is connected to beside clients and backends.
+    pub integrations: Integrations,
     /// What is asked by those who want to know why a backend is in its state.
     pub why: Why,
-    pub webhooks: Webhooks,
-    /// Sends traces and metrics to a collector.
-    pub exporter: Exporter,
-    /// What copies the ledger.
-    pub backups: Backups,
-    /// The stores that sessions are shared through.
-    pub stores: Stores,
-    /// The stores by which rate limits are enforced together.
-    pub limit_stores: LimitStores,
     /// The configuration that runs, with what was discovered.
     pub config: Arc<model::Config>,
     pub discoveries: Discoveries,
@@ -152,11 +136,9 @@ impl System {
         // nor can the TLS of the admin address, but for what its files hold
         config.admin.tls.clone_from(&self.config.admin.tls);
         parts::complete(&mut config).map_err(Refused::because)?;
-        self.stores.link(&mut config).map_err(Refused::because)?;
-        let webhooks = notify::prepare(&config.notify).map_err(Refused::because)?;
-        let otlp = otlp::prepare(config.otlp.as_ref()).map_err(Refused::because)?;
+        self.integrations.stores.link(&mut config).map_err(Refused::because)?;
+        let integrations = integrations::prepare(&config).map_err(Refused::because)?;
         let access_log = parts::access_destination(&self.config.log, &config.log).await.map_err(Refused::because)?;
-        let (cluster, share) = parts::together(&config).map_err(Refused::because)?;
         let before = self.store.load();
         let prepared = self.listeners.prepare(&config, Some(&before), &self.registry, &mut Inherited::default());
         let prepared = prepared.map_err(|unusable| self.refuse(unusable))?;
@@ -164,7 +146,7 @@ impl System {
         drop(before);
         let fresh = self.discoveries.begin(&config).await.map_err(Refused::because)?;
         self.discoveries.fill_with(&fresh, &mut config);
-        self.stores.wait().await;
+        self.integrations.stores.wait().await;
         let config = Arc::new(config);
         let (before, after) = ((Arc::clone(&self.effective), Arc::clone(&self.config)), Arc::clone(&config));
         let compared = background::run(move || compare((&before.0, &before.1), effective, &after)).await;
@@ -184,15 +166,7 @@ impl System {
         if let (Some(log), Some(destination)) = (&self.log, access_log) {
             log.redirect(destination, config.log.access_lines.exchange.is_json());
         }
-        self.webhooks.commit(webhooks);
-        self.exporter.commit(otlp);
-        self.backups.commit(config.backup.as_ref());
-        self.stores.commit(&config, &self.registry);
-        self.limit_stores.commit(limits::shared(&config, &self.store.load()), &self.registry);
-        self.candidate.commit(cluster);
-        if config.cluster != self.config.cluster {
-            self.sharing.commit(share);
-        }
+        self.integrations.commit(integrations, Some(&self.config), &config, &self.store, &self.registry);
         self.recovering.configure(&config.services);
         self.guard(&config.admin, &effective);
         let before =
@@ -245,7 +219,7 @@ impl System {
 
     /// Starts the tasks that keep what runs up to date, for as long as the process lives.
     pub fn look_after_itself(&mut self) {
-        if let Some(feed) = self.exporter.take_feed() {
+        if let Some(feed) = self.integrations.exporter.take_feed() {
             let admin = Arc::clone(&self.admin);
             tokio::task::spawn_local(feed.run(move |to| admin.collect(to)));
         }
@@ -274,7 +248,7 @@ impl System {
             faults: Arc::clone(&self.why.sources.faults),
             repairs: Cell::default(),
         };
-        tokio::task::spawn_local(share::run(Arc::clone(&self.sharing), follower));
+        tokio::task::spawn_local(share::run(Arc::clone(&self.integrations.sharing), follower));
     }
 
     /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was

@@ -242,7 +242,7 @@ impl Running {
             }
             Ended::Replaced(successor) => {
                 self.system.operators.retire();
-                self.system.backups.retire();
+                self.system.integrations.backups.retire();
                 self.system.recovering.retire();
                 self.system.accounting.retire(&self.system.store.load(), false);
                 tracing::info!(pid = successor.pid(), "another process has taken over");
@@ -255,21 +255,21 @@ impl Running {
             }
         };
         let recovering = self.system.recovering.clone();
-        let mut candidate = self.system.candidate.take();
+        let mut candidate = self.system.integrations.candidate.take();
         // others need not wait for the drain: when nothing runs any more, leadership is given back
         let give_back = async {
             recovering.finish().await;
             candidate.resign().await;
         };
         tokio::join!(self.drain(queue), give_back);
-        self.system.webhooks.finish().await;
+        self.system.integrations.webhooks.finish().await;
         self.system.workers.stop();
-        self.system.stores.finish().await;
-        self.system.limit_stores.finish().await;
-        self.system.exporter.finish().await;
+        self.system.integrations.stores.finish().await;
+        self.system.integrations.limit_stores.finish().await;
+        self.system.integrations.exporter.finish().await;
         // what was cut off counts as well
         self.system.accounting.finish().await;
-        self.system.backups.finish().await;
+        self.system.integrations.backups.finish().await;
     }
 
     /// Waits until all connections have ended, `drain_timeout` is over, or another signal says stop.

@@ -11,28 +11,24 @@ use super::checks::Agents;
 use super::config_metrics::{self, ReloadCounters};
 use super::discovery::Discoveries;
 use super::inherit::Inherited;
+use super::integrations::{self, Integrations};
 use super::listeners::Listeners;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
-use super::{canaries, limits, listener_events, parts};
+use super::{canaries, listener_events, parts};
 use crate::admin;
-use crate::backup::Backups;
 use crate::certificate::watch::Watch;
 use crate::clock::Moment;
 use crate::config::{Effective, Loaded, model};
 use crate::event::Events;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
-use crate::lead::{Candidate, Leadership};
 use crate::listener;
 use crate::metrics::Registry;
-use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::operator::Operators;
-use crate::otlp::{self, Exporter};
+use crate::otlp::Exporter;
 use crate::record::{Recorder, access};
-use crate::share::Sharing;
 use crate::snapshot::{self, BuildError, Snapshot, Store};
-use crate::store::limits::LimitStores;
 use crate::store::sessions::Stores;
 use crate::why::{self, Why};
 
@@ -66,24 +62,24 @@ impl Startup<'_> {
     /// # Errors
     ///
     /// Why that is not possible; for people.
-    pub fn start(mut self, inherited: &mut Inherited) -> Result<System, String> {
+    pub fn start(self, inherited: &mut Inherited) -> Result<System, String> {
         let (registry, config, effective) = (self.registry, self.loaded.config, Arc::new(self.loaded.effective));
-        let prepared_webhooks = outward(&config, &mut self.exporter)?;
+        let prepared = integrations::prepare(&config)?;
         let DataPlane { config, store, operators, listeners, workers } =
             data_plane(config, &effective, &self.discoveries, &registry, self.events, self.recorder, inherited)?;
         let (shown, agents, faults) = (told(&listeners, &store), Agents::default(), Arc::<Faults>::default());
-        let (monitor, candidate) = (monitor(&agents, &store), candidate(&config, &store)?);
-        let (sharing, leadership) = (sharing(&config, &store)?, candidate.leadership());
+        let monitor = monitor(&agents, &store);
+        let integrations = Integrations::begin((self.exporter, self.stores), prepared, &config, &store, &registry);
         let accounting = accounting(&config, &registry, &store, &faults, &operators);
-        let recovering = recover(&config, &accounting, &store, &monitor, (&faults, leadership, &sharing));
-        let (why, backups) = (why(&monitor, &faults, &recovering), backups(&config, &store, &registry));
+        let recovering = recover(&config, &accounting, &store, &monitor, (&faults, &integrations));
+        let why = why(&monitor, &faults, &recovering);
         let admin = Arc::new(admin::Shared::new(admin::Sources {
             promises: accounting.shared(),
-            backups: backups.standing(),
+            backups: integrations.backups.standing(),
             operators: Arc::clone(&operators),
             why: why.clone(),
-            leadership: candidate.leadership(),
-            sharing: Arc::clone(&sharing),
+            leadership: integrations.candidate.leadership(),
+            sharing: Arc::clone(&integrations.sharing),
             discovered: self.discoveries.board(),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
@@ -96,11 +92,9 @@ impl Startup<'_> {
         Ok(System {
             source: self.source.map(Path::to_path_buf),
             source_hash: self.source.and_then(reload::hash),
-            webhooks: webhooks(prepared_webhooks, &store, &registry),
             certificates: certificates(&config, &store, &registry),
             certificate_watch: Watch::default(),
             access_files: access_files(&config, &store),
-            limit_stores: limit_stores(&config, &store, &registry),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -109,11 +103,7 @@ impl Startup<'_> {
             operators,
             accounting,
             recovering,
-            candidate,
-            sharing,
-            exporter: self.exporter,
-            backups,
-            stores: self.stores,
+            integrations,
             why,
             listeners,
             workers,
@@ -126,19 +116,6 @@ impl Startup<'_> {
             discoveries: self.discoveries,
         })
     }
-}
-
-/// What others are told by: webhooks, which are prepared, and the exporter, which takes on where it sends to.
-fn outward(config: &model::Config, exporter: &mut Exporter) -> Result<PreparedWebhooks, String> {
-    let webhooks = notify::prepare(&config.notify)?;
-    exporter.commit(otlp::prepare(config.otlp.as_ref())?);
-    Ok(webhooks)
-}
-
-fn limit_stores(config: &model::Config, store: &Store, registry: &Registry) -> LimitStores {
-    let mut stores = LimitStores::new(Arc::clone(store.events()));
-    stores.commit(limits::shared(config, &store.load()), registry);
-    stores
 }
 
 /// What serves clients.
@@ -171,25 +148,11 @@ fn data_plane(
     Ok(DataPlane { config, store, operators, listeners, workers })
 }
 
-/// What instances share, where they do.
-fn sharing(config: &model::Config, store: &Store) -> Result<Arc<Sharing>, String> {
-    let sharing = Arc::new(Sharing::new(&config.server.state_dir, Arc::clone(store.events())));
-    sharing.commit(parts::share(config)?);
-    Ok(sharing)
-}
-
 /// The listeners as they are shown, once events have told of them.
 fn told(listeners: &Listeners, store: &Store) -> Vec<admin::Listener> {
     let shown = listeners.shown(&store.load());
     listener_events::tell(&[], &shown, &[], store.events());
     shown
-}
-
-/// Has this instance elected, where it is one of several.
-fn candidate(config: &model::Config, store: &Store) -> Result<Candidate, String> {
-    let mut candidate = Candidate::new(Arc::clone(store.events()));
-    candidate.commit(parts::cluster(config)?);
-    Ok(candidate)
 }
 
 /// Puts the first snapshot in force, with what operators said before the process started.
@@ -236,7 +199,7 @@ fn recover(
     accounting: &Accounting,
     store: &Arc<Store>,
     monitor: &Monitor,
-    (faults, leadership, sharing): (&Arc<Faults>, Arc<Leadership>, &Arc<Sharing>),
+    (faults, integrations): (&Arc<Faults>, &Integrations),
 ) -> Recovering {
     let recovering = Recovering::new(recovery::Sources {
         store: Arc::clone(store),
@@ -246,8 +209,8 @@ fn recover(
         monitor: monitor.clone(),
         maintenances: Arc::clone(&accounting.maintenances),
         recoveries: accounting.recoveries(store.events()),
-        leadership,
-        sharing: Arc::clone(sharing),
+        leadership: integrations.candidate.leadership(),
+        sharing: Arc::clone(&integrations.sharing),
         standings: Arc::clone(&accounting.standings),
     });
     recovering.configure(&config.services);
@@ -258,20 +221,6 @@ fn recover(
 fn why(monitor: &Monitor, faults: &Arc<Faults>, recovering: &Recovering) -> Why {
     let (monitor, faults) = (monitor.clone(), Arc::clone(faults));
     Why::new(why::Sources { ejector: Arc::default(), monitor, faults, recoveries: recovering.shared() })
-}
-
-/// The copies of the ledger, begun.
-fn backups(config: &model::Config, store: &Store, registry: &Arc<Registry>) -> Backups {
-    let mut backups = Backups::new(&config.server.state_dir, Arc::clone(store.events()), Arc::clone(registry));
-    backups.commit(config.backup.as_ref());
-    backups
-}
-
-/// The webhooks, begun.
-fn webhooks(prepared: PreparedWebhooks, store: &Store, registry: &Arc<Registry>) -> Webhooks {
-    let mut webhooks = Webhooks::new(Arc::clone(store.events()), Arc::clone(registry));
-    webhooks.commit(prepared);
-    webhooks
 }
 
 /// The active checks; what agents answer goes to `agents`.

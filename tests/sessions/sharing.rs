@@ -129,6 +129,25 @@ fn a_reload_keeps_the_connection_and_the_sessions() {
 }
 
 #[test]
+fn a_store_that_is_named_again_while_an_exchange_of_before_goes_on_has_its_series_again() {
+    let ((origin, cue), redis, other) = (Origin::answering_on_cue(), Redis::start(), Redis::start());
+    let origins = [origin];
+    let toml = with(&shared(&redis, ""), &origins);
+    let here = instance(&toml);
+    let mut client = here.client();
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\nX-User: 1\r\n\r\n");
+    wait_until("the backend is asked", || origins[0].requests().len() == 1);
+    assert_eq!(here.reload(&with(&shared(&other, ""), &origins)).status, 200);
+    wait_until("the first store has no series any more", || !here.metrics().contains(&redis.url()));
+    assert_eq!(here.reload(&toml).status, 200);
+    let series = format!("evenkeel_session_store_up{{store=\"{}/0\"}} 1\n", redis.url());
+    wait_until("it has again", || here.metrics().contains(&series));
+    assert_eq!(redis.connections(), 1, "by the keeper that it had");
+    cue.give();
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
 fn sessions_of_layer_4_are_shared_as_well() {
     let origins: Vec<Origin> = ["a", "b", "c"]
         .map(|name| {

@@ -82,6 +82,8 @@ pub struct LinkState {
     backlog: AtomicUsize,
     /// Why the store is not asked, or does not do all that it is asked.
     trouble: ArcSwapOption<String>,
+    /// A configuration that names the store came into force since the keeper last looked.
+    named_anew: AtomicBool,
 }
 
 impl Link {
@@ -96,6 +98,7 @@ impl Link {
             lost: AtomicU64::new(0),
             backlog: AtomicUsize::new(0),
             trouble: ArcSwapOption::empty(),
+            named_anew: AtomicBool::new(false),
         };
         (Arc::new(Self { messages, state: Arc::new(state) }), received)
     }
@@ -164,6 +167,16 @@ impl LinkState {
     /// The keeper tells how many bytes wait.
     pub fn set_backlog(&self, bytes: usize) {
         self.backlog.store(bytes, Relaxed);
+    }
+
+    /// A configuration that names the store came into force.
+    pub fn is_named_anew(&self) {
+        self.named_anew.store(true, Relaxed);
+    }
+
+    /// Whether a configuration that names the store came into force since this was last asked.
+    pub fn take_named_anew(&self) -> bool {
+        self.named_anew.swap(false, Relaxed)
     }
 
     /// Why the store is not asked, or does not do all that it is asked; `None` = all is well.

@@ -17,6 +17,7 @@ mod cluster;
 mod detection;
 mod headers;
 mod listener;
+mod listener_tls;
 mod log;
 mod mirror;
 mod notify;
@@ -38,8 +39,11 @@ pub(super) use cluster::{Cluster, Elect};
 pub(super) use detection::{Dependency, Detect};
 pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};
 pub(super) use listener::{
-    AmbiguousPaths, CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, Limits, Listener, ListenerProtocol,
-    ListenerTls, Paths, ProxyProtocol, RateLimit, RequestId, Respond, Rewrite, Route, Share, TlsPreset, TlsVersion,
+    AmbiguousPaths, Limits, Listener, ListenerProtocol, Paths, ProxyProtocol, RateLimit, RequestId, Respond, Rewrite,
+    Route, Share,
+};
+pub(super) use listener_tls::{
+    CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, ListenerTls, TlsPreset, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use mirror::Mirror;

@@ -207,8 +207,17 @@ impl Keeper {
         self.show_backlog();
     }
 
+    /// Counts in series that are shown: they were removed if no configuration named the store for a while.
+    fn count_where_it_is_shown(&mut self) {
+        if self.state.take_named_anew() {
+            self.counted = Counted::of(self.state.name());
+            self.counted.up.set(if self.state.is_up() { 1.0 } else { 0.0 });
+        }
+    }
+
     /// Takes note of what came of a batch.
     fn note(&mut self, open: &mut Open, report: Report, pause: &mut Duration) {
+        self.count_where_it_is_shown();
         self.counted.written.increment(report.written);
         self.counted.known.increment(report.known);
         self.counted.refused.increment(report.refused);
@@ -277,6 +286,7 @@ impl Keeper {
     }
 
     fn is_down(&mut self, reason: &str) {
+        self.count_where_it_is_shown();
         self.state.set_up(false);
         self.doubt = None;
         self.trial.down(Moment::now());

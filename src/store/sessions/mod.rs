@@ -84,6 +84,11 @@ impl Stores {
         for metric in [&names::SESSION_STORE_UP, &names::SESSION_STORE_QUEUE, &names::SESSION_STORE_WRITES] {
             registry.keep(metric, |labels| labels.first().is_some_and(|store| shown.contains(store)));
         }
+        // one that was out of use has lost its series, while exchanges of a configuration before kept its keeper
+        let links = self.running.iter().filter_map(|running| running.link.upgrade());
+        links
+            .filter(|link| shown.iter().any(|name| name == link.state().name()))
+            .for_each(|link| link.state().is_named_anew());
     }
 
     fn link_to(&mut self, store: &RedisStore) -> Result<Arc<Link>, String> {
