@@ -31,7 +31,7 @@ use crate::protocol::http::{Request, RequestBody};
 use crate::route::meaning::Meaning;
 use crate::snapshot::{Action, Current, Mirror, Point, Route, Service};
 use crate::trace::{Parent, TRACEPARENT, Traceparent};
-use sending::Copy;
+use sending::RequestCopy;
 
 /// What a copy says of itself.
 const IS_COPY: HeaderValue = HeaderValue::from_static("1");
@@ -96,7 +96,7 @@ impl Connection {
         original: &mut Request,
         (way, service): (&Way<'_, '_>, &Arc<Service>),
         exchange: &Exchange,
-    ) -> Option<Copy> {
+    ) -> Option<RequestCopy> {
         let listener = way.context.listener;
         let keys = Keys { hash: self.hash(listener, service, original), affinity: None };
         let mut request = Request {
@@ -131,6 +131,6 @@ impl Connection {
         // a request that is announced to have a body is sent when some of it is here: it may be refused before
         let awaits_body = original.expect_continue || original.length.known().is_some_and(|length| length > 0);
         let (worker, service, timeout) = (self.worker.clone(), Arc::clone(service), mirror.rule.timeout);
-        Some(Copy { worker, service, request, keys, proxy_header, feed, awaits_body, timeout })
+        Some(RequestCopy { worker, service, request, keys, proxy_header, feed, awaits_body, timeout })
     }
 }

@@ -30,7 +30,7 @@ const PIECES: u32 = 16;
 
 /// A copy of a request.
 #[derive(Debug)]
-pub struct Copy {
+pub struct RequestCopy {
     /// The worker that sends it.
     pub worker: Rc<Worker>,
     /// The service that gets it. It is held for as long as the copy lasts, and no snapshot is.
@@ -53,12 +53,12 @@ pub struct Copy {
 struct Raced;
 
 /// Sends a copy, and counts what came of it.
-pub async fn send(mut copy: Copy, in_flight: MirrorInFlight) {
+pub async fn send(mut copy: RequestCopy, in_flight: MirrorInFlight) {
     let result = copy.run().await;
     in_flight.ended(result);
 }
 
-impl Copy {
+impl RequestCopy {
     async fn run(&mut self) -> MirrorResult {
         let mut deadline = Alarm::new(&self.worker.timers, self.timeout);
         let mut body = std::mem::take(&mut self.request.body);
