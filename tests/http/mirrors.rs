@@ -207,7 +207,7 @@ fn a_backend_that_only_gets_copies_is_taken_out_when_it_fails() {
         ask(&mut client, 5);
         proxy.status()["services"]["next"]["backends"][0]["ejected"] == true
     });
-    assert!(mirrored(&proxy, "error") >= 5);
+    assert!(mirrored(&proxy, "error") > 0);
 }
 
 #[test]
