@@ -83,6 +83,8 @@ FEATURES = {
     "a variable in a header": {"listener": 'request_headers = {{ set = {{ x-client = "${{client_ip}}" }} }}'},
     "a header without one": {"listener": 'request_headers = {{ set = {{ x-client = "a" }} }}'},
     "security headers": {"listener": 'security_headers = "standard"'},
+    "mirroring 0.01 %": {"listener": '[[listener.route]]\npath_prefix = "/"\nservice = "api"\nmirror = {{ service = "next", share = "0.01%" }}', "more": '[[service.next.backend]]\naddress = "127.0.0.1:{b}"'},
+    "mirroring 100 %": {"listener": '[[listener.route]]\npath_prefix = "/"\nservice = "api"\nmirror = {{ service = "next" }}', "more": '[[service.next.backend]]\naddress = "127.0.0.1:{b}"'},
     "paths normalised": {"listener": 'paths = "normalised"'},
 }
 FEATURES = {name: parts for name, parts in FEATURES.items() if name == "off" or not WORDS or any(word in name for word in WORDS)}

@@ -9,6 +9,7 @@ mod cors;
 mod dependency;
 mod headers;
 mod health;
+mod mirroring;
 mod resilience;
 pub mod template;
 mod tracing;
@@ -24,6 +25,7 @@ pub use cors::{Cors, Origin, Origins};
 pub use dependency::{Dependency, DependencyEndpoint, Question};
 pub use headers::{Field, HeaderChanges};
 pub use health::{Check, Health, HttpCheck, Initial};
+pub use mirroring::Mirroring;
 pub use resilience::{Breaker, Concurrency, Fallback, Hedge, LatencyRule, Outlier, Priority, Retry, Statuses};
 pub use tracing::Tracing;
 

@@ -24,7 +24,7 @@ fn of_listener(configured: &Value, listener: &Listener) -> Vec<Value> {
     let shown = |text: String, to: String, hits: u64| json!({ "listener": &*listener.name, "text": text, "to": to, "hits": hits });
     let routes = configured["route"].as_array().into_iter().flatten().zip(&listener.hits);
     let mut all: Vec<Value> =
-        routes.map(|(route, hits)| shown(conditions(route), target(route), hits.read())).collect();
+        routes.map(|(route, hits)| shown(conditions(route), whole_target(route), hits.read())).collect();
     if let (Some(service), Some(route)) = (configured["service"].as_str(), &listener.default) {
         all.push(shown("all others".to_owned(), service.to_owned(), route.hits.read()));
     }
@@ -43,6 +43,15 @@ fn conditions(route: &Value) -> String {
     let all = ["host", "path", "path_prefix", "path_regex"].map(one).into_iter().flatten().chain(methods);
     let all: Vec<String> = all.chain(pairs("headers", "header")).chain(pairs("query", "query")).collect();
     if all.is_empty() { "every request".to_owned() } else { all.join(", ") }
+}
+
+/// What answers a request, and what gets copies of it, such as `api, 10% mirrored to next`.
+fn whole_target(route: &Value) -> String {
+    let (to, mirror) = (target(route), &route["mirror"]);
+    match (mirror["service"].as_str(), mirror["share"].as_str()) {
+        (Some(service), Some(share)) => format!("{to}, {share} mirrored to {service}"),
+        _ => to,
+    }
 }
 
 /// What answers a request, such as `api`, `api (weight 9), canary (weight 1)`, `redirect 308 to https://${host}${path}` or `respond 404`.
@@ -84,6 +93,9 @@ mod tests {
         assert_eq!((&*conditions(&bare), &*target(&bare)), ("every request", "redirect 308 to https://${host}${path}"));
         assert_eq!(target(&json!({ "respond": { "status": 404, "body": "" } })), "respond 404");
         assert_eq!(target(&json!({ "service": "api" })), "api");
+        assert_eq!(whole_target(&json!({ "service": "api", "mirror": null })), "api");
+        let mirrored = json!({ "service": "api", "mirror": { "service": "next", "share": "10%" } });
+        assert_eq!(whole_target(&mirrored), "api, 10% mirrored to next");
         assert_eq!(target(&json!({ "canary": { "stable": "api", "service": "next" } })), "api, canary next");
     }
 }

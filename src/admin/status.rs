@@ -1,6 +1,7 @@
 //! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
 
 mod concurrency;
+mod mirrored;
 mod query;
 
 use std::sync::Arc;
@@ -209,6 +210,7 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         "cuts": cuts(service, now),
         "waiting": service.waiting.len(),
         "concurrency": concurrency::of(service),
+        "mirrored": mirrored::of(snapshot, service),
         "hedges": service.hedges.as_ref().map(|hedges| self::hedges(hedges)),
         "shadow": shadow::of(service),
         "canary": canary::of(shared, &service.name),

@@ -30,7 +30,8 @@ use crate::limit::PerClient;
 use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::template::AnswerBody;
 use crate::policy::{
-    AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Priority, Rewrite, SplitBy, TimeoutOverride,
+    AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, Mirroring, PathRules, Priority, Rewrite, SplitBy,
+    TimeoutOverride,
 };
 use crate::route::{Conditions, Host};
 
@@ -235,6 +236,8 @@ pub struct Route {
     pub split_by: Option<SplitBy>,
     /// The plan by which its split shifts; `None` = it does not.
     pub canary: Option<Canary>,
+    /// The service that gets a copy of each request, and what holds for the copies; `None` = none does.
+    pub mirror: Option<(ServiceId, Mirroring)>,
     /// What changes on the way to the backend.
     pub rewrite: Option<Rewrite>,
     /// Changes to the request's fields.

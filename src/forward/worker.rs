@@ -71,6 +71,8 @@ pub struct Worker {
     pub(super) remembered: Remembered,
     /// Where the text of a value with variables is put together. It is kept here for its memory.
     pub(super) scratch: RefCell<Vec<u8>>,
+    /// The bytes of bodies that wait for backends that get copies of requests.
+    pub(super) mirrored_bytes: Rc<Cell<usize>>,
     /// The ids that its requests get.
     pub(super) request_ids: RequestIds,
 }
@@ -111,6 +113,7 @@ impl Worker {
             random: RefCell::new(fastrand::Rng::new()),
             remembered: Remembered::default(),
             scratch: RefCell::default(),
+            mirrored_bytes: Rc::default(),
             request_ids: RequestIds::default(),
             timers,
         }

@@ -24,6 +24,7 @@ pub mod hedges;
 pub mod latencies;
 mod listeners;
 mod losses;
+pub mod mirrored;
 pub mod names;
 mod openmetrics;
 mod process;
@@ -60,6 +61,7 @@ pub use hedges::Hedges;
 pub use latencies::BUCKETS;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
+pub use mirrored::{MirrorInFlight, MirrorResult, Mirrored};
 pub use promised::{PromiseEnd, PromisedRequests};
 pub use readings::{BackendReading, PathSeries, Readings};
 pub use refusals::Refusal;
@@ -92,6 +94,7 @@ pub struct Registry {
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
     hedges: Family<1, Hedges>,
+    mirrored: Family<2, Mirrored>,
     adaptive: Family<1, AdaptiveLimit>,
     zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
@@ -123,6 +126,7 @@ impl Registry {
             attempts: Family::default(),
             retries: Family::default(),
             hedges: Family::default(),
+            mirrored: Family::default(),
             adaptive: Family::default(),
             zone_picks: Family::default(),
             grpc: Family::default(),
@@ -209,6 +213,11 @@ impl Registry {
     /// The hedges of a service.
     pub fn hedges(&self, service: &str) -> Arc<Hedges> {
         self.hedges.get([service], || Hedges::new(self.workers))
+    }
+
+    /// The copies of requests that come by a listener and go to a service.
+    pub fn mirrored(&self, listener: &str, service: &str) -> Arc<Mirrored> {
+        self.mirrored.get([listener, service], || Mirrored::new(self.workers))
     }
 
     /// The adaptive limit of a service.

@@ -168,6 +168,10 @@ metrics! {
         => "Requests above the adaptive limit of a service, which were answered with 503: of `high`, `normal` or `low` priority.";
     CANARY_SHARE: Gauge "evenkeel_canary_share" [canary, service] Source::Facade(Order::ByLabels)
         => "The share of the requests that a new version (`service` is the `canary` then) and the version in use get by the plan, from 0 to 1.";
+    MIRRORED: Counter "evenkeel_mirrored_total" [listener, service, outcome] Source::Registry
+        => "Copies of requests to a second service: `answered`, `error`, `failed`, `timed_out`, `cancelled`, or not made or given up: `no_place`, `too_many`, `too_large`, `too_slow`.";
+    MIRRORED_IN_FLIGHT: Gauge "evenkeel_mirrored_in_flight" [listener, service] Source::Registry
+        => "Copies of requests that are under way to a second service.";
     RATE_LIMITED: Counter "evenkeel_rate_limited_total" [listener, route, limit, outcome] Source::Registry
         => "Requests that a limit of a listener (`route` is empty then) or of a route has `refused` (429) or `delayed`, or, with dry_run, `would_refuse` or `would_delay`.";
     RATE_LIMIT_DISPLACED: Counter "evenkeel_rate_limit_displaced_total" [listener, route, limit] Source::Registry

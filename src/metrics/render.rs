@@ -13,6 +13,7 @@ use super::fold::Sink;
 use super::grpc::CODES;
 use super::hedges;
 use super::losses::Loss;
+use super::mirrored;
 use super::names::{self, Metric};
 use super::readings::{BackendReading, PathSeries, Readings};
 use super::refusals::Refusal;
@@ -95,6 +96,7 @@ impl Registry {
         self.hedges_to(&mut out);
         self.adaptive_to(&mut out);
         self.recorded_to(&names::CANARY_SHARE, &mut out);
+        self.mirrored_to(&mut out);
         self.limits_to(&mut out);
         self.client_limits_to(&mut out);
         self.limit_stores_to(&mut out);
@@ -257,6 +259,20 @@ impl Registry {
         out.announce(&names::HEDGE_AFTER);
         for ([service], hedges) in &held {
             out.series(&names::HEDGE_AFTER, &[service], hedges.after().map_or(0.0, |after| after.as_secs_f64()));
+        }
+    }
+
+    fn mirrored_to(&self, out: &mut Sink<'_>) {
+        let held = self.mirrored.held();
+        out.announce(&names::MIRRORED);
+        for ([listener, service], mirrored) in &held {
+            for (outcome, count) in mirrored::OUTCOMES.into_iter().zip(mirrored.read()) {
+                out.series(&names::MIRRORED, &[listener, service, outcome], count);
+            }
+        }
+        out.announce(&names::MIRRORED_IN_FLIGHT);
+        for ([listener, service], mirrored) in &held {
+            out.series(&names::MIRRORED_IN_FLIGHT, &[listener, service], mirrored.in_flight());
         }
     }
 

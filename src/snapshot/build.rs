@@ -72,12 +72,20 @@ pub fn build(
         services.push(Arc::new(build_service((index, service), before, make_tls, (config, previous), registry)?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
+    let is_mirroring = config.listeners.iter().flat_map(|l| &l.routes).any(|route| route.mirror.is_some());
     for (index, listener) in config.listeners.iter().enumerate() {
         let bind = target(&listener.bind);
         let known = previous
             .and_then(|before| before.listeners.iter().find(|l| l.is_at(&bind, listener.protocol, &listener.name)));
         let key = known.map_or_else(Listener::new_key, |known| known.key);
-        listeners.push(Arc::new(listener::build(index, key, bind, (listener, &services), previous, registry)?));
+        listeners.push(Arc::new(listener::build(
+            index,
+            key,
+            bind,
+            (listener, &services, is_mirroring),
+            previous,
+            registry,
+        )?));
     }
     let generation = previous.map_or(0, |snapshot| snapshot.generation) + 1;
     let sends_proxy_headers = services.iter().any(|service| service.proxy_header.is_some());

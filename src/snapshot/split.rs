@@ -132,7 +132,7 @@ impl Side {
 
 /// Spreads numbers that differ little over all of `u64` (the finalizer of SplitMix64: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
 /// Generators", 2014).
-fn mix(mut n: u64) -> u64 {
+pub(super) fn mix(mut n: u64) -> u64 {
     n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     n ^ (n >> 31)

@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
-use super::{Canary, ClientLimits, Course, Diverted, Point, RedirectTemplate, Service, Split};
+use super::{Canary, ClientLimits, Course, Diverted, Mirror, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
@@ -115,6 +115,8 @@ pub struct Listener {
     pub routes: Table<Arc<Route>>,
     /// Those of the routes that have limits.
     pub limited: Vec<Arc<Route>>,
+    /// Those of the routes whose requests are copied to a second service.
+    pub mirroring: Vec<Arc<Route>>,
     /// The path of each route as its condition has it, in the order of the configuration; empty = the route takes any.
     pub route_paths: Vec<Arc<str>>,
     /// What takes a request that no route takes: the listener's `service` as a route.
@@ -181,6 +183,8 @@ pub struct Route {
     pub place: Option<usize>,
     /// What answers the request.
     pub action: Action,
+    /// A second service that gets copies of its requests.
+    pub mirror: Option<Mirror>,
     /// What changes in its target on the way to the backend.
     pub rewrite: Option<Rewrite>,
     /// Bytes at the start of the path that `rewrite.prefix` replaces: the length of the route's `path` or `path_prefix`.

@@ -229,6 +229,11 @@ impl ExchangeTrace {
         self.current = attempt;
     }
 
+    /// What a copy of the request says of the trace: that it belongs to it, and is not recorded.
+    pub fn of_copy(&self) -> Traceparent {
+        Traceparent::new(self.trace, self.span, false)
+    }
+
     /// What the attempt that is under way needs of the trace.
     pub fn of_attempt(&self) -> AttemptTrace {
         let attempt = self.attempts.get(self.current);

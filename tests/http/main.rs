@@ -37,6 +37,7 @@ mod http2;
 mod http2_backends;
 mod keepalive;
 mod limits;
+mod mirrors;
 mod names;
 mod parsers;
 mod passing;

@@ -14,8 +14,8 @@ use crate::config::tree::KeyPath;
 const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
 
 /// What a route may do with a request or an answer.
-const CHANGES: [&str; 8] =
-    ["canary", "redirect", "respond", "rewrite", "request_headers", "response_headers", "cors", "auth"];
+const CHANGES: [&str; 9] =
+    ["canary", "redirect", "respond", "mirror", "rewrite", "request_headers", "response_headers", "cors", "auth"];
 
 /// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [

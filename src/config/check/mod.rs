@@ -22,6 +22,7 @@ mod limit;
 mod listener;
 mod log;
 mod means;
+mod mirror;
 mod network;
 mod notify;
 mod otlp;

@@ -25,6 +25,7 @@ impl Checker<'_> {
         let action = self.action(at, raw, canary.as_ref());
         let (access, auth) = (self.access(at, (&raw.allow, &raw.deny)), self.auth(at, raw.auth.as_ref()));
         self.changes_without_effect(at, raw);
+        let mirror = all_or_nothing(raw.mirror.as_ref().map(|mirror| self.mirror(at, raw, mirror)));
         let rewrite = raw.rewrite.as_ref().map(|rewrite| self.rewrite(at, rewrite));
         let request_headers = self.header_changes(&at.key("request_headers"), &raw.request_headers, true);
         let response_headers = self.header_changes(&at.key("response_headers"), &raw.response_headers, false);
@@ -44,6 +45,7 @@ impl Checker<'_> {
             action: action?,
             split_by: split_by?,
             canary: all_or_nothing(canary)?,
+            mirror: mirror?,
             rewrite,
             request_headers,
             response_headers,
@@ -197,7 +199,7 @@ impl Checker<'_> {
         if raw.service.is_some() || raw.split.is_some() || raw.canary.is_some() {
             return;
         }
-        for key in ["rewrite", "request_headers", "timeout", "priority", "priority_header"] {
+        for key in ["mirror", "rewrite", "request_headers", "timeout", "priority", "priority_header"] {
             if self.root.has(&at.key(key)) {
                 let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect beside `{action}`"));
                 self.report(mistake.warning().help("no backend is asked"));

@@ -7,6 +7,7 @@ use super::canary::Canary;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::limit::{ClientLimits, RateLimit};
 use super::listener_tls::ListenerTls;
+use super::mirror::Mirror;
 use super::resilience::Priority;
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
@@ -180,6 +181,8 @@ section! {
         redirect: Option<Redirect> = None,
         /// They are answered here.
         respond: Option<Respond> = None,
+        /// A second service that gets a copy of them.
+        mirror: Option<Mirror> = None,
         /// What changes in the target on the way to the backend.
         rewrite: Option<Rewrite> = None,
         /// Changes to the headers on the way to the backend.

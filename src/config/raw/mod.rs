@@ -20,6 +20,7 @@ mod limit;
 mod listener;
 mod listener_tls;
 mod log;
+mod mirror;
 mod notify;
 mod otlp;
 mod recovery;
@@ -46,6 +47,7 @@ pub(super) use listener_tls::{
     CertificateFiles, Cipher, ClientAuth, ClientCertHeader, Group, ListenerTls, TlsPreset, TlsVersion,
 };
 pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
+pub(super) use mirror::Mirror;
 pub(super) use notify::Notify;
 pub(super) use otlp::{Otlp, OtlpProtocol};
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};

@@ -14,7 +14,7 @@ pub(in crate::config) fn percent(text: &str) -> Result<u32> {
         return Err(bad(format!("`{text}` is no share in percent")).suggest(Some(format!("{number}%"))));
     }
     if !(0.5..=f64::from(WHOLE) + 0.5).contains(&parts) {
-        return Err(bad(format!("`{text}` is no share that a canary can have")));
+        return Err(bad(format!("`{text}` is no share of requests")));
     }
     if (parts - parts.round()).abs() > 1e-6 {
         return Err(

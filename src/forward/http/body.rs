@@ -119,7 +119,7 @@ impl Content {
     }
 
     /// Whether the client is waited for, which has still to send some of its request.
-    fn is_starved(&self) -> bool {
+    pub fn is_starved(&self) -> bool {
         match self {
             Self::H1(body) => body.is_starved(),
             Self::H2(body) => body.is_starved(),

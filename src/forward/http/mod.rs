@@ -9,6 +9,8 @@ mod cors;
 mod error_answer;
 mod exchange;
 mod limited;
+mod load_report;
+mod mirror;
 mod own_answer;
 mod paced;
 mod request;
@@ -264,6 +266,10 @@ impl Connection {
             }
         };
         let service = self.working(snapshot, asked, compared(&request, meaning.as_ref()), exchange)?;
+        if let Some(mirror) = &route.mirror {
+            let way = mirror::Way { snapshot, route, context, meaning: meaning.as_ref() };
+            self.mirror(mirror, &mut request, &way, exchange);
+        }
         self.ask(request, (route, service), context, meaning.as_ref(), exchange).await
     }
 

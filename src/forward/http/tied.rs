@@ -23,17 +23,25 @@ impl Connection {
     /// What ties the exchange to a backend.
     pub(super) fn keys(&self, listener: &Listener, service: &Service, request: &Request) -> Keys {
         let find = |from| keys::find(from, request, || self.sender(listener, request));
-        let hash = match &service.hash_on {
-            // requests without a key must not all go to one backend
-            Some(from) => find(from).unwrap_or_else(|| self.worker.random.borrow_mut().u64(..)),
-            None => 0,
-        };
+        let hash = self.hash(listener, service, request);
         let affinity = service.affinity.as_ref().map(|affinity| {
             let cookies = request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
             let key = || service.sticky_by.as_ref().and_then(find);
             Cell::new(affinity.stickiness(cookies, key, unix_now()))
         });
         Keys { hash, affinity }
+    }
+
+    /// What an algorithm of the service with a hash ring goes by; 0 where it has none.
+    pub(super) fn hash(&self, listener: &Listener, service: &Service, request: &Request) -> u64 {
+        match &service.hash_on {
+            // requests without a key must not all go to one backend
+            Some(from) => {
+                let found = keys::find(from, request, || self.sender(listener, request));
+                found.unwrap_or_else(|| self.worker.random.borrow_mut().u64(..))
+            }
+            None => 0,
+        }
     }
 
     /// Gives the client the cookie that keeps it with the backend that answered.

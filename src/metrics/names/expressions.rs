@@ -261,6 +261,8 @@ fn each_metric_about_backends_and_services_is_on_the_board_or_in_an_alert() {
         "evenkeel_concurrency_unloaded_seconds",
         "evenkeel_shed_total",
         "evenkeel_canary_share",
+        "evenkeel_mirrored_total",
+        "evenkeel_mirrored_in_flight",
         "evenkeel_ledger_backup_size_bytes",
         "evenkeel_leadership_fencing_token",
         "evenkeel_leadership_renewals_failed_total",

@@ -6,6 +6,7 @@ use metrics::{counter, gauge, with_local_recorder};
 
 use super::super::client_limits::ClientLimit;
 use super::super::hedges::HedgeResult;
+use super::super::mirrored::MirrorResult;
 use super::super::rate_limited::LimitResult;
 use super::super::session_lookups::LookupResult;
 use super::super::{Format, PromiseEnd};
@@ -204,6 +205,9 @@ fn everything() -> String {
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);
     hedges.set_after(Some(Duration::from_millis(80)));
+    let mirrored = registry.mirrored("web", "next");
+    mirrored.count(1, MirrorResult::TooLarge);
+    let copy = mirrored.begin(0, 1);
     let adaptive = registry.adaptive("api");
     adaptive.publish(24, 1);
     adaptive.set_unloaded(Some(Duration::from_millis(4)));
@@ -295,7 +299,7 @@ fn everything() -> String {
     registry.render(&readings, Format::Prometheus, &mut text);
     drop((
         denials, requests, durations, listener, upstream, other, attempts, retries, hedges, adaptive, zone_picks,
-        limited, promised, calls, lookups,
+        limited, promised, calls, lookups, mirrored, copy,
     ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")

@@ -20,6 +20,9 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 /// `Proxy-Status` (RFC 9209)
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
+/// `X-Evenkeel-Mirror`: tells a backend that the request is a copy, whose answer nobody reads.
+pub const MIRROR: HeaderName = HeaderName::from_static("x-evenkeel-mirror");
+
 /// `Client-Cert` and `Client-Cert-Chain` (RFC 9440)
 pub const CLIENT_CERTIFICATE: [HeaderName; 2] =
     [HeaderName::from_static("client-cert"), HeaderName::from_static("client-cert-chain")];

@@ -4,31 +4,33 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 
-use super::super::{Action, Canary, Guard, Listener, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split};
+use super::super::{
+    Action, Canary, Guard, Listener, Mirror, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split,
+};
 use super::BuildError;
 use super::client_limits;
 use super::limits::{self, Of};
 use crate::auth::{AccessList, Auth};
 use crate::config::model;
 use crate::endpoint::Target;
-use crate::metrics::{Denials, Registry, RouteHits};
+use crate::metrics::{Denials, Mirrored, Registry, RouteHits};
 use crate::policy::{CertificateHeader, HeaderChanges, Priority, TimeoutOverride};
 use crate::protocol::http::fields;
 use crate::route::{Conditions, Path, Table};
 
-/// Builds the listener at this place, which is bound to `bind`.
+/// Builds the listener at this place, which is bound to `bind`. `is_mirroring`: some listener has a route that sends copies of requests somewhere.
 pub(super) fn build(
     index: usize,
     key: u32,
     bind: Target,
-    (listener, services): (&model::Listener, &[Arc<Service>]),
+    (listener, services, is_mirroring): (&model::Listener, &[Arc<Service>], bool),
     previous: Option<&Snapshot>,
     registry: &Registry,
 ) -> Result<Listener, BuildError> {
     // a route is the same one after a reload, and goes on counting, while it is for the same requests
     let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
     let certificate_header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
-    let own_fields = own_fields(listener);
+    let own_fields = own_fields(listener, is_mirroring);
     let limits =
         |of: Of<'_>, wanted: &[model::RateLimit]| limits::build(of, &listener.name, wanted, previous, registry);
     let denials = |route: &str| registry.denials(&listener.name, route);
@@ -37,7 +39,8 @@ pub(super) fn build(
         let hits = hits(&listener.name, &format!("{:?}", route.when));
         let built = build_route(number, (route, &own_fields), services, (hits, denials), limits);
         let subject = || format!("listener `{}`, route {}", listener.name, number + 1);
-        let built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
+        let mut built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
+        built.mirror = mirror(route, services, |to| registry.mirrored(&listener.name, to));
         routes.push((route.when.clone(), Arc::new(built)));
     }
     let default = listener.service.map(|service| Arc::new(default(service.0, &own_fields, hits(&listener.name, ""))));
@@ -53,7 +56,8 @@ pub(super) fn build(
         hits: routes.iter().map(|(_, route): &(_, Arc<Route>)| Arc::clone(&route.hits)).collect(),
         splits: routes.iter().enumerate().filter_map(|(place, (_, route))| Some((place, split_of(route)?))).collect(),
         route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
-        limited: limited(&routes),
+        limited: those(&routes, |route| !route.rate_limits.is_empty()),
+        mirroring: those(&routes, |route| route.mirror.is_some()),
         has_variables: has_variables(listener, &routes, services),
         routes: Table::new(routes),
         default,
@@ -75,10 +79,9 @@ pub(super) fn build(
     })
 }
 
-/// The routes that have limits of their own.
-fn limited(routes: &[(Conditions, Arc<Route>)]) -> Vec<Arc<Route>> {
-    let limited = routes.iter().filter(|(_, route)| !route.rate_limits.is_empty());
-    limited.map(|(_, route)| Arc::clone(route)).collect()
+/// The routes that are like this.
+fn those(routes: &[(Conditions, Arc<Route>)], are: impl Fn(&Route) -> bool) -> Vec<Arc<Route>> {
+    routes.iter().map(|(_, route)| route).filter(|route| are(route)).cloned().collect()
 }
 
 /// Whether a value has variables, of the listener, of one of its routes or of a service.
@@ -115,6 +118,17 @@ pub(super) fn canaries(config: &model::Config, listeners: &[Arc<Listener>]) -> V
     all
 }
 
+/// The service that gets copies of a route's requests, if one does.
+fn mirror(
+    route: &model::Route,
+    services: &[Arc<Service>],
+    counts: impl FnOnce(&str) -> Arc<Mirrored>,
+) -> Option<Mirror> {
+    let (service, rule) = route.mirror?;
+    let name = &services[service.0].name;
+    Some(Mirror::new(service.0, name, rule, counts(name)))
+}
+
 /// The split of a route that has one.
 fn split_of(route: &Route) -> Option<Arc<Split>> {
     match &route.action {
@@ -128,6 +142,7 @@ fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> R
     Route {
         place: None,
         action: Action::Service(service),
+        mirror: None,
         rewrite: None,
         matched_prefix: None,
         request_headers: HeaderChanges::default().guarding(own_fields),
@@ -174,14 +189,17 @@ fn certificate_fields(header: CertificateHeader) -> &'static [HeaderName] {
 }
 
 /// The fields that only the proxy writes, whichever route takes a request: backends may be asked by several.
-fn own_fields(listener: &model::Listener) -> Vec<HeaderName> {
+fn own_fields(listener: &model::Listener, is_mirroring: bool) -> Vec<HeaderName> {
     let header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
     let of_route = |route: &model::Route| match route.auth.as_deref() {
         Some(Auth::Basic(basic)) => basic.user_header.iter().cloned().collect(),
         Some(Auth::Jwt(jwt)) => jwt.claims.iter().map(|(name, _)| name.clone()).collect(),
         Some(Auth::ClientCertificate(_)) | None => Vec::new(),
     };
-    certificate_fields(header).iter().cloned().chain(listener.routes.iter().flat_map(of_route)).collect()
+    // whatever way leads to a service: who could say that a request is a copy could have it treated as one
+    let of_copies = is_mirroring.then_some(fields::MIRROR);
+    let of_routes = listener.routes.iter().flat_map(of_route);
+    certificate_fields(header).iter().cloned().chain(of_copies).chain(of_routes).collect()
 }
 
 fn build_route(
@@ -208,6 +226,7 @@ fn build_route(
     Ok(Route {
         place: Some(place),
         action,
+        mirror: None,
         rewrite: route.rewrite.clone(),
         matched_prefix: match &route.when.path {
             Some(Path::Exact(text) | Path::Prefix(text)) => Some(text.len()),

@@ -115,6 +115,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         action,
         split_by: None,
         canary: None,
+        mirror: None,
         rewrite: None,
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),

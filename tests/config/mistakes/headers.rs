@@ -155,7 +155,7 @@ fn the_plan_of_a_canary_is_checked() {
         (", steps = []", "canary.steps: there is no step"),
         (", steps = ['5%', '5%']", "canary.steps[1]: `5%` follows `5%`"),
         (", steps = ['5']", "canary.steps[0]: `5` is no share in percent"),
-        (", steps = ['0%']", "canary.steps[0]: `0%` is no share that a canary can have"),
+        (", steps = ['0%']", "canary.steps[0]: `0%` is no share of requests"),
     ] {
         assert_eq!(only_mistake(&file(keys)), format!("listener[0].route[0].{mistake}"));
     }

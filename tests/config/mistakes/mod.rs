@@ -9,6 +9,7 @@ mod limits;
 mod listeners;
 mod log;
 mod meant;
+mod mirrors;
 mod notify;
 mod otlp;
 mod recovery;

@@ -106,6 +106,36 @@ pub async fn send(
     .await
 }
 
+/// Sends a request once, to this backend of its service; until the deadline.
+///
+/// # Errors
+///
+/// The attempt's.
+pub async fn send_once(
+    request: &UpstreamRequest<'_>,
+    backend: usize,
+    on_new_connection: bool,
+    body: RequestBody,
+    deadline: &mut Alarm,
+) -> Result<Answer<Content>, Failed> {
+    let attempt = Attempt {
+        request,
+        backend,
+        terms: Terms { ..request.terms },
+        on_new_connection,
+        trace: None,
+        connected: None,
+        via: Cell::new(None),
+    };
+    let mut answer = pin!(attempt.run(body));
+    poll_fn(|cx| match answer.as_mut().poll(cx) {
+        // where it is the client that is waited for, the attempt has ended by itself
+        Poll::Pending => deadline.poll(cx).map(|()| Err(Failed { error: too_late(false), raced: false })),
+        ended => ended,
+    })
+    .await
+}
+
 async fn attempt_until_settled(
     request: &UpstreamRequest<'_>,
     body: RequestBody,

@@ -12,15 +12,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap};
 
 use crate::clock::Moment;
-use crate::endpoint::load::Report;
 use crate::error::{Error, Kind, Retry};
 use crate::forward::Ingress;
+use crate::forward::http::load_report;
 use crate::forward::placement::Admission;
 use crate::forward::placement::attempt_result::{self, AttemptResult};
-use crate::load::{BadReport, orca};
 use crate::metrics::{AttemptEnd, BeganIn, Failure};
 use crate::outcome::{Grpc, Outcome};
 use crate::protocol::http::grpc;
@@ -79,13 +78,6 @@ pub enum Rest {
     /// The backend is still to send it, and that may take for ever: the exchange lets go of its snapshot.
     Lasting,
 }
-
-/// The fields that a backend reports its load in: as text, and in binary form.
-const REPORT: HeaderName = HeaderName::from_static(orca::FIELD);
-const REPORT_BIN: HeaderName = HeaderName::from_static(orca::FIELD_BIN);
-
-/// Reads a load report in one of its forms.
-type Read = fn(&[u8]) -> Result<Report, BadReport>;
 
 impl Exchange {
     /// Begins now.
@@ -276,26 +268,13 @@ impl Exchange {
             self.outcome.grpc = Some(Grpc::Status(status));
         }
         // a look at the names costs less than look-ups by hash, and nearly no answer has any of these
-        if !headers.keys().any(|name| *name == header::ALT_SVC || name.as_str().starts_with(orca::FIELD)) {
+        if !headers.keys().any(|name| *name == header::ALT_SVC || load_report::is_in(name)) {
             return;
         }
         // names another address for the same origin (RFC 7838): clients would go to the backend itself, past us
         headers.remove(header::ALT_SVC);
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
-        for (field, read) in [(&REPORT, orca::read as Read), (&REPORT_BIN, orca::read_bin)] {
-            let Some(value) = headers.remove(field) else { continue };
-            let endpoint = used.endpoint;
-            match read(value.as_bytes()) {
-                Ok(report) if service.takes_reports => {
-                    endpoint.live.load.report(report, endpoint.live.in_flight(), Moment::now());
-                }
-                Ok(_) => {}
-                Err(refused) => {
-                    let (service, backend) = (service.name, &endpoint.id);
-                    tracing::debug!(%service, %backend, %refused, "a load report was refused");
-                }
-            }
-        }
+        load_report::take(headers, (used.endpoint, service.name, service.takes_reports));
     }
 
     /// The service that it asks for; `None` once a lasting answer has let go of the snapshot.
