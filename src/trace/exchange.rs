@@ -164,6 +164,11 @@ impl ExchangeTrace {
         self.trace
     }
 
+    /// The value of `traceparent` for what is asked beside its attempts: the request's own span asks.
+    pub fn traceparent(&self) -> Traceparent {
+        Traceparent::new(self.trace, self.span, self.sampled)
+    }
+
     /// Whether it is recorded in any case: others that take part in the trace are told so.
     pub fn is_sampled(&self) -> bool {
         self.sampled

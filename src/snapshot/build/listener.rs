@@ -176,6 +176,7 @@ fn own_fields(listener: &model::Listener) -> Vec<HeaderName> {
     let of_route = |route: &model::Route| match route.auth.as_deref() {
         Some(Auth::Basic(basic)) => basic.user_header.iter().cloned().collect(),
         Some(Auth::Jwt(jwt)) => jwt.claims.iter().map(|(name, _)| name.clone()).collect(),
+        Some(Auth::Forward(forward)) => forward.own_fields().cloned().collect(),
         Some(Auth::ClientCertificate(_)) | None => Vec::new(),
     };
     certificate_fields(header).iter().cloned().chain(listener.routes.iter().flat_map(of_route)).collect()

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{self, HeaderValue};
+use http::header;
 
 use super::super::Connection;
-use super::one_of;
+use super::{Told, one_of};
 use crate::affinity::cookie;
 use crate::auth::Jwt;
 use crate::auth::jwt::{Object, Refusal};
@@ -19,20 +19,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 impl Connection {
     /// Whether the client has a token that comes in. What it says is put into the request.
-    pub(super) async fn has_token(
-        &self,
-        jwt: &Jwt,
-        request: &mut Request,
-        now: Moment,
-        challenge: &mut Option<Box<HeaderValue>>,
-    ) -> Result<()> {
+    pub(super) async fn has_token(&self, jwt: &Jwt, request: &mut Request, now: Moment, told: &mut Told) -> Result<()> {
         match self.claims(jwt, request, now).await {
             Ok(claims) => {
                 request.headers.extend(jwt.fields(&claims));
                 Ok(())
             }
             Err(refusal) => {
-                *challenge = refusal.challenge().map(Box::new);
+                if let Some(challenge) = refusal.challenge() {
+                    told.challenge(challenge);
+                }
                 Err(refusal.error())
             }
         }
