@@ -16,6 +16,7 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::request::sender;
 use crate::auth::basic::{self, Known};
+use crate::auth::jwt::Object;
 use crate::auth::{Auth, Basic, CertificateRule};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
@@ -47,8 +48,8 @@ pub(super) struct Entrance<'e, 's> {
 
 /// What became of a client that has to show something.
 pub(super) enum Entry {
-    /// It may come in.
-    Admitted,
+    /// It may come in. What its token says, where it has shown one and a limit of the route goes by that.
+    Admitted(Option<Box<Object>>),
     /// It may not, and this is its answer.
     Answered(Box<Response<Bytes>>),
 }
@@ -111,8 +112,8 @@ impl Connection {
     ///
     /// As [`authorize`](Self::authorize).
     pub(super) async fn authenticate(&self, request: &mut Request, entrance: Entrance<'_, '_>) -> Result<Entry> {
-        let Some(guard) = &entrance.route.guard else { return Ok(Entry::Admitted) };
-        let Some(auth) = guard.auth.as_deref() else { return Ok(Entry::Admitted) };
+        let Some(guard) = &entrance.route.guard else { return Ok(Entry::Admitted(None)) };
+        let Some(auth) = guard.auth.as_deref() else { return Ok(Entry::Admitted(None)) };
         // boxed, because most routes have none
         Box::pin(self.authorize(auth, guard, request, entrance)).await
     }
@@ -130,20 +131,26 @@ impl Connection {
         mut entrance: Entrance<'_, '_>,
     ) -> Result<Entry> {
         let now = Moment::at(entrance.exchange.began());
-        let admitted = |result: Result<()>| result.map(|()| Entry::Admitted);
+        let since = entrance.exchange.enters();
+        let admitted = |result: Result<()>| result.map(|()| Entry::Admitted(None));
         let result = match auth {
             Auth::ClientCertificate(rule) => admitted(self.has_certificate(rule)),
             Auth::Basic(basic) => admitted(self.has_password(basic, request, now, entrance.told).await),
-            Auth::Jwt(jwt) => admitted(self.has_token(jwt, request, now, entrance.told).await),
+            Auth::Jwt(jwt) => {
+                let claims = self.has_token(jwt, request, now, entrance.told).await;
+                let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.limit.by.is_claim());
+                claims.map(|claims| Entry::Admitted(is_wanted().then(|| Box::new(claims))))
+            }
             // boxed, because it asks a backend, and the others would carry the room for that
             Auth::Forward(forward) => Box::pin(self.has_consent(forward, request, &mut entrance)).await,
         };
+        entrance.exchange.entered(since);
         let why = match (&result, auth) {
             (Err(error), _) if error.kind() == Kind::Undecided => Some(Denial::Undecided),
             (Err(error), _) if !matches!(error.kind(), Kind::Denied | Kind::Unauthenticated) => None,
             (Err(_), Auth::ClientCertificate(_)) => Some(Denial::Certificate),
             (Err(_) | Ok(Entry::Answered(_)), _) => Some(Denial::Credentials),
-            (Ok(Entry::Admitted), _) => None,
+            (Ok(Entry::Admitted(_)), _) => None,
         };
         if let Some(why) = why {
             guard.denied.count(self.worker.index, why);

@@ -50,6 +50,7 @@ pub use body::Body;
 use body::Content;
 use context::Context;
 use exchange::{Exchange, Rest, access};
+use limited::CountedBy;
 use request::changes::Message;
 use request::id::RequestId;
 use request::{max_forwards, sender};
@@ -245,17 +246,28 @@ impl Connection {
         if let Some(guard) = &route.guard {
             self.comes_in(guard, listener, &request.headers)?;
         }
-        match self.limit(listener, route, &request, exchange.began()) {
-            Ok(None) => {}
-            Ok(Some(held_back)) => held_back.await,
-            Err(limited) => return Ok(AnsweredBy::Us(limited.answer(&request, context, exchange))),
+        let path = compared(&request, meaning.as_ref());
+        let looked = self.limit(listener, route, CountedBy { request: &request, path, claims: None }, exchange);
+        if let Some(answer) = limited::settle(looked, &request, context, exchange).await {
+            return Ok(AnsweredBy::Us(answer));
         }
         // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
         if preflight.is_none() {
             let entrance = Entrance { snapshot, route, context, exchange, told };
-            if let Entry::Answered(mut response) = self.authenticate(&mut request, entrance).await? {
-                context.answering(None).complete(&mut response, Message::Error);
-                return Ok(AnsweredBy::Us(*response));
+            match self.authenticate(&mut request, entrance).await? {
+                Entry::Admitted(None) => {}
+                Entry::Admitted(Some(claims)) => {
+                    let path = compared(&request, meaning.as_ref());
+                    let by = CountedBy { request: &request, path, claims: Some(&claims) };
+                    let looked = self.limit(listener, route, by, exchange);
+                    if let Some(answer) = limited::settle(looked, &request, context, exchange).await {
+                        return Ok(AnsweredBy::Us(answer));
+                    }
+                }
+                Entry::Answered(mut response) => {
+                    context.answering(None).complete(&mut response, Message::Error);
+                    return Ok(AnsweredBy::Us(*response));
+                }
             }
         }
         let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {

@@ -192,6 +192,22 @@ fn a_question_about_a_question_about_itself_is_a_mistake() {
     ));
 }
 
+#[test]
+fn a_limit_by_a_claim_stands_where_tokens_are_verified() {
+    let folder = Folder::new();
+    let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let keys = folder.write("keys.json", key);
+    let jwt = format!("auth = {{ jwt = {{ jwks = {keys:?}, audience = [\"a\"] }} }}");
+    let limit = |section: &str| format!("[[{section}.rate_limit]]\nrate = \"1/s\"\nby = \"claim:sub\"\n");
+    good(&with("", &format!("{jwt}\n{}", limit("listener.route"))));
+    let told = only_mistake(&with("", &limit("listener.route")));
+    assert_eq!(told, "listener[0].route[0].rate_limit[0].by: `claim:sub` is never known: this route verifies no token");
+    let told = only_mistake(&with(&limit("listener"), &jwt));
+    assert_eq!(told, "listener[0].rate_limit[0].by: `claim:sub` is never known: a listener verifies no token");
+    let told = only_mistake(&with("", &format!("{jwt}\n{}", limit("listener.route").replace("claim:sub", "claim:"))));
+    assert_eq!(told, "listener[0].route[0].rate_limit[0].by: the name of the claim is missing");
+}
+
 fn told_of(text: &str) -> String {
     told(&good(text).warnings).join("\n")
 }

@@ -64,7 +64,7 @@ impl Connection {
             Verdict::Yes => {
                 forward.tell_backend(&answer.headers, &mut request.headers);
                 *entrance.told = Told::new(forward.told_to_client(&answer.headers));
-                Ok(Entry::Admitted)
+                Ok(Entry::Admitted(None))
             }
             Verdict::No(kind) => {
                 let error = Error::new(kind, "the service says no");
@@ -172,7 +172,7 @@ impl Connection {
         match entrance.exchange.trace() {
             Some(trace) => {
                 pass_on(&TRACESTATE);
-                if let Ok(value) = HeaderValue::from_bytes(trace.traceparent().as_bytes()) {
+                if let Ok(value) = HeaderValue::from_bytes(trace.entry_traceparent().as_bytes()) {
                     headers.insert(TRACEPARENT, value);
                 }
             }

@@ -18,12 +18,18 @@ use crate::protocol::http::Request;
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 impl Connection {
-    /// Whether the client has a token that comes in. What it says is put into the request.
-    pub(super) async fn has_token(&self, jwt: &Jwt, request: &mut Request, now: Moment, told: &mut Told) -> Result<()> {
+    /// Whether the client has a token that comes in, and what that says. It is put into the request where backends are to be told.
+    pub(super) async fn has_token(
+        &self,
+        jwt: &Jwt,
+        request: &mut Request,
+        now: Moment,
+        told: &mut Told,
+    ) -> Result<Object> {
         match self.claims(jwt, request, now).await {
             Ok(claims) => {
                 request.headers.extend(jwt.fields(&claims));
-                Ok(())
+                Ok(claims)
             }
             Err(refusal) => {
                 if let Some(challenge) = refusal.challenge() {
