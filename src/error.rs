@@ -33,6 +33,8 @@ pub enum Kind {
     Denied,
     /// The client has not said who it is, or not in a way that is believed.
     Unauthenticated,
+    /// The service that says who may come in has said nothing that could be used.
+    Undecided,
     /// The backend did not switch to the protocol that the request asks for.
     NotUpgraded,
     /// No route takes the request.
@@ -178,6 +180,7 @@ impl Kind {
             | Self::Overload
             | Self::Shed
             | Self::Shortage(_)
+            | Self::Undecided
             | Self::Internal => Side::Internal,
         }
     }
@@ -197,6 +200,7 @@ impl Kind {
             Self::PlainHttp => "the plain HTTP request was sent to an HTTPS port",
             Self::Denied => "not allowed",
             Self::Unauthenticated => "not authenticated",
+            Self::Undecided => "no answer about who may come in",
             Self::NotUpgraded => "the backend did not upgrade",
             Self::NoRoute => "no route",
             Self::NoBackend => "no backend available",

@@ -22,6 +22,8 @@ pub struct Outcome {
     /// How long after its begin the client got the head of the answer; measured only where its service promises a latency, or the access log
     /// says it.
     pub answered: Option<Duration>,
+    /// How long it took to find out whether its client may come in; measured only where the access log says it, or it is traced.
+    pub authorized: Option<Duration>,
     /// How long it waited for a place at a backend, in all attempts together; measured only where the access log says it.
     pub queued: Option<Duration>,
     /// How long its last attempt took until it had a connection, a kept one or a new one; measured only where the access log says it.
@@ -70,6 +72,7 @@ impl Outcome {
             attempts: 0,
             hedge: None,
             answered: None,
+            authorized: None,
             queued: None,
             connected: None,
             body_bytes: 0,

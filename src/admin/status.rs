@@ -1,6 +1,7 @@
 //! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
 
 mod concurrency;
+mod limits;
 mod mirrored;
 mod query;
 
@@ -86,6 +87,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "listeners": listeners,
         "cluster": cluster::cluster(shared),
         "services": services,
+        "limits": limits::all(&snapshot),
         "ledger_backup": backup(shared),
     });
     if query.picks() {

@@ -9,6 +9,7 @@
 pub mod access_list;
 pub mod basic;
 pub mod client_certificate;
+pub mod forward;
 pub mod jwt;
 mod ranges;
 mod remembered;
@@ -18,6 +19,7 @@ use std::path::Path;
 pub use access_list::{AccessList, FileProblem, Networks};
 pub use basic::Basic;
 pub use client_certificate::CertificateRule;
+pub use forward::Forward;
 pub use jwt::Jwt;
 pub use remembered::Remembered;
 
@@ -30,6 +32,8 @@ pub enum Auth {
     Basic(Basic),
     /// A signed token (RFC 7519).
     Jwt(Jwt),
+    /// The consent of another service.
+    Forward(Forward),
 }
 
 /// What was read from files.
@@ -58,7 +62,7 @@ impl Watched for AccessList {
 impl Watched for Auth {
     fn files(&self) -> Vec<&Path> {
         match self {
-            Self::ClientCertificate(_) => Vec::new(),
+            Self::ClientCertificate(_) | Self::Forward(_) => Vec::new(),
             Self::Basic(basic) => vec![basic.file()],
             Self::Jwt(jwt) => jwt.keys.file().into_iter().collect(),
         }
@@ -66,7 +70,7 @@ impl Watched for Auth {
 
     fn reload(&self) -> Result<usize, FileProblem> {
         match self {
-            Self::ClientCertificate(_) => Ok(0),
+            Self::ClientCertificate(_) | Self::Forward(_) => Ok(0),
             Self::Basic(basic) => basic.reload(),
             Self::Jwt(jwt) => jwt.keys.reload(),
         }

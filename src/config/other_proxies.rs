@@ -127,7 +127,7 @@ const ABSENT: [(&[&str], &str); 11] = [
     (&["root", "static", "files", "file_server", "try_files", "alias"], "Evenkeel serves no files"),
     (
         &["basic_auth", "auth", "auth_basic", "jwt", "oauth", "forward_auth", "ext_authz"],
-        "Evenkeel does not authenticate requests; clients may be asked for certificates: [listener.tls] client_auth",
+        "Evenkeel authenticates where requests are routed: `auth` of [[listener.route]], with client_cert, basic, jwt or forward",
     ),
     (
         &["acme", "letsencrypt", "certresolver", "cert_resolver"],
@@ -141,7 +141,7 @@ const ABSENT: [(&[&str], &str); 11] = [
     ),
     (
         &["allow", "deny", "ip_allow", "whitelist", "blacklist", "allowlist", "denylist"],
-        "Evenkeel has no lists of addresses that may come; a firewall has",
+        "Evenkeel has lists of addresses where requests come in: `allow` and `deny` of [[listener]] and [[listener.route]]",
     ),
     (&["http3", "quic", "h3"], "Evenkeel does not speak HTTP/3; a `udp` listener passes QUIC on"),
 ];

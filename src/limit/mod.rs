@@ -18,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -54,15 +55,39 @@ pub enum By {
     Network,
     /// What something in the request says; requests that do not have it are counted by client.
     Key(KeyFrom),
+    /// What the token of a request says in this claim, where its route verifies tokens; tokens that say nothing there are counted by client.
+    Claim(String),
 }
 
 impl By {
+    /// Whether requests are counted only when it is known what their tokens say.
+    pub fn is_claim(&self) -> bool {
+        matches!(self, Self::Claim(_))
+    }
+
     /// The part of a client's address that is counted together.
     pub fn prefix(&self, client: IpAddr) -> IpAddr {
         let (v4, v6) = if *self == Self::Network { (24, 48) } else { (32, 64) };
         match client.to_canonical() {
             IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << (32 - v4))).into(),
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - v6))).into(),
+        }
+    }
+}
+
+/// As the configuration has it.
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Client | Self::Key(KeyFrom::ClientIp) => f.write_str("client"),
+            Self::Network => f.write_str("network"),
+            Self::Key(KeyFrom::Path) => f.write_str("path"),
+            Self::Key(KeyFrom::Uri) => f.write_str("uri"),
+            Self::Key(KeyFrom::Header(name)) => write!(f, "header:{name}"),
+            Self::Key(KeyFrom::Cookie(name)) => write!(f, "cookie:{name}"),
+            Self::Key(KeyFrom::Query(name)) => write!(f, "query:{name}"),
+            Self::Claim(name) => write!(f, "claim:{name}"),
         }
     }
 }
@@ -100,6 +125,11 @@ impl Rate {
         Self { requests, per, interval: (nanos / u64::from(requests.max(1))).max(1), burst: burst.max(1) }
     }
 
+    /// How many requests may come at once after a pause.
+    pub fn burst(self) -> u32 {
+        self.burst
+    }
+
     /// The same rate as a quota policy of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10, section 3): so many requests in so many seconds.
     pub fn quota(self) -> (u32, u64) {
         (self.requests, self.per.as_secs().max(1))
@@ -131,5 +161,19 @@ impl Rate {
             true => (Taken::Delayed(Duration::from_nanos(wait)), Some(next)),
             false => (Taken::Refused(Duration::from_nanos(wait)), None),
         }
+    }
+}
+
+/// As the configuration has it.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per.as_secs() {
+            1 => "s",
+            60 => "m",
+            3_600 => "h",
+            86_400 => "d",
+            seconds => return write!(f, "{}/{seconds}s", self.requests),
+        };
+        write!(f, "{}/{unit}", self.requests)
     }
 }

@@ -18,6 +18,8 @@ use super::{Rate, Taken};
 
 /// The slots of a bucket.
 pub(super) const SLOTS: usize = 8;
+/// The most buckets that are looked at to tell how full a table is: they are 8 MiB, which takes about a millisecond.
+const MOST_BUCKETS: usize = 65_536;
 /// The slots for two keys.
 const SLOTS_FOR_TWO: usize = 5;
 
@@ -153,6 +155,19 @@ impl Table {
 
     pub(super) fn slot(&self, at: usize) -> &Slot {
         &self.buckets[at / SLOTS].0[at % SLOTS]
+    }
+
+    /// How many keys are ahead of the clock at `now`, so that they need their room: of a large table an estimate, by a part of its buckets.
+    pub fn keys_ahead(&self, now: Duration) -> usize {
+        let (now, step) = (nanos(now), self.buckets.len().div_ceil(MOST_BUCKETS).max(1));
+        let is_ahead = |slot: &&Slot| slot.tat.load(Relaxed) > now;
+        let looked_at = self.buckets.iter().step_by(step);
+        looked_at.map(|bucket| bucket.0.iter().filter(is_ahead).count()).sum::<usize>() * step
+    }
+
+    /// Whether what the other instances allow is known; `None` = nobody else enforces its limit.
+    pub fn is_united(&self) -> Option<bool> {
+        self.shared.as_ref().map(|shared| !shared.is_divided())
     }
 
     /// What it takes, in bytes.

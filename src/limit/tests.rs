@@ -272,3 +272,28 @@ fn what_one_instance_has_allowed_is_known_to_another_after_its_first_report() {
     assert!(second <= 20, "{second}");
     assert_eq!(fleet.play(Duration::from_secs(60), &[50.0, 50.0], Some(Duration::from_millis(1))), 0);
 }
+
+#[test]
+fn a_table_tells_how_many_of_its_keys_need_their_room() {
+    let (table, rate) = (Table::new(1_000), rate(10, 1));
+    let now = Duration::from_secs(1);
+    (0..100).for_each(|key| _ = take(&table, &key, rate, now));
+    assert_eq!(table.keys_ahead(now), 100);
+    (0..10).for_each(|key| _ = take(&table, &key, rate, now + Duration::from_millis(100)));
+    assert_eq!(table.keys_ahead(now + Duration::from_millis(100)), 10);
+    assert_eq!((table.is_united(), Table::shared(10).is_united()), (None, Some(false)));
+    // of a large one it is an estimate
+    let large = Table::new(1_000_000);
+    (0..100_000).for_each(|key| _ = take(&large, &key, rate, now));
+    let told = large.keys_ahead(now);
+    assert!((90_000..110_000).contains(&told), "{told}");
+}
+
+#[test]
+fn a_limit_is_shown_as_it_is_written() {
+    let rates = [(100, 1), (5, 60), (1_000, 3_600), (7, 86_400)];
+    let shown = rates.map(|(requests, per)| Rate::new(requests, Duration::from_secs(per), 1).to_string());
+    assert_eq!(shown, ["100/s", "5/m", "1000/h", "7/d"]);
+    let by = [By::All, By::Client, By::Network, By::Key(KeyFrom::Path), By::Claim("sub".to_owned())];
+    assert_eq!(by.map(|by| by.to_string()), ["all", "client", "network", "path", "claim:sub"]);
+}

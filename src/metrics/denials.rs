@@ -13,11 +13,14 @@ pub enum Denial {
     Credentials,
     /// A path that could be read in several ways.
     AmbiguousPath,
+    /// The service that says who may come in has said nothing that could be used.
+    Undecided,
 }
 
 impl Denial {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Network, Self::Certificate, Self::Credentials, Self::AmbiguousPath];
+    pub const ALL: [Self; 5] =
+        [Self::Network, Self::Certificate, Self::Credentials, Self::AmbiguousPath, Self::Undecided];
 
     /// The word for it in metrics.
     pub fn as_str(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Denial {
             Self::Certificate => "certificate",
             Self::Credentials => "credentials",
             Self::AmbiguousPath => "ambiguous_path",
+            Self::Undecided => "undecided",
         }
     }
 }
@@ -62,6 +66,6 @@ mod tests {
         let denials = Denials::new(2);
         [0, 1].into_iter().for_each(|worker| denials.count(worker, Denial::Credentials));
         denials.count(1, Denial::Network);
-        assert_eq!(denials.read(), [1, 0, 2, 0]);
+        assert_eq!(denials.read(), [1, 0, 2, 0, 0]);
     }
 }

@@ -275,7 +275,7 @@ metrics! {
     PROXY_REFUSED: Counter "evenkeel_proxy_protocol_refused_total" [listener, reason] Source::Registry
         => "Connections closed unanswered for want of a good PROXY header.";
     ACCESS_DENIED: Counter "evenkeel_access_denied_total" [listener, route, reason] Source::Registry
-        => "Requests, connections and sessions that were not let in: `network`, `certificate`, `credentials`, `ambiguous_path`.";
+        => "Requests, connections and sessions that were not let in: `network`, `certificate`, `credentials`, `ambiguous_path`, `undecided`.";
     BYTES: Counter "evenkeel_bytes_total" [listener, direction] Source::Registry
         => "Bytes from clients (`in`) and to clients (`out`), without TLS.";
     DATAGRAMS: Counter "evenkeel_datagrams_total" [listener, direction] Source::Registry

@@ -39,6 +39,8 @@ pub struct ExchangeTrace {
     pub(super) route_name: Option<Arc<str>>,
     /// How long it took to the head of an answer that lasts.
     pub(super) to_head: Option<Duration>,
+    /// What finds out whether the client may come in, where it has to show something; and the number of its span.
+    pub(super) entry: Option<(u64, Wait)>,
     pub(super) waits: Vec<Wait>,
     pub(super) attempts: Vec<Attempt>,
     /// The attempt that is under way, by its place among them.
@@ -144,6 +146,7 @@ impl ExchangeTrace {
             route: None,
             route_name: None,
             to_head: None,
+            entry: None,
             waits: Vec::new(),
             attempts: Vec::with_capacity(2),
             current: 0,
@@ -154,7 +157,7 @@ impl ExchangeTrace {
     /// Forgets the exchange, and keeps the memory.
     pub(super) fn clear(&mut self) {
         (self.state, self.request, self.route_name) = (None, None, None);
-        (self.route, self.to_head) = (None, None);
+        (self.route, self.to_head, self.entry) = (None, None, None);
         self.waits.clear();
         self.attempts.clear();
     }
@@ -162,6 +165,24 @@ impl ExchangeTrace {
     /// Its trace.
     pub fn id(&self) -> TraceId {
         self.trace
+    }
+
+    /// It is found out from now on whether its client may come in; the span of that has this number.
+    pub(super) fn enters(&mut self, span: u64, now: Instant) {
+        self.entry = Some((span, Wait { began: now, ended: None }));
+    }
+
+    /// That was found out.
+    pub fn entered(&mut self, now: Instant) {
+        if let Some((_, entry)) = &mut self.entry {
+            entry.ended = Some(now);
+        }
+    }
+
+    /// The value of `traceparent` for a service that is asked whether its client may come in.
+    pub fn entry_traceparent(&self) -> Traceparent {
+        let span = self.entry.as_ref().map_or(self.span, |(span, _)| *span);
+        Traceparent::new(self.trace, span, self.sampled)
     }
 
     /// Whether it is recorded in any case: others that take part in the trace are told so.

@@ -117,7 +117,7 @@ impl ExchangeTrace {
         }
     }
 
-    /// Its spans: of the request, of each wait for a place, and of each attempt. `backend` gives the backend at a place of the service, `new_id`
+    /// Its spans: of the request, of what has found out whether its client may come in, of each wait for a place, and of each attempt. `backend` gives the backend at a place of the service, `new_id`
     /// the number of another span.
     pub fn spans<'e>(
         &mut self,
@@ -128,6 +128,10 @@ impl ExchangeTrace {
         self.waited(end.ended);
         let mut writer = Writer::with_capacity(1024);
         self.request_span(end, &mut writer);
+        if let Some((id, entry)) = &self.entry {
+            let times = (entry.began, entry.ended.unwrap_or(end.ended));
+            self.span(end, (*id, Some(self.span)), ("auth", kind::INTERNAL), times, &mut writer, |_| {});
+        }
         for wait in &self.waits {
             let times = (wait.began, wait.ended.unwrap_or(end.ended));
             self.span(end, (new_id(), Some(self.span)), ("queue", kind::INTERNAL), times, &mut writer, |_| {});
@@ -141,7 +145,7 @@ impl ExchangeTrace {
 
     /// How many spans it has.
     pub(super) fn span_count(&self) -> usize {
-        1 + self.waits.len() + self.attempts.len()
+        1 + usize::from(self.entry.is_some()) + self.waits.len() + self.attempts.len()
     }
 
     /// Writes what all spans have; `ids` are its own number and that of its parent, `rest` writes what else it has.

@@ -63,6 +63,11 @@ impl Tracer {
         trace
     }
 
+    /// It is found out from now on whether the client may come in.
+    pub fn enters(&self, trace: &mut ExchangeTrace, now: Instant) {
+        trace.enters(self.ids.borrow_mut().span(), now);
+    }
+
     /// An attempt with the backend at this place begins.
     pub fn attempt_begins(&self, trace: &mut ExchangeTrace, backend: usize, began: Instant) {
         trace.attempt_begins(self.ids.borrow_mut().span(), backend, began);

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
+use serde_json::{Value, json};
 
-use crate::support::{Client, Origin, Proxy, config, h2};
+use crate::support::{Client, LOG, Origin, Proxy, config, h2, wait_until};
 
 /// A limit that nobody gets around within the time of a test: its burst, and then one in an hour.
 fn hourly(burst: u32, more: &str) -> String {
@@ -133,4 +134,69 @@ fn a_call_of_grpc_is_told_in_its_own_words() {
         assert_eq!(refused.headers["grpc-status"], "8", "RESOURCE_EXHAUSTED");
         assert!(refused.headers.contains_key("ratelimit"));
     });
+}
+
+#[test]
+fn spellings_of_one_path_are_one_key() {
+    let origin = Origin::ok();
+    for by in ["path", "uri"] {
+        let proxy = Proxy::start(&config(&hourly(2, &format!("by = \"{by}\"")), "", &[&origin]));
+        let mut client = proxy.client();
+        let asked = ["/a?b=c", "/%61?b=c", "/x/../a?b=c", "/b?b=c"].map(|target| client.get(target).status);
+        assert_eq!(asked, [200, 200, 429, 200], "{by}");
+        let other_query = client.get("/%61?b=d").status;
+        assert_eq!(other_query, if by == "path" { 429 } else { 200 });
+    }
+    assert!(origin.requests().iter().any(|request| request.target() == "/%61?b=c"), "paths go on as they were sent");
+}
+
+#[test]
+fn the_access_log_says_which_limit_refused_or_would_have() {
+    let origin = Origin::ok();
+    let text = |dry: bool| {
+        let lines = format!("name = \"few\"\ndry_run = {dry}");
+        config(&hourly(1, &lines), "", &[&origin]) + LOG + "access_sample = 0.0\n"
+    };
+    let proxy = Proxy::start(&text(true));
+    let mut client = proxy.client();
+    assert_eq!(statuses(&mut client, 2), [200, 200]);
+    // what is within its limits is left out, what would have been refused is not
+    let told = proxy.logged();
+    assert_eq!((&told["limit"], &told["status"], &told["client"]), (&json!("few"), &json!(200), &json!("127.0.0.1")));
+    assert_eq!(proxy.reload(&text(false)).status, 200);
+    assert_eq!(client.get("/x").status, 429);
+    wait_until("another line is written", || proxy.log().len() == 2);
+    let told: Value = serde_json::from_str(&proxy.log()[1]).unwrap();
+    assert_eq!((&told["limit"], &told["failure"]), (&json!("few"), &json!("rate limit")));
+}
+
+#[test]
+fn the_status_has_every_limit_with_what_it_has_done() {
+    let origin = Origin::ok();
+    let route = "[[listener.route]]\npath_prefix = \"/r\"\nservice = \"api\"\n[[listener.route.rate_limit]]\nname = \"of route\"\n\
+                 rate = \"5/m\"\nby = \"header:x-key\"\ndry_run = true\nkeys = 10\n";
+    let proxy = Proxy::start(&config(&(hourly(2, "name = \"first\"") + route), "", &[&origin]));
+    let mut client = proxy.client();
+    assert_eq!(["/a", "/r", "/a"].map(|target| client.get(target).status), [200, 200, 429]);
+    let limits = proxy.status()["limits"].clone();
+    let mut first = json!({
+        "listener": "web", "route": null, "name": "first", "rate": "1/h", "burst": 2, "by": "client", "delay_ms": 0, "dry_run": false,
+        "keys": 100_000, "keys_ahead": 1, "displaced": 0, "store_reachable": null,
+        "refused": 1, "delayed": 0, "would_refuse": 0, "would_delay": 0,
+    });
+    assert_eq!(limits[0], first);
+    for (name, value) in [
+        ("route", json!("path_prefix /r")),
+        ("name", json!("of route")),
+        ("rate", json!("5/m")),
+        ("burst", json!(1)),
+        ("by", json!("header:x-key")),
+        ("dry_run", json!(true)),
+        ("keys", json!(10)),
+        ("refused", json!(0)),
+    ] {
+        first[name] = value;
+    }
+    assert_eq!(limits[1], first);
+    assert_eq!(limits.as_array().unwrap().len(), 2);
 }

@@ -39,6 +39,7 @@ fn what_one_instance_has_allowed_another_one_does_not_allow_again() {
     until("it is reported: one key for one client", || redis.limits().len() == 1);
     let told: Vec<String> = redis.commands().into_iter().flatten().collect();
     assert!(!told.iter().any(|word| word.contains("127.0.0.1")), "no address gets into the store");
+    until("the status says that the store answers", || here.status()["limits"][0]["store_reachable"] == true);
 }
 
 #[test]

@@ -27,10 +27,16 @@ pub struct Rules {
 
 impl Claim {
     fn of<'o>(&self, claims: &'o Object) -> Option<&'o Value> {
-        let Some(path) = self.0.strip_prefix('/') else { return claims.get(&self.0) };
-        let mut parts = path.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
-        let first = claims.get(&parts.next()?)?;
-        parts.try_fold(first, |value, part| value.get(part))
+        find(&self.0, claims)
+    }
+
+    /// The value of the claim with this name, as it is counted by: text as it stands, whatever else as JSON has it. `None` = the token says nothing there.
+    pub fn value_of(name: &str, claims: &Object) -> Option<String> {
+        match find(name, claims)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
     }
 
     /// Whether it has this value, or it is a list that has it. The words of `scope` are such a list (RFC 8693, section 4.2).
@@ -59,6 +65,14 @@ impl Claim {
         };
         HeaderValue::from_bytes(value.as_bytes()).ok().filter(|value| !value.is_empty())
     }
+}
+
+/// The claim with this name, or at this place.
+fn find<'o>(name: &str, claims: &'o Object) -> Option<&'o Value> {
+    let Some(path) = name.strip_prefix('/') else { return claims.get(name) };
+    let mut parts = path.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
+    let first = claims.get(&parts.next()?)?;
+    parts.try_fold(first, |value, part| value.get(part))
 }
 
 fn is_unclear(text: &str) -> bool {
@@ -179,6 +193,17 @@ mod tests {
             assert_eq!(check(&rules, json!({"exp": NOW + 9, "iss": iss, "aud": aud})), result, "{iss} {aud}");
         }
         assert_eq!(check(&rules, json!({"exp": NOW + 9, "iss": "https://idp"})), Err(Refusal::Audience));
+    }
+
+    #[test]
+    fn what_a_claim_is_counted_by_is_what_the_token_says() {
+        let claims = object(json!({"sub": "ann", "n": 7, "all": ["a", "b"], "none": null, "realm": {"team": "x"}}));
+        let counted = |claim: &str| Claim::value_of(claim, &claims);
+        assert_eq!(counted("sub").as_deref(), Some("ann"));
+        assert_eq!(counted("n").as_deref(), Some("7"));
+        assert_eq!(counted("all").as_deref(), Some("[\"a\",\"b\"]"));
+        assert_eq!(counted("/realm/team").as_deref(), Some("x"));
+        assert_eq!((counted("none"), counted("missing")), (None, None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Who may come in: `allow`, `deny` and `auth`. A further kind of `auth` is a further method here.
 
+mod forward;
 mod jwt;
 
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use crate::config::syntax::{self, NetworkSource};
 use crate::config::tree::KeyPath;
 
 /// The kinds of `auth`.
-const KINDS: [&str; 3] = ["client_cert", "basic", "jwt"];
+const KINDS: [&str; 4] = ["client_cert", "basic", "jwt", "forward"];
 
 impl Checker<'_> {
     /// The lists `allow` and `deny` of the section at `at`: `Some(None)` = it has none.
@@ -110,7 +111,8 @@ impl Checker<'_> {
         let certificate = raw.client_cert.as_ref().map(|raw| self.client_cert(&at.key("client_cert"), raw));
         let basic = raw.basic.as_ref().map(|raw| self.basic(&at.key("basic"), raw));
         let jwt = raw.jwt.as_ref().map(|raw| self.jwt(&at.key("jwt"), raw));
-        certificate.or(basic).or(jwt)?.map(|auth| Some(Arc::new(auth)))
+        let forward = raw.forward.as_ref().map(|raw| self.forward(&at.key("forward"), raw));
+        certificate.or(basic).or(jwt).or(forward)?.map(|auth| Some(Arc::new(auth)))
     }
 
     fn client_cert(&mut self, at: &KeyPath, raw: &raw::ClientCert) -> Option<Auth> {

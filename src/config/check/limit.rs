@@ -16,9 +16,26 @@ const STORE_TIMEOUT: Duration = Duration::from_millis(200);
 /// The keys that say something of the store.
 const OF_STORE: [&str; 3] = ["store_password_file", "store_ca", "store_prefix"];
 
+/// What is known of the claims of tokens where a limit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claims {
+    /// The route verifies tokens.
+    Verified,
+    /// The route verifies none.
+    NoToken,
+    /// The limit is that of a listener.
+    WholeListener,
+}
+
 impl Checker<'_> {
-    pub(super) fn rate_limits(&mut self, at: &KeyPath, raw: &[raw::RateLimit]) -> Option<Vec<RateLimit>> {
-        let limits: Vec<_> = raw.iter().enumerate().map(|(i, raw)| self.limit_of(&at.index(i), raw)).collect();
+    /// The limits at this path. `claims`: whether it is known what tokens say.
+    pub(super) fn rate_limits(
+        &mut self,
+        at: &KeyPath,
+        raw: &[raw::RateLimit],
+        claims: Claims,
+    ) -> Option<Vec<RateLimit>> {
+        let limits: Vec<_> = raw.iter().enumerate().map(|(i, raw)| self.limit_of(&at.index(i), raw, claims)).collect();
         let mut names = HashSet::new();
         for (index, of) in limits.iter().enumerate() {
             if let Some(of) = of
@@ -32,7 +49,8 @@ impl Checker<'_> {
         all(limits)
     }
 
-    fn limit_of(&mut self, at: &KeyPath, raw: &raw::RateLimit) -> Option<RateLimit> {
+    fn limit_of(&mut self, at: &KeyPath, raw: &raw::RateLimit, claims: Claims) -> Option<RateLimit> {
+        self.knows_claims(&at.key("by"), &raw.by, claims);
         let store = raw.store.as_ref().map(|url| {
             let keys = StoreKeys { url, password_file: raw.store_password_file.as_ref(), ca: raw.store_ca.as_ref() };
             let store = self.redis_store(at, keys, STORE_TIMEOUT, 0)?;
@@ -48,6 +66,25 @@ impl Checker<'_> {
             }
         }
         Some(RateLimit { limit: limit(raw)?, store: all_or_nothing(store)? })
+    }
+
+    fn knows_claims(&mut self, at: &KeyPath, by: &str, claims: Claims) {
+        if !by.starts_with("claim:") {
+            return;
+        }
+        let (message, help) = match claims {
+            Claims::Verified => return,
+            Claims::NoToken => (
+                "this route verifies no token",
+                "set auth = { jwt = { ... } } on the route, or by = \"client\"; what a token says that nobody verifies, everybody can make up",
+            ),
+            Claims::WholeListener => (
+                "a listener verifies no token",
+                "put the limit into [[listener.route.rate_limit]] of a route with auth = { jwt = { ... } }, or set by = \"client\"",
+            ),
+        };
+        let mistake = self.mistake(at, format!("`{by}` is never known: {message}"));
+        self.report(mistake.help(help));
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use http::header::{self, HeaderName};
 
+use super::limit::Claims;
 use super::{Checker, all, all_or_nothing, cors};
 use crate::config::mistake::Mistake;
 use crate::config::model::{Address, Listener};
@@ -88,7 +89,7 @@ impl Checker<'_> {
         let client_ip_header =
             all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
         let (request_headers, response_headers) = self.listener_headers(at, raw, client_ip_header.as_ref());
-        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
+        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit, Claims::WholeListener);
         let (options, client_limits) = (self.listener_options(at, raw), self.client_limits(at, raw));
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();

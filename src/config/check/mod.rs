@@ -89,6 +89,9 @@ pub(super) fn check(
     check.canaries_have_one_plan(&raw.listener);
     check.unused_services();
     check.nothing_to_back_up(raw);
+    if let (Some(listeners), Some(services)) = (&listeners, &services) {
+        check.questions_have_an_end(listeners, services);
+    }
     let (admin, listeners, services, notify) = (admin?, listeners?, services?, notify?);
     let (otlp, cluster, backup) = (otlp?, cluster?, backup?);
     let key_sources = check.key_sources;

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::headers::FRAMING;
+use super::limit::Claims;
 use super::{Checker, all, all_or_nothing};
 use crate::canary::WHOLE;
 use crate::config::model::{Action, Canary, Route};
@@ -38,7 +39,9 @@ impl Checker<'_> {
             queue: raw.timeout.queue.map(|t| t.0),
             queue_length: raw.timeout.queue_length.map(|length| length as usize),
         };
-        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit);
+        let verifies = self.present(&at.key("auth").key("jwt"));
+        let claims = if verifies { Claims::Verified } else { Claims::NoToken };
+        let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit, claims);
         let split_by = all_or_nothing(raw.split_by.as_ref().map(|by| self.split_by(at, raw, by)));
         Some(Route {
             when,

@@ -14,6 +14,8 @@ section! {
         basic: Option<BasicAuth> = None,
         /// A signed token.
         jwt: Option<JwtAuth> = None,
+        /// The consent of another service.
+        forward: Option<ForwardAuth> = None,
     }
 }
 
@@ -82,5 +84,29 @@ section! {
         /// Claims that must have this value, or have it in their list: by the claim's name, or a JSON Pointer.
         #[schemars(extend("x-key-syntax" = "text", "x-syntax" = "text"))]
         require: BTreeMap<String, String> = BTreeMap::new(),
+    }
+}
+
+section! {
+    /// Another service says who may come in: it is asked about each request.
+    #[schemars(extend("required" = ["service"]))]
+    ForwardAuth {
+        /// The service that is asked.
+        service: Option<String> = None,
+        /// What it is asked for, by GET: a path, maybe with a query.
+        #[schemars(extend("x-syntax" = "health-path"))]
+        path: String = "/".to_owned(),
+        /// How long it has for its answer; after that the client gets 503.
+        #[schemars(extend("x-positive" = true))]
+        timeout: TimeSpan = TimeSpan::secs(1),
+        /// The headers of a request that it gets, beside X-Forwarded-*.
+        #[schemars(extend("x-syntax" = "header-name"))]
+        request_headers: Vec<String> = vec!["cookie".to_owned(), "authorization".to_owned()],
+        /// Headers of its yes that backends get, in place of what clients say there.
+        #[schemars(extend("x-syntax" = "header-name"))]
+        response_headers: Vec<String> = Vec::new(),
+        /// Headers of its yes that the client gets with the answer, such as set-cookie.
+        #[schemars(extend("x-syntax" = "header-name"))]
+        client_headers: Vec<String> = Vec::new(),
     }
 }

@@ -16,7 +16,7 @@ section! {
         /// How many may come at once after a pause; default: as many as come in a second at this rate, at least one.
         #[schemars(range(min = 1, max = 10_000_000))]
         burst: Option<u32> = None,
-        /// What is counted apart: "client", "network", "path", "uri", "header:NAME", "cookie:NAME", "query:NAME", or "all" for nothing.
+        /// What is counted apart: "client", "network", "path", "uri", "header:NAME", "cookie:NAME", "query:NAME", "claim:NAME" of a token, or "all" for nothing.
         #[schemars(extend("x-syntax" = "limit-key"))]
         by: String = "client".to_owned(),
         /// How long a request over the limit may be held back; what would have to wait for longer is refused.

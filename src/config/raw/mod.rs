@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use super::units::TimeSpan;
 
-pub(super) use auth::{Auth, BasicAuth, ClientCert, JwtAuth};
+pub(super) use auth::{Auth, BasicAuth, ClientCert, ForwardAuth, JwtAuth};
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use canary::{Canary, StopOn};
 pub(super) use cluster::{Cluster, Elect};

@@ -68,8 +68,7 @@ pub(in crate::config) fn bandwidth(text: &str) -> Result<u64> {
 
 /// What a limit counts apart.
 pub(in crate::config) fn limit_key(text: &str) -> Result<By> {
-    const EXPECTED: &str =
-        "\"client\", \"network\", \"path\", \"uri\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\" or \"all\"";
+    const EXPECTED: &str = "\"client\", \"network\", \"path\", \"uri\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"claim:NAME\" or \"all\"";
     match text {
         "all" => Ok(By::All),
         "client" => Ok(By::Client),
@@ -77,6 +76,10 @@ pub(in crate::config) fn limit_key(text: &str) -> Result<By> {
         "client_ip" => {
             Err(Problem::new("a limit does not go by `client_ip`", EXPECTED).suggest(Some("client".to_owned())))
         }
+        text if text.starts_with("claim:") => match &text["claim:".len()..] {
+            "" => Err(Problem::new("the name of the claim is missing", "such as \"claim:sub\"")),
+            name => Ok(By::Claim(name.to_owned())),
+        },
         text => service::key_among(text, EXPECTED, &["all", "client", "network", "path", "uri"]).map(By::Key),
     }
 }
@@ -127,6 +130,8 @@ mod tests {
         assert_eq!(limit_key("all").unwrap(), By::All);
         assert_eq!(limit_key("client").unwrap(), By::Client);
         assert_eq!(limit_key("header:X-Key").unwrap(), By::Key(KeyFrom::Header(HeaderName::from_static("x-key"))));
+        assert_eq!(limit_key("claim:/realm/team").unwrap(), By::Claim("/realm/team".to_owned()));
+        assert!(limit_key("claim:").is_err());
         assert_eq!(limit_key("client_ip").unwrap_err().suggestion.as_deref(), Some("client"));
     }
 }

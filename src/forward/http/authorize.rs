@@ -1,22 +1,29 @@
 //! Who may come in: what listener and route ask for, before anything is done for a request.
 
+mod consent;
 mod token;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use http::Response;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::Connection;
+use super::context::Context;
+use super::exchange::Exchange;
 use super::request::sender;
 use crate::auth::basic::{self, Known};
+use crate::auth::jwt::Object;
 use crate::auth::{Auth, Basic, CertificateRule};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::Denial;
 use crate::protocol::http::Request;
 use crate::protocol::http::fields::{self, CLIENT_CERTIFICATE};
-use crate::snapshot::{Guard, Listener, Route};
+use crate::snapshot::{Current, Guard, Listener, Route};
 
 /// Fields by which frameworks let a request have another method than it says.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -24,6 +31,52 @@ const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
 ];
+
+/// What is known of an exchange whose client has to show something.
+pub(super) struct Entrance<'e, 's> {
+    /// What decides.
+    pub snapshot: &'s Rc<Current>,
+    /// The route that has taken it.
+    pub route: &'s Route,
+    /// What is known of its request.
+    pub context: &'e Context<'s>,
+    /// The exchange.
+    pub exchange: &'e mut Exchange,
+    /// What its client is told, whatever it is answered.
+    pub told: &'e mut Told,
+}
+
+/// What became of a client that has to show something.
+pub(super) enum Entry {
+    /// It may come in. What its token says, where it has shown one and a limit of the route goes by that.
+    Admitted(Option<Box<Object>>),
+    /// It may not, and this is its answer.
+    Answered(Box<Response<Bytes>>),
+}
+
+/// What a client is told, in the fields of its answer, of how it comes in. Most are told nothing.
+#[derive(Debug, Default)]
+pub(super) struct Told(Option<Box<HeaderMap>>);
+
+impl Told {
+    fn new(fields: Option<HeaderMap>) -> Self {
+        Self(fields.map(Box::new))
+    }
+
+    /// The client is asked to show something.
+    fn challenge(&mut self, challenge: HeaderValue) {
+        self.0.get_or_insert_default().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+
+    /// Puts it into the fields of an answer. Cookies stand beside those that are there; whatever else has one value.
+    pub(super) fn put(&self, headers: &mut HeaderMap) {
+        let Some(told) = &self.0 else { return };
+        for name in told.keys().filter(|name| **name != header::SET_COOKIE) {
+            headers.remove(name);
+        }
+        told.iter().for_each(|(name, value)| _ = headers.append(name, value.clone()));
+    }
+}
 
 impl Connection {
     /// Whether the client may ask anything of the listener. What only the proxy may say is taken out of the request.
@@ -58,40 +111,48 @@ impl Connection {
     /// # Errors
     ///
     /// As [`authorize`](Self::authorize).
-    pub(super) async fn authenticate(
-        &self,
-        route: &Route,
-        request: &mut Request,
-        now: Moment,
-        challenge: &mut Option<Box<HeaderValue>>,
-    ) -> Result<()> {
-        let Some(guard) = &route.guard else { return Ok(()) };
-        let Some(auth) = guard.auth.as_deref() else { return Ok(()) };
+    pub(super) async fn authenticate(&self, request: &mut Request, entrance: Entrance<'_, '_>) -> Result<Entry> {
+        let Some(guard) = &entrance.route.guard else { return Ok(Entry::Admitted(None)) };
+        let Some(auth) = guard.auth.as_deref() else { return Ok(Entry::Admitted(None)) };
         // boxed, because most routes have none
-        Box::pin(self.authorize(auth, guard, request, now, challenge)).await
+        Box::pin(self.authorize(auth, guard, request, entrance)).await
     }
 
-    /// Whether the client has shown what this asks for. `challenge` is what it is told when it has to say who it is.
+    /// Whether the client has shown what this asks for.
     ///
     /// # Errors
     ///
-    /// [`Kind::Denied`], [`Kind::Unauthenticated`] when it may not; [`Kind::Overload`] when that can't be found out now.
+    /// [`Kind::Denied`], [`Kind::Unauthenticated`] when it may not; [`Kind::Overload`], [`Kind::Undecided`] when that can't be found out now.
     async fn authorize(
         &self,
         auth: &Auth,
         guard: &Guard,
         request: &mut Request,
-        now: Moment,
-        challenge: &mut Option<Box<HeaderValue>>,
-    ) -> Result<()> {
-        let (result, why) = match auth {
-            Auth::ClientCertificate(rule) => (self.has_certificate(rule), Denial::Certificate),
-            Auth::Basic(basic) => (self.has_password(basic, request, now, challenge).await, Denial::Credentials),
-            Auth::Jwt(jwt) => (self.has_token(jwt, request, now, challenge).await, Denial::Credentials),
+        mut entrance: Entrance<'_, '_>,
+    ) -> Result<Entry> {
+        let now = Moment::at(entrance.exchange.began());
+        let since = entrance.exchange.enters();
+        let admitted = |result: Result<()>| result.map(|()| Entry::Admitted(None));
+        let result = match auth {
+            Auth::ClientCertificate(rule) => admitted(self.has_certificate(rule)),
+            Auth::Basic(basic) => admitted(self.has_password(basic, request, now, entrance.told).await),
+            Auth::Jwt(jwt) => {
+                let claims = self.has_token(jwt, request, now, entrance.told).await;
+                let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.limit.by.is_claim());
+                claims.map(|claims| Entry::Admitted(is_wanted().then(|| Box::new(claims))))
+            }
+            // boxed, because it asks a backend, and the others would carry the room for that
+            Auth::Forward(forward) => Box::pin(self.has_consent(forward, request, &mut entrance)).await,
         };
-        if let Err(error) = &result
-            && matches!(error.kind(), Kind::Denied | Kind::Unauthenticated)
-        {
+        entrance.exchange.entered(since);
+        let why = match (&result, auth) {
+            (Err(error), _) if error.kind() == Kind::Undecided => Some(Denial::Undecided),
+            (Err(error), _) if !matches!(error.kind(), Kind::Denied | Kind::Unauthenticated) => None,
+            (Err(_), Auth::ClientCertificate(_)) => Some(Denial::Certificate),
+            (Err(_) | Ok(Entry::Answered(_)), _) => Some(Denial::Credentials),
+            (Ok(Entry::Admitted(_)), _) => None,
+        };
+        if let Some(why) = why {
             guard.denied.count(self.worker.index, why);
         }
         result
@@ -116,18 +177,12 @@ impl Connection {
         }
     }
 
-    async fn has_password(
-        &self,
-        basic: &Basic,
-        request: &mut Request,
-        now: Moment,
-        challenge: &mut Option<Box<HeaderValue>>,
-    ) -> Result<()> {
+    async fn has_password(&self, basic: &Basic, request: &mut Request, now: Moment, told: &mut Told) -> Result<()> {
         let (remembered, seconds) = (&self.worker.remembered, now.as_millis() / 1000);
         let claimed = match one_of(&request.headers, &header::AUTHORIZATION).and_then(basic::claimed) {
             Some(claimed) => claimed,
             None => {
-                *challenge = Some(Box::new(basic.challenge.clone()));
+                told.challenge(basic.challenge.clone());
                 return Err(Error::new(Kind::Unauthenticated, "no user and password"));
             }
         };
@@ -136,7 +191,7 @@ impl Connection {
         if let Known::Ask(question) = basic.look_up(&claimed, remembered, seconds) {
             let verified = basic.verify(question, claimed, remembered, seconds).await;
             if verified.as_ref().is_err_and(|error| error.kind() == Kind::Unauthenticated) {
-                *challenge = Some(Box::new(basic.challenge.clone()));
+                told.challenge(basic.challenge.clone());
             }
             verified?;
         }

@@ -31,6 +31,9 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "evenkeel; error=http_request_error"),
         Kind::Denied => (StatusCode::FORBIDDEN, "evenkeel; error=http_request_denied"),
         Kind::Unauthenticated => (StatusCode::UNAUTHORIZED, "evenkeel; error=http_request_denied"),
+        Kind::Undecided => {
+            (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable; details=\"authentication\"")
+        }
         Kind::NotUpgraded => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_upgrade_failed"),
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
@@ -172,6 +175,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::Overload
         | Kind::Shed
         | Kind::Shortage(_)
+        | Kind::Undecided
         | Kind::Connect
         | Kind::Unreachable
         | Kind::ConnectTimeout

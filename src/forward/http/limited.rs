@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -12,6 +12,8 @@ use tokio::time::{Sleep, sleep};
 use super::context::Context;
 use super::exchange::{ClientShare, Exchange};
 use super::{Connection, explained};
+use crate::auth::jwt::{Claim, Object};
+use crate::balance::hash_key;
 use crate::clock;
 use crate::error::{Error, Kind};
 use crate::forward::placement::keys;
@@ -39,7 +41,7 @@ pub struct Limited {
 
 impl Limited {
     /// The answer.
-    pub fn answer(self, request: &Request, context: &Context<'_>, exchange: &mut Exchange) -> Response<Bytes> {
+    fn answer(self, request: &Request, context: &Context<'_>, exchange: &mut Exchange) -> Response<Bytes> {
         let error = Error::new(Kind::RateLimited(self.seconds), "");
         exchange.failed(&error);
         let mut answer = explained(error.kind(), grpc::call(&request.headers).cloned(), context, exchange);
@@ -57,6 +59,35 @@ impl Limited {
         }
         headers.insert(POLICY, self.policy);
     }
+}
+
+/// Waits for as long as a request is held back. Gives back the answer to one that is above a limit.
+pub async fn settle(
+    looked: Result<Option<Pin<Box<Sleep>>>, Limited>,
+    request: &Request,
+    context: &Context<'_>,
+    exchange: &mut Exchange,
+) -> Option<Response<Bytes>> {
+    match looked {
+        Ok(None) => None,
+        Ok(Some(held_back)) => {
+            held_back.await;
+            exchange.held_back();
+            None
+        }
+        Err(limited) => Some(limited.answer(request, context, exchange)),
+    }
+}
+
+/// What a request is counted by.
+#[derive(Clone, Copy)]
+pub struct CountedBy<'r> {
+    /// The request.
+    pub request: &'r Request,
+    /// The form of its path that is compared.
+    pub path: &'r str,
+    /// What its token says, once that was verified.
+    pub claims: Option<&'r Object>,
 }
 
 impl Connection {
@@ -77,21 +108,22 @@ impl Connection {
     }
 
     /// Takes the request from all limits of its listener and its route: what has to be waited for, or that it is refused. What a limit has allowed
-    /// counts, whatever the next one says.
+    /// counts, whatever the next one says. Limits by claims are looked at when the claims are known, and the others before that.
     #[inline]
     pub(super) fn limit(
         &self,
         listener: &Listener,
         route: &Route,
-        request: &Request,
-        now: Instant,
+        by: CountedBy<'_>,
+        exchange: &mut Exchange,
     ) -> Result<Option<Pin<Box<Sleep>>>, Limited> {
         if listener.rate_limits.is_empty() && route.rate_limits.is_empty() {
             return Ok(None);
         }
+        let is_now = |limit: &&RateLimit| limit.limit.by.is_claim() == by.claims.is_some();
         let mut delay = Duration::ZERO;
-        for limit in listener.rate_limits.iter().chain(&route.rate_limits) {
-            delay = delay.max(self.take(limit, listener, request, now)?);
+        for limit in listener.rate_limits.iter().chain(&route.rate_limits).filter(is_now) {
+            delay = delay.max(self.take(limit, listener, by, exchange)?);
         }
         // boxed, so that requests that are not held back have no room for a timer
         Ok((delay > Duration::ZERO).then(|| Box::pin(sleep(delay))))
@@ -101,12 +133,13 @@ impl Connection {
         &self,
         limit: &RateLimit,
         listener: &Listener,
-        request: &Request,
-        now: Instant,
+        by: CountedBy<'_>,
+        exchange: &mut Exchange,
     ) -> Result<Duration, Limited> {
         let RateLimit { limit: settings, table, counts, policy, .. } = limit;
-        let key = self.limit_key(&settings.by, listener, request);
-        let Look { taken, has_displaced } = table.take(key, settings.rate, clock::monotonic(now), settings.delay);
+        let key = self.limit_key(&settings.by, listener, by);
+        let now = clock::monotonic(exchange.began());
+        let Look { taken, has_displaced } = table.take(key, settings.rate, now, settings.delay);
         let worker = self.worker.index;
         if has_displaced {
             counts.displaced(worker);
@@ -123,10 +156,12 @@ impl Connection {
             }
             (Taken::Refused(_), true) => {
                 counts.count(worker, LimitResult::WouldRefuse);
+                exchange.above_limit(&settings.name);
                 Ok(Duration::ZERO)
             }
             (Taken::Refused(wait), false) => {
                 counts.count(worker, LimitResult::Refused);
+                exchange.above_limit(&settings.name);
                 let seconds = wait.as_millis().div_ceil(1000).max(1);
                 Err(Limited { seconds: u32::try_from(seconds).unwrap_or(u32::MAX), policy: policy.clone() })
             }
@@ -134,15 +169,21 @@ impl Connection {
     }
 
     /// The hash of what the limit counts apart.
-    fn limit_key(&self, by: &By, listener: &Listener, request: &Request) -> u64 {
+    fn limit_key(&self, by: &By, listener: &Listener, counted: CountedBy<'_>) -> u64 {
+        let CountedBy { request, path, claims } = counted;
         let sender = || self.sender(listener, request);
         // over a Unix socket nobody has an address: they are all one client
         let client = || keys::of_address(by.prefix(sender().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))));
+        // turned, so that what a client writes into a header is never taken for another one's address
+        let value = |hash: u64| hash.rotate_left(1) ^ VALUE;
         match by {
             By::All => ALL,
             By::Client | By::Network => client(),
-            // turned, so that what a client writes into a header is never taken for another one's address
-            By::Key(from) => keys::find(from, request, sender).map_or_else(client, |hash| hash.rotate_left(1) ^ VALUE),
+            By::Key(from) => keys::find_at(path, from, request, sender).map_or_else(client, value),
+            By::Claim(name) => {
+                let said = claims.and_then(|claims| Claim::value_of(name, claims));
+                said.map_or_else(client, |said| value(hash_key(said.as_bytes())))
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{self, HeaderValue};
+use http::header::HeaderValue;
 
 use super::{Ingress, Worker};
 use crate::clock::Moment;
@@ -49,10 +49,12 @@ use crate::trace::RequestFacts;
 use crate::upstream::terms::{Dedicated, Terms};
 use crate::upstream::{Answer, ClientPools};
 use attempts::UpstreamRequest;
+use authorize::{Entrance, Entry, Told};
 pub use body::Body;
 use body::Content;
 use context::Context;
 use exchange::{Exchange, Rest, access};
+use limited::CountedBy;
 use request::changes::Message;
 use request::id::RequestId;
 use request::{max_forwards, sender};
@@ -110,10 +112,14 @@ impl Handler for Connection {
         if grpc.is_some() {
             exchange.is_grpc_call();
         }
-        let mut challenge = None;
-        match self.run(&snapshot, request, &context, (&mut exchange, &mut challenge)).await {
-            Ok(AnsweredBy::Us(response)) => own(response, exchange),
-            Ok(AnsweredBy::Backend(response, deadline)) => {
+        let mut told = Told::default();
+        match self.run(&snapshot, request, &context, (&mut exchange, &mut told)).await {
+            Ok(AnsweredBy::Us(mut response)) => {
+                told.put(response.headers_mut());
+                own(response, exchange)
+            }
+            Ok(AnsweredBy::Backend(mut response, deadline)) => {
+                told.put(response.headers_mut());
                 exchange.answered(response.status(), response.body().rest());
                 exchange.answered_with(response.headers());
                 response.map(|content| Body::new(content, deadline, Some(exchange)))
@@ -128,9 +134,7 @@ impl Handler for Connection {
                     return unrecorded(error.kind());
                 }
                 let mut answer = explained(error.kind(), grpc, &context, &mut exchange);
-                if let Some(challenge) = challenge {
-                    answer.headers_mut().insert(header::WWW_AUTHENTICATE, *challenge);
-                }
+                told.put(answer.headers_mut());
                 own(answer, exchange)
             }
         }
@@ -240,7 +244,7 @@ impl Connection {
         snapshot: &'s Rc<Current>,
         mut request: Box<Request>,
         context: &Context<'s>,
-        (exchange, challenge): (&mut Exchange, &mut Option<Box<HeaderValue>>),
+        (exchange, told): (&mut Exchange, &mut Told),
     ) -> Result<AnsweredBy> {
         let listener = context.listener;
         let (route, meaning) = self.find_route(listener, &mut request, exchange)?;
@@ -249,14 +253,29 @@ impl Connection {
             self.comes_in(guard, listener, &request.headers)?;
         }
         exchange.counts_for_client(self.in_flight(listener, &request)?);
-        match self.limit(listener, route, &request, exchange.began()) {
-            Ok(None) => {}
-            Ok(Some(held_back)) => held_back.await,
-            Err(limited) => return Ok(AnsweredBy::Us(limited.answer(&request, context, exchange))),
+        let path = compared(&request, meaning.as_ref());
+        let looked = self.limit(listener, route, CountedBy { request: &request, path, claims: None }, exchange);
+        if let Some(answer) = limited::settle(looked, &request, context, exchange).await {
+            return Ok(AnsweredBy::Us(answer));
         }
         // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
         if preflight.is_none() {
-            self.authenticate(route, &mut request, Moment::at(exchange.began()), challenge).await?;
+            let entrance = Entrance { snapshot, route, context, exchange, told };
+            match self.authenticate(&mut request, entrance).await? {
+                Entry::Admitted(None) => {}
+                Entry::Admitted(Some(claims)) => {
+                    let path = compared(&request, meaning.as_ref());
+                    let by = CountedBy { request: &request, path, claims: Some(&claims) };
+                    let looked = self.limit(listener, route, by, exchange);
+                    if let Some(answer) = limited::settle(looked, &request, context, exchange).await {
+                        return Ok(AnsweredBy::Us(answer));
+                    }
+                }
+                Entry::Answered(mut response) => {
+                    context.answering(None).complete(&mut response, Message::Error);
+                    return Ok(AnsweredBy::Us(*response));
+                }
+            }
         }
         let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
             Ok(service) => service,

@@ -33,6 +33,17 @@ pub fn find(from: &KeyFrom, request: &Request, sender: impl FnOnce() -> Option<I
     }
 }
 
+/// The same where the path is counted in another form than the one that goes to backends: spellings of one path have one hash.
+pub fn find_at(path: &str, from: &KeyFrom, request: &Request, sender: impl FnOnce() -> Option<IpAddr>) -> Option<u64> {
+    if !matches!(from, KeyFrom::Path | KeyFrom::Uri) || path == request.uri.path() {
+        return find(from, request, sender);
+    }
+    match (from, request.uri.query()) {
+        (KeyFrom::Uri, Some(query)) => Some(hash_key(format!("{path}?{query}").as_bytes())),
+        _ => Some(hash_key(path.as_bytes())),
+    }
+}
+
 /// The hash of a client's address.
 pub fn of_address(address: IpAddr) -> u64 {
     match address {

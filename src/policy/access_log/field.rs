@@ -9,6 +9,8 @@ pub enum Field {
     Aborted,
     /// How many attempts were made with backends.
     Attempts,
+    /// How long it took to find out whether the client may come in.
+    Authorized,
     /// The last backend.
     Backend,
     /// Bytes of the answer's body, or to the client of a session.
@@ -39,6 +41,8 @@ pub enum Field {
     Hedge,
     /// The host that was asked for.
     Host,
+    /// The rate limit that has refused the request, or would have.
+    Limit,
     /// The listener.
     Listener,
     /// The method.
@@ -110,9 +114,10 @@ const SECRET: [HeaderName; 4] =
 
 impl Field {
     /// All that have names. Some have two: lines of sessions have always said `bytes_received` and `server_name`.
-    pub const KNOWN: [(&'static str, Self); 40] = [
+    pub const KNOWN: [(&'static str, Self); 42] = [
         ("aborted", Self::Aborted),
         ("attempts", Self::Attempts),
+        ("auth_ms", Self::Authorized),
         ("backend", Self::Backend),
         ("bytes", Self::Bytes),
         ("bytes_in", Self::BytesIn),
@@ -129,6 +134,7 @@ impl Field {
         ("grpc_status", Self::GrpcStatus),
         ("hedge", Self::Hedge),
         ("host", Self::Host),
+        ("limit", Self::Limit),
         ("listener", Self::Listener),
         ("method", Self::Method),
         ("protocol", Self::Protocol),

@@ -46,6 +46,7 @@ const EXCHANGE: &[(&str, Field, bool)] = &[
     (",\"failure\":", Field::Failure, false),
     (",\"grpc_status\":", Field::GrpcStatus, true),
     (",\"host\":", Field::Host, false),
+    (",\"limit\":", Field::Limit, true),
     (",\"listener\":", Field::Listener, false),
     (",\"method\":", Field::Method, false),
     (",\"protocol\":", Field::Protocol, false),
@@ -193,7 +194,7 @@ impl AccessLines {
         let mut wants = Wants::default();
         for field in exchange.fields() {
             match field {
-                Field::Queue | Field::Connect | Field::FirstByte => wants.times = true,
+                Field::Authorized | Field::Queue | Field::Connect | Field::FirstByte => wants.times = true,
                 Field::BytesIn => wants.bytes_in = true,
                 Field::Route => wants.route = true,
                 Field::TlsServerName | Field::TlsVersion => wants.tls = true,

@@ -52,6 +52,8 @@ pub struct Chosen {
     pub bytes_in: Option<Rc<Cell<u64>>>,
     /// The conditions of the route that took it.
     pub route: Option<Arc<str>>,
+    /// The rate limit that has refused it, or would have.
+    pub limit: Option<Box<str>>,
     /// The client's version of TLS.
     pub tls_version: Option<&'static str>,
     /// The name that the client asked for in TLS.
@@ -102,10 +104,16 @@ pub(super) struct ExchangeFacts<'a> {
 }
 
 /// Whether nothing is remarkable about it but, maybe, how long it took.
-pub(super) fn is_good(outcome: &Outcome, ended: &Ended) -> bool {
+pub(super) fn is_good(entry: &ExchangeEntry, outcome: &Outcome, ended: &Ended) -> bool {
     let is_good_call = matches!(outcome.grpc, None | Some(Grpc::Status(0)));
     let is_answered = outcome.status.is_some_and(|status| status.as_u16() < 400);
-    outcome.failure.is_none() && is_answered && is_good_call && outcome.attempts <= 1 && ended.is_as_promised()
+    let is_within_limits = entry.chosen.limit.is_none();
+    outcome.failure.is_none()
+        && is_answered
+        && is_good_call
+        && is_within_limits
+        && outcome.attempts <= 1
+        && ended.is_as_promised()
 }
 
 impl Facts for ExchangeFacts<'_> {
@@ -115,6 +123,7 @@ impl Facts for ExchangeFacts<'_> {
         match field {
             Field::Aborted => aborted(outcome.failure),
             Field::Attempts => Value::Number(outcome.attempts.into()),
+            Field::Authorized => Value::millis(outcome.authorized),
             Field::Bytes => Value::Number(outcome.body_bytes),
             Field::BytesIn => Value::Number(chosen.bytes_in.as_ref().map_or(0, |bytes| bytes.get())),
             Field::Client => entry.client.map_or(Value::Null, Value::Address),
@@ -127,6 +136,7 @@ impl Facts for ExchangeFacts<'_> {
             },
             Field::Hedge => Value::text(outcome.hedge),
             Field::Host => Value::header(entry.host.as_ref()),
+            Field::Limit => Value::text_if(chosen.limit.as_deref().map(str::as_bytes)),
             Field::Method => entry.line.method(),
             Field::Protocol => entry.line.protocol(),
             Field::Proxy if entry.proxy_header.is_empty() => Value::Absent,

@@ -224,7 +224,7 @@ impl Log {
 
     /// Writes the line of an exchange, unless it is one of those that others stand for.
     pub fn exchange(&self, entry: &ExchangeEntry, names: &Names<'_>, outcome: &Outcome, ended: Ended) {
-        let is_good = exchange::is_good(outcome, &ended);
+        let is_good = exchange::is_good(entry, outcome, &ended);
         self.write(&entry.lines, is_good, ended.elapsed, |lines, line, end| {
             render(line, &lines.exchange, &ExchangeFacts { entry, names, outcome, ended, end });
         });

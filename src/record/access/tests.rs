@@ -245,6 +245,7 @@ fn chosen_fields_stand_in_the_order_in_which_they_were_chosen() {
         response_headers: vec![Some(HeaderValue::from_static("\"e\""))],
         bytes_in: Some(Rc::new(5.into())),
         route: Some("path /x".into()),
+        limit: None,
         tls_version: Some("TLSv1.3"),
         server_name: Some("a.example".into()),
     };

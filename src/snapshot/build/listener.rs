@@ -194,6 +194,7 @@ fn own_fields(listener: &model::Listener, is_mirroring: bool) -> Vec<HeaderName>
     let of_route = |route: &model::Route| match route.auth.as_deref() {
         Some(Auth::Basic(basic)) => basic.user_header.iter().cloned().collect(),
         Some(Auth::Jwt(jwt)) => jwt.claims.iter().map(|(name, _)| name.clone()).collect(),
+        Some(Auth::Forward(forward)) => forward.own_fields().cloned().collect(),
         Some(Auth::ClientCertificate(_)) | None => Vec::new(),
     };
     // whatever way leads to a service: who could say that a request is a copy could have it treated as one

@@ -70,6 +70,9 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     let state = "a=1,b=2".parse().unwrap();
     let mut headers = HeaderMap::from_iter([(super::super::TRACEPARENT, parent), (super::super::TRACESTATE, state)]);
     let mut trace = tracer.begin(&tracing(0.0), facts(began, "/v1/x?a=1&sig=s"), &mut headers);
+    tracer.enters(&mut trace, began);
+    let entry = trace.entry_traceparent();
+    trace.entered(began + MS);
     trace.waits(began + MS);
     assert!(trace.is_waiting());
     tracer.attempt_begins(&mut trace, 0, began + 3 * MS);
@@ -82,20 +85,25 @@ fn an_exchange_that_waited_and_was_tried_twice_has_a_span_for_each_within_that_o
     trace.attempt_ended(began + 9 * MS);
     let all = spans(&mut trace, &end(began + 10 * MS));
 
-    let [request, queue, refused, good] = &all[..] else { panic!("{all:#?}") };
-    assert_eq!([request.kind, queue.kind, refused.kind, good.kind], [2, 1, 3, 3]);
-    assert_eq!([&*request.name, &*queue.name, &*refused.name, &*good.name], ["GET /v1", "queue", "GET", "GET"]);
+    let [request, auth, queue, refused, good] = &all[..] else { panic!("{all:#?}") };
+    assert_eq!([request.kind, auth.kind, queue.kind, refused.kind, good.kind], [2, 1, 1, 3, 3]);
+    let names: Vec<&str> = all.iter().map(|span| &*span.name).collect();
+    assert_eq!(names, ["GET /v1", "auth", "queue", "GET", "GET"]);
     let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert!(all.iter().all(|span| hex(&span.trace) == "4bf92f3577b34da6a3ce929d0e0e4736"));
     assert_eq!(hex(&request.parent), "00f067aa0ba902b7");
     assert!(all[1..].iter().all(|span| span.parent == request.id));
     assert_eq!(request.flags, 0x301, "the parent is elsewhere, and it is sampled");
     assert_eq!(queue.flags, 0x101);
-    assert_eq!(all.iter().map(|span| &*span.state).collect::<Vec<_>>(), ["a=1,b=2", "", "", ""]);
+    assert_eq!(all.iter().map(|span| &*span.state).collect::<Vec<_>>(), ["a=1,b=2", "", "", "", ""]);
+    assert!(
+        std::str::from_utf8(entry.as_bytes()).unwrap().contains(&hex(&auth.id)),
+        "who is asked is asked by this span"
+    );
     assert!(std::str::from_utf8(trace.of_attempt().traceparent().as_bytes()).unwrap().contains(&hex(&good.id)));
 
     let length = |span: &Span| (span.end - span.start) / 1_000_000;
-    assert_eq!(all.iter().map(length).collect::<Vec<_>>(), [10, 2, 1, 5]);
+    assert_eq!(all.iter().map(length).collect::<Vec<_>>(), [10, 1, 2, 1, 5]);
     assert!(all.iter().all(|span| span.start >= request.start && span.end <= request.end));
     assert_eq!(request.end, 1_800_000_000_000_000_000);
 

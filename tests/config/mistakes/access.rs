@@ -135,6 +135,79 @@ fn tokens_are_verified_with_public_keys_that_are_there() {
     assert!(warned("https://idp.example/jwks", "").contains("auth.jwt: tokens for every audience come in"));
 }
 
+#[test]
+fn another_service_that_decides_is_there_and_says_what_only_it_may_say() {
+    let forward = |more: &str| with("", &format!("auth = {{ forward = {{ service = \"app\", {more} }} }}"));
+    good(&forward("path = \"/check?a=b\", request_headers = [], response_headers = [\"x-user\", \"authorization\"]"));
+    good(&forward("client_headers = [\"set-cookie\"], timeout = \"300ms\""));
+    for (more, mistake) in [
+        ("path = \"check\"", "path: `check` does not begin with \"/\""),
+        ("timeout = \"0s\"", "timeout: "),
+        ("request_headers = [\"Content-Length\"]", "request_headers[0]: `content-length` is not the client's to say"),
+        ("request_headers = [\"X-Forwarded-Uri\"]", "request_headers[0]: `x-forwarded-uri` is not the client's to say"),
+        ("request_headers = [\"expect\"]", "request_headers[0]: `expect` is not the client's to say"),
+        ("response_headers = [\"x-forwarded-for\"]", "response_headers[0]: `x-forwarded-for` says something else"),
+        ("response_headers = [\"content-length\"]", "response_headers[0]: `content-length` says something else"),
+        ("response_headers = [\"x-a\", \"X-A\"]", "response_headers[1]: `x-a` is there twice"),
+        ("client_headers = [\"location\"]", "client_headers[0]: `location` says something else"),
+        (
+            "request_headers = [\"x-user\"], response_headers = [\"x-user\"]",
+            "request_headers[0]: `x-user` is one of `response_headers`: no request has it",
+        ),
+    ] {
+        let told = only_mistake(&forward(more));
+        assert!(told.starts_with(&format!("listener[0].route[0].auth.forward.{mistake}")), "{more}: {told}");
+    }
+    let nobody = only_mistake(&with("", "auth = { forward = { service = \"ap\" } }"));
+    assert_eq!(nobody, "listener[0].route[0].auth.forward.service: there is no service `ap`");
+    let missing = only_mistake(&with("", "auth = { forward = {} }"));
+    assert_eq!(missing, "listener[0].route[0].auth.forward: `service` is missing");
+}
+
+#[test]
+fn a_question_about_a_question_about_itself_is_a_mistake() {
+    let text = |path: &str, bind: &str, route: &str| {
+        format!(
+            "[[listener]]\nname = \"web\"\nbind = \"{bind}\"\nservice = \"app\"\n\
+             [[listener.route]]\npath_prefix = \"/\"\nservice = \"app\"\n\
+             auth = {{ forward = {{ service = \"login\", path = \"{path}\" }} }}\n{route}\n{SERVICE}\n\
+             [service.login]\n[[service.login.backend]]\naddress = \"127.0.0.1:8080\"\n"
+        )
+    };
+    let loop_of = "listener[0].route[0].auth.forward.service: `login` is reached through a listener of this file, where it is asked again, \
+                   without end";
+    for bind in ["127.0.0.1:8080", "0.0.0.0:8080"] {
+        assert_eq!(only_mistake(&text("/check", bind, "")), loop_of, "{bind}");
+    }
+    good(&text("/check", "127.0.0.1:8081", ""));
+    // another route takes the question
+    let open = "[[listener.route]]\npath = \"/check\"\nservice = \"app\"";
+    good(&text("/check", "127.0.0.1:8080", open));
+    assert_eq!(only_mistake(&text("/checks", "127.0.0.1:8080", open)), loop_of);
+    // a service may guard the routes that lead to itself
+    good(&text(
+        "/check",
+        "127.0.0.1:8082",
+        "[[listener.route]]\npath_prefix = \"/login/\"\nservice = \"login\"\nauth = { forward = { service = \"login\" } }",
+    ));
+}
+
+#[test]
+fn a_limit_by_a_claim_stands_where_tokens_are_verified() {
+    let folder = Folder::new();
+    let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let keys = folder.write("keys.json", key);
+    let jwt = format!("auth = {{ jwt = {{ jwks = {keys:?}, audience = [\"a\"] }} }}");
+    let limit = |section: &str| format!("[[{section}.rate_limit]]\nrate = \"1/s\"\nby = \"claim:sub\"\n");
+    good(&with("", &format!("{jwt}\n{}", limit("listener.route"))));
+    let told = only_mistake(&with("", &limit("listener.route")));
+    assert_eq!(told, "listener[0].route[0].rate_limit[0].by: `claim:sub` is never known: this route verifies no token");
+    let told = only_mistake(&with(&limit("listener"), &jwt));
+    assert_eq!(told, "listener[0].rate_limit[0].by: `claim:sub` is never known: a listener verifies no token");
+    let told = only_mistake(&with("", &format!("{jwt}\n{}", limit("listener.route").replace("claim:sub", "claim:"))));
+    assert_eq!(told, "listener[0].route[0].rate_limit[0].by: the name of the claim is missing");
+}
+
 fn told_of(text: &str) -> String {
     told(&good(text).warnings).join("\n")
 }

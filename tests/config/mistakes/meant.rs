@@ -119,7 +119,7 @@ fn what_other_proxies_have_and_this_one_does_not_is_said() {
         ("cache", "no cache"),
         ("gzip", "does not compress"),
         ("rate_limit", "[[listener.rate_limit]]"),
-        ("basic_auth", "does not authenticate"),
+        ("basic_auth", "authenticates where requests are routed"),
         ("middlewares", "no plugins"),
         ("fastcgi_pass", "FastCGI"),
         ("mirror", "two services"),

@@ -1,6 +1,7 @@
 //! Who may come in: by address, certificate, password and token; and that nobody comes in by a request that is spelled in another way.
 
 mod certificates;
+mod consent;
 mod issuer;
 mod networks;
 mod passwords;

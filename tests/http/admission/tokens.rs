@@ -357,3 +357,27 @@ fn without_keys_nobody_comes_in_and_it_is_nobodys_mistake() {
     assert_eq!(get(&proxy, "/in/", "").status, 401);
     assert_eq!(origin.connections(), 0);
 }
+
+#[test]
+fn a_limit_by_a_claim_goes_by_what_a_verified_token_says() {
+    let limit = "[[listener.route.rate_limit]]\nname = \"user\"\nrate = \"1/h\"\nburst = 2\nby = \"claim:sub\"";
+    let stage = stage(limit);
+    let of = |name: &str| stage.issuer.token("ES256", &but("sub", json!(name)));
+    assert_eq!(
+        ["ann", "ann", "ben", "ann", "ben", "ben"].map(|name| stage.status(&of(name))),
+        [200, 200, 200, 429, 200, 429]
+    );
+    let refused = stage.show(&of("ann"));
+    assert_eq!(refused.field("ratelimit-policy"), Some("\"user\";q=1;w=3600"));
+    // who has no token, or a forged one, uses nobody's up
+    for _ in 0..5 {
+        assert_eq!(get(&stage.proxy, "/in/", "").status, 401);
+    }
+    let eve = of("eve");
+    let forged = format!("{}A", &eve[..eve.len() - 1]);
+    assert_eq!((stage.status(&forged), stage.status(&eve)), (401, 200));
+    // tokens that do not say it are counted by client
+    let nobody = stage.issuer.token("ES256", &but("sub", Value::Null));
+    assert_eq!([(); 3].map(|()| stage.status(&nobody)), [200, 200, 429]);
+    assert_eq!(stage.origin.requests().len(), 7);
+}

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{self, HeaderValue};
+use http::header;
 
 use super::super::Connection;
-use super::one_of;
+use super::{Told, one_of};
 use crate::affinity::cookie;
 use crate::auth::Jwt;
 use crate::auth::jwt::{Object, Refusal};
@@ -18,21 +18,23 @@ use crate::protocol::http::Request;
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 impl Connection {
-    /// Whether the client has a token that comes in. What it says is put into the request.
+    /// Whether the client has a token that comes in, and what that says. It is put into the request where backends are to be told.
     pub(super) async fn has_token(
         &self,
         jwt: &Jwt,
         request: &mut Request,
         now: Moment,
-        challenge: &mut Option<Box<HeaderValue>>,
-    ) -> Result<()> {
+        told: &mut Told,
+    ) -> Result<Object> {
         match self.claims(jwt, request, now).await {
             Ok(claims) => {
                 request.headers.extend(jwt.fields(&claims));
-                Ok(())
+                Ok(claims)
             }
             Err(refusal) => {
-                *challenge = refusal.challenge().map(Box::new);
+                if let Some(challenge) = refusal.challenge() {
+                    told.challenge(challenge);
+                }
                 Err(refusal.error())
             }
         }

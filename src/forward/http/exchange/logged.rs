@@ -36,6 +36,13 @@ impl Exchange {
         }
     }
 
+    /// It is above the limit with this name, or would be if the limit refused anything.
+    pub fn above_limit(&mut self, name: &str) {
+        if let Some(entry) = &mut self.access {
+            entry.chosen.limit = Some(name.into());
+        }
+    }
+
     /// It has waited for a place at a backend since then, if that was measured.
     pub fn queued_since(&mut self, asked: Option<Instant>) {
         if let Some(asked) = asked {

@@ -2,6 +2,7 @@
 //! then.
 
 pub mod access;
+mod before;
 mod counted;
 mod hedged;
 mod limited;
@@ -41,6 +42,8 @@ pub struct Exchange {
     /// A second attempt that is under way beside it. It is rare, so that it has memory of its own.
     beside: Option<Box<CurrentAttempt>>,
     outcome: Outcome,
+    /// When it could be sent to a backend, where that was later than its begin.
+    ready: Option<Instant>,
     /// The status that the client is answered with counts as a failure of the backend.
     is_failure: bool,
     /// What the access log says of the request, when there is one.
@@ -88,6 +91,7 @@ impl Exchange {
             attempt: None,
             beside: None,
             outcome: Outcome::begun(Instant::now()),
+            ready: None,
             is_failure: false,
             access: None,
             place: None,
@@ -110,7 +114,7 @@ impl Exchange {
     /// An attempt begins with what was admitted.
     pub fn attempt_begins(&mut self, admission: Admission) {
         // the clock is read again for the rare second attempt only, and for one that had to wait
-        let first = if self.counted.backend().is_none() { Some(self.outcome.began) } else { None };
+        let first = if self.counted.backend().is_none() { self.ready.or(Some(self.outcome.began)) } else { None };
         let let_in = self.place.as_mut().and_then(HeldPlace::take_let_in);
         let began = admission.placed.or(let_in).or(first).unwrap_or_else(Instant::now);
         self.counted.set_backend(admission.backend());
