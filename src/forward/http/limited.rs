@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::context::Context;
 use super::exchange::{ClientShare, Exchange};
-use super::{Connection, explained};
+use super::{AnsweredBy, Connection, explained};
 use crate::auth::jwt::{Claim, Object};
 use crate::balance::hash_key;
 use crate::clock;
@@ -20,7 +20,7 @@ use crate::forward::placement::keys;
 use crate::limit::{By, Look, Taken};
 use crate::metrics::rate_limited::LimitResult;
 use crate::protocol::http::{Request, grpc};
-use crate::snapshot::{Listener, RateLimit, Route};
+use crate::snapshot::{Listener, RateLimit};
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers-10.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -61,7 +61,7 @@ impl Limited {
     }
 }
 
-/// Waits for as long as a request is held back. Gives back the answer to one that is above a limit.
+/// Waits for as long as a request is held back; nothing is done for a client that leaves meanwhile. Gives back the answer to one that is above a limit.
 pub async fn settle(
     looked: Result<Option<Pin<Box<Sleep>>>, Limited>,
     request: &Request,
@@ -71,6 +71,7 @@ pub async fn settle(
     match looked {
         Ok(None) => None,
         Ok(Some(held_back)) => {
+            let _watched = request.presence.as_ref().map(|client| client.watch(true));
             held_back.await;
             exchange.held_back();
             None
@@ -113,20 +114,34 @@ impl Connection {
     pub(super) fn limit(
         &self,
         listener: &Listener,
-        route: &Route,
+        of_route: &[RateLimit],
         by: CountedBy<'_>,
         exchange: &mut Exchange,
     ) -> Result<Option<Pin<Box<Sleep>>>, Limited> {
-        if listener.rate_limits.is_empty() && route.rate_limits.is_empty() {
+        if listener.rate_limits.is_empty() && of_route.is_empty() {
             return Ok(None);
         }
         let is_now = |limit: &&RateLimit| limit.limit.by.is_claim() == by.claims.is_some();
         let mut delay = Duration::ZERO;
-        for limit in listener.rate_limits.iter().chain(&route.rate_limits).filter(is_now) {
+        for limit in listener.rate_limits.iter().chain(of_route).filter(is_now) {
             delay = delay.max(self.take(limit, listener, by, exchange)?);
         }
         // boxed, so that requests that are not held back have no room for a timer
         Ok((delay > Duration::ZERO).then(|| Box::pin(sleep(delay))))
+    }
+
+    /// The answer to a request that no route takes: it counts for the limits of its listener as others do, so that who looks for what is not there is limited
+    /// too.
+    pub(super) async fn without_route(
+        &self,
+        error: Error,
+        request: &Request,
+        context: &Context<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<AnsweredBy, Error> {
+        let by = CountedBy { request, path: request.uri.path(), claims: None };
+        let looked = self.limit(context.listener, &[], by, exchange);
+        settle(looked, request, context, exchange).await.map(AnsweredBy::Us).ok_or(error)
     }
 
     fn take(

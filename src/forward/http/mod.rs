@@ -1,6 +1,7 @@
 //! The story of an HTTP exchange, from the request's head to the answer's: a route is found, the request is changed, a backend is asked (or
 //! more than one), and its answer is given to the client, or one of our own.
 
+mod admission;
 mod attempts;
 mod authorize;
 mod body;
@@ -49,12 +50,11 @@ use crate::trace::RequestFacts;
 use crate::upstream::terms::{Dedicated, Terms};
 use crate::upstream::{Answer, ClientPools};
 use attempts::UpstreamRequest;
-use authorize::{Entrance, Entry, Told};
+use authorize::{Entrance, Told};
 pub use body::Body;
 use body::Content;
 use context::Context;
 use exchange::{Exchange, Rest, access};
-use limited::CountedBy;
 use request::changes::Message;
 use request::id::RequestId;
 use request::{max_forwards, sender};
@@ -247,35 +247,14 @@ impl Connection {
         (exchange, told): (&mut Exchange, &mut Told),
     ) -> Result<AnsweredBy> {
         let listener = context.listener;
-        let (route, meaning) = self.find_route(listener, &mut request, exchange)?;
+        let (route, meaning) = match self.find_route(listener, &mut request, exchange) {
+            Ok(found) => found,
+            Err(error) => return Box::pin(self.without_route(error, &request, context, exchange)).await,
+        };
         let preflight = context.takes(route, &request);
-        if let Some(guard) = &route.guard {
-            self.comes_in(guard, listener, &request.headers)?;
-        }
-        exchange.counts_for_client(self.in_flight(listener, &request)?);
-        let path = compared(&request, meaning.as_ref());
-        let looked = self.limit(listener, route, CountedBy { request: &request, path, claims: None }, exchange);
-        if let Some(answer) = limited::settle(looked, &request, context, exchange).await {
+        let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };
+        if let Some(answer) = self.admit(&mut request, meaning.as_ref(), preflight.is_some(), entrance).await? {
             return Ok(AnsweredBy::Us(answer));
-        }
-        // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
-        if preflight.is_none() {
-            let entrance = Entrance { snapshot, route, context, exchange, told };
-            match self.authenticate(&mut request, entrance).await? {
-                Entry::Admitted(None) => {}
-                Entry::Admitted(Some(claims)) => {
-                    let path = compared(&request, meaning.as_ref());
-                    let by = CountedBy { request: &request, path, claims: Some(&claims) };
-                    let looked = self.limit(listener, route, by, exchange);
-                    if let Some(answer) = limited::settle(looked, &request, context, exchange).await {
-                        return Ok(AnsweredBy::Us(answer));
-                    }
-                }
-                Entry::Answered(mut response) => {
-                    context.answering(None).complete(&mut response, Message::Error);
-                    return Ok(AnsweredBy::Us(*response));
-                }
-            }
         }
         let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
             Ok(service) => service,
