@@ -173,7 +173,7 @@ fn the_access_log_says_which_limit_refused_or_would_have() {
 #[test]
 fn the_status_has_every_limit_with_what_it_has_done() {
     let origin = Origin::ok();
-    let route = "[[listener.route]]\npath_prefix = \"/r\"\nservice = \"api\"\n[[listener.route.rate_limit]]\nname = \"of route\"\n\
+    let route = "[[listener.route]]\npath_prefix = \"/r\"\nservice = \"api\"\n[[listener.route.rate_limit]]\nname = \"of-route\"\n\
                  rate = \"5/m\"\nby = \"header:x-key\"\ndry_run = true\nkeys = 10\n";
     let proxy = Proxy::start(&config(&(hourly(2, "name = \"first\"") + route), "", &[&origin]));
     let mut client = proxy.client();
@@ -187,7 +187,7 @@ fn the_status_has_every_limit_with_what_it_has_done() {
     assert_eq!(limits[0], first);
     for (name, value) in [
         ("route", json!("path_prefix /r")),
-        ("name", json!("of route")),
+        ("name", json!("of-route")),
         ("rate", json!("5/m")),
         ("burst", json!(1)),
         ("by", json!("header:x-key")),

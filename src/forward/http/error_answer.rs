@@ -11,6 +11,11 @@ use crate::policy::Fallback;
 use crate::protocol::http::fields::PROXY_STATUS;
 use crate::protocol::http::grpc::{self, Code};
 
+/// Recovery has cut a path off.
+const CUT_OFF: &str = "evenkeel; error=destination_unavailable; details=\"cut off by recovery\"";
+/// The service that says who may come in was not heard.
+const UNDECIDED: &str = "evenkeel; error=destination_unavailable; details=\"authentication\"";
+
 /// The status, and the error type of RFC 9209 that tells the answer from a backend's.
 fn status(kind: Kind) -> (StatusCode, &'static str) {
     match kind {
@@ -31,16 +36,11 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "evenkeel; error=http_request_error"),
         Kind::Denied => (StatusCode::FORBIDDEN, "evenkeel; error=http_request_denied"),
         Kind::Unauthenticated => (StatusCode::UNAUTHORIZED, "evenkeel; error=http_request_denied"),
-        Kind::Undecided => {
-            (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable; details=\"authentication\"")
-        }
+        Kind::Undecided => (StatusCode::SERVICE_UNAVAILABLE, UNDECIDED),
         Kind::NotUpgraded => (StatusCode::BAD_GATEWAY, "evenkeel; error=http_upgrade_failed"),
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
-        Kind::CutOff(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "evenkeel; error=destination_unavailable; details=\"cut off by recovery\"",
-        ),
+        Kind::CutOff(_) => (StatusCode::SERVICE_UNAVAILABLE, CUT_OFF),
         Kind::RateLimited(_) | Kind::ClientLimit => (StatusCode::TOO_MANY_REQUESTS, limited(kind)),
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
         Kind::Shed => {

@@ -10,7 +10,6 @@ use crate::config::model::{Address, Backend, Listener, Route, Service};
 use crate::config::tree::KeyPath;
 use crate::config::{raw, syntax};
 use crate::policy::ListenerProtocol;
-use crate::protocol::http::fields;
 use crate::route::{Conditions, Lookup, Table, meaning};
 
 impl Checker<'_> {
@@ -54,7 +53,8 @@ impl Checker<'_> {
     fn headers_asked_about(&mut self, at: &KeyPath, raw: &[String]) -> Option<Vec<HeaderName>> {
         let is_said = |name: &HeaderName| {
             let is_ours = [header::HOST, header::EXPECT, header::FORWARDED, header::VIA].contains(name);
-            is_ours || FRAMING.contains(&name.as_str()) || fields::is_x_forwarded(name)
+            // programs that get fields as environment variables read `_` and `-` alike
+            is_ours || FRAMING.contains(&name.as_str()) || name.as_str().replace('_', "-").starts_with("x-forwarded")
         };
         let mut names = Vec::with_capacity(raw.len());
         for (index, text) in raw.iter().enumerate() {
