@@ -271,13 +271,17 @@ fn with_split_by_all_of_a_client_s_requests_are_copied_or_none() {
         let other = format!("[[service.other.backend]]\naddress = \"{}\"\n", api.address());
         let proxy = Proxy::start(&toml.replace("[server]", &format!("{other}[server]")));
         let mut client = proxy.client();
-        for user in 0..100 {
-            let mut cookie = String::new();
-            for _ in 0..3 {
-                client.send(format!("GET /{user} HTTP/1.1\r\nHost: a\r\nX-User: {user}\r\n{cookie}\r\n"));
+        let mut cookies = vec![String::new(); 100];
+        for _ in 0..3 {
+            // one after the other would take a wake-up of three processes for each
+            let request = |(user, cookie): (usize, &String)| {
+                format!("GET /{user} HTTP/1.1\r\nHost: a\r\nX-User: {user}\r\n{cookie}\r\n")
+            };
+            client.send(cookies.iter().enumerate().map(request).collect::<String>());
+            for cookie in &mut cookies {
                 let answer = client.response();
                 if let Some(set) = answer.field("set-cookie") {
-                    cookie = format!("Cookie: {}\r\n", set.split(';').next().unwrap());
+                    *cookie = format!("Cookie: {}\r\n", set.split(';').next().unwrap());
                 }
             }
         }
