@@ -279,7 +279,8 @@ fn who_is_held_for_longer_than_a_time_out_is_not_taken_for_idle() {
         limits("download = \"2KiB/s\"\ndownload_burst = \"4KiB\"\nupload = \"2KiB/s\"\nupload_burst = \"4KiB\"");
     let proxy = Proxy::start(&config(
         &format!("idle_timeout = \"1500ms\"\n{limits}"),
-        "timeout = { idle = \"1500ms\", response = \"1500ms\" }",
+        // an answer that is held until it is whole would wait for the last byte
+        "timeout = { idle = \"1500ms\", response = \"1500ms\" }\nretry = { hold = 0 }",
         &[&origin],
     ));
     let mut client = proxy.client();
