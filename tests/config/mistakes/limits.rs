@@ -76,10 +76,10 @@ fn what_is_wrong_with_a_limit_for_each_client_is_said() {
         ("connection = 5", "listener[0].client_limits.connection: ", Some("connections")),
     ] {
         let mistakes = bad(&client_limits("", keys));
-        // a section whose only key is misspelt limits nothing besides
-        let first = mistakes.iter().find(|told| told.path != "listener[0].client_limits").unwrap();
-        let told = format!("{}: {}", first.path, first.message);
-        assert!(told.starts_with(mistake), "{told}");
+        // warnings may stand beside it: this listener has no TLS, and a section whose only key is misspelt limits nothing
+        let is_it = |told: &str| told.starts_with(mistake);
+        let first = mistakes.iter().find(|told| is_it(&format!("{}: {}", told.path, told.message)));
+        let first = first.unwrap_or_else(|| panic!("{keys}: {mistakes:?}"));
         assert_eq!(first.suggestion.as_deref(), suggestion, "{keys}");
         assert!(first.line > 1 && first.column >= 1, "{keys}");
     }
