@@ -75,12 +75,13 @@ impl Shared {
 
     /// Takes what was counted for this slot, if anything was.
     pub(super) fn take(&self, slot: usize) -> Option<Counted> {
-        let counts = self.words[slot].load(Relaxed) & COUNTS;
-        if counts == 0 {
+        let word = &self.words[slot];
+        if word.load(Relaxed) & COUNTS == 0 {
             return None;
         }
-        self.words[slot].fetch_sub(counts, Relaxed);
-        Some(counted(counts))
+        // in one step: a worker may give the slot to another key at any moment, and then has set the counts to 0
+        let counts = word.fetch_and(!COUNTS, Relaxed) & COUNTS;
+        (counts != 0).then(|| counted(counts))
     }
 
     /// What was counted for this slot since that was last taken.
@@ -131,4 +132,36 @@ impl Shared {
 fn counted(counts: u64) -> Counted {
     // both fit: they have 20 and 24 bits
     Counted { allowed: (counts & ALLOWED) as u32, sent: (counts >> ALLOWED_BITS) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_gets_another_key_while_it_is_reported_tells_no_more_than_was_counted() {
+        const ROUNDS: u32 = 200_000;
+        let shared = Shared::new(1, 8);
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let (told, most) = std::thread::scope(|scope| {
+            let reporter = scope.spawn(|| {
+                let (mut told, mut most) = (0, 0);
+                while !is_over.load(Relaxed) {
+                    if let Some(Counted { allowed, sent }) = shared.take(0) {
+                        (told, most) = (told + u64::from(allowed), most.max(allowed).max(sent));
+                    }
+                }
+                (told, most)
+            });
+            for _ in 0..ROUNDS {
+                shared.count(0, true);
+                shared.forget(0);
+            }
+            is_over.store(true, Relaxed);
+            reporter.join().unwrap()
+        });
+        assert!(most <= 1, "{most} of one request");
+        assert!(told <= ROUNDS.into(), "{told}");
+        assert_eq!(shared.factor(0), ONE);
+    }
 }
