@@ -111,6 +111,18 @@ impl Rate {
         self.interval.saturating_mul(factor) >> 8
     }
 
+    /// Whether what keys have used at this rate means the same at the other one: a request takes as long, and no key has used more than its burst.
+    fn goes_on_as(self, after: Self) -> bool {
+        self.interval == after.interval && self.burst <= after.burst
+    }
+
+    /// What the theoretical arrival time of a key that was at the rate `before` is at this one, at `now`: the key has used as many requests as it had, and
+    /// no more than its burst.
+    fn convert(self, tat: u64, before: Self, now: u64) -> u64 {
+        let ahead = u128::from(tat.saturating_sub(now)) * u128::from(self.interval) / u128::from(before.interval);
+        now.saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX).min(self.ahead()))
+    }
+
     /// What becomes of a request of a key whose theoretical arrival time is `tat`, at `now` (both in nanoseconds since any one moment), if it may wait
     /// for `delay`; and the time that is kept from then on, if it goes on. Whether it goes on does not depend on the factor: where a limit is
     /// shared, an instance to which few of the requests come has the same threshold as the others.

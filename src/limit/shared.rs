@@ -47,6 +47,13 @@ impl Shared {
         Self { words, marks, divided_by: AtomicU32::new(1), slots_per_bucket }
     }
 
+    /// One in which everything is as it is here now.
+    pub(super) fn copy(&self) -> Self {
+        let copy = |of: &[AtomicU64]| of.iter().map(|word| word.load(Relaxed).into()).collect();
+        let divided_by = self.divided_by.load(Relaxed).into();
+        Self { words: copy(&self.words), marks: copy(&self.marks), divided_by, slots_per_bucket: self.slots_per_bucket }
+    }
+
     /// The factor for the key in this slot.
     pub(super) fn factor(&self, slot: usize) -> u64 {
         match self.divided_by.load(Relaxed) {

@@ -272,3 +272,41 @@ fn what_one_instance_has_allowed_is_known_to_another_after_its_first_report() {
     assert!(second <= 20, "{second}");
     assert_eq!(fleet.play(Duration::from_secs(60), &[50.0, 50.0], Some(Duration::from_millis(1))), 0);
 }
+
+#[test]
+fn who_raises_a_rate_locks_nobody_out_and_who_lowers_it_forgives_nothing() {
+    let hour = Duration::from_secs(3_600);
+    let (slow, fast, now) = (Rate::new(5, hour, 20), rate(100, 20), Duration::from_secs(10));
+    let used = |rate: Rate, requests: usize| {
+        let table = std::sync::Arc::new(Table::new(10));
+        assert!((0..requests).all(|_| is_allowed(take(&table, &"a", rate, now))));
+        table
+    };
+    let raised = used(slow, 20).at_rate(fast, slow, now);
+    assert_eq!(take(&raised, &"a", fast, now), Taken::Refused(Duration::from_millis(10)), "the burst stays used");
+    assert_eq!(take(&raised, &"b", fast, now), Taken::Allowed { remaining: 19 });
+    let lowered = used(fast, 15).at_rate(slow, fast, now);
+    assert_eq!(take(&lowered, &"a", slow, now), Taken::Allowed { remaining: 4 }, "fifteen stay used");
+    let less = Rate::new(5, hour, 3);
+    let lowered = used(slow, 20).at_rate(less, slow, now);
+    assert_eq!(take(&lowered, &"a", less, now), Taken::Refused(hour / 5), "no more than the new burst is used");
+    let (more, table) = (Rate::new(5, hour, 21), used(slow, 20));
+    assert!(std::sync::Arc::ptr_eq(&table, &table.at_rate(more, slow, now)), "a time means the same");
+}
+
+#[test]
+fn a_table_of_another_rate_reports_what_was_counted_before_and_takes_no_answer_in_times_of_the_rate_before() {
+    let (before, after, now) = (Rate::new(60, Duration::from_secs(3_600), 20), rate(100, 20), Duration::from_secs(10));
+    let table = std::sync::Arc::new(Table::shared(10));
+    table.unite();
+    assert!(is_allowed(take(&table, &"a", before, now)));
+    let mut reporter = Reporter::default();
+    let sent = reporter.collect(&table, before, 10, now);
+    assert!(is_allowed(take(&table, &"a", before, now)));
+    let table = table.at_rate(after, before, now);
+    let late = Answer { ahead: 1_200_000_000_000, others: 0.0 };
+    reporter.learn(&table, after, &sent[0], late, now);
+    assert_eq!(take(&table, &"a", after, now), Taken::Allowed { remaining: 17 });
+    let reports = reporter.collect(&table, after, 10, now);
+    assert_eq!(reports.iter().map(|report| report.used).collect::<Vec<_>>(), [Duration::from_millis(20)]);
+}

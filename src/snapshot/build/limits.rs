@@ -1,11 +1,13 @@
 //! Builds the limits of listeners and routes. What their keys have used outlives a reload.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderValue;
 
 use super::super::{RateLimit, Snapshot};
 use crate::balance::hash_key;
+use crate::clock;
 use crate::config::model;
 use crate::limit::{Limit, Table};
 use crate::metrics::{Registry, RouteHits};
@@ -31,7 +33,9 @@ pub(super) fn build(
     let before = previous.and_then(|snapshot| before(snapshot, listener, of)).unwrap_or_default();
     let build = |model::RateLimit { limit, store }: &model::RateLimit| {
         let is_same = |known: &&RateLimit| is_same(&known.limit, limit) && known.table.is_shared() == store.is_some();
-        let known = before.iter().find(is_same).map(|known| Arc::clone(&known.table));
+        let known = before.iter().find(is_same);
+        let known =
+            known.map(|known| known.table.at_rate(limit.rate, known.limit.rate, clock::monotonic(Instant::now())));
         let new = || Arc::new(if store.is_some() { Table::shared(limit.keys) } else { Table::new(limit.keys) });
         RateLimit {
             table: known.unwrap_or_else(new),
@@ -61,7 +65,7 @@ fn before<'a>(snapshot: &'a Snapshot, listener: &str, of: Of<'_>) -> Option<&'a 
     }
 }
 
-/// Whether what keys have used of one limit counts for the other one: the rate may have changed, but not what is counted apart.
+/// Whether what keys have used of one limit counts for the other one: the rate may have changed ([`Table::at_rate`]), but not what is counted apart.
 fn is_same(one: &Limit, other: &Limit) -> bool {
     (&one.name, &one.by, one.keys) == (&other.name, &other.by, other.keys)
 }
