@@ -101,6 +101,16 @@ impl Rate {
         (self.requests, self.per.as_secs().max(1))
     }
 
+    /// The time that one request takes at this rate; above 0.
+    pub fn interval(self) -> Duration {
+        Duration::from_nanos(self.interval)
+    }
+
+    /// The time that the whole burst takes at this rate.
+    pub fn time_of_burst(self) -> Duration {
+        Duration::from_nanos(self.ahead())
+    }
+
     /// How far the theoretical arrival time may be ahead of the clock.
     fn ahead(self) -> u64 {
         self.interval.saturating_mul(u64::from(self.burst))

@@ -1,7 +1,14 @@
 //! What is asked of a store: a script in Lua (EVAL; Redis 5 and later), so that a report is one step for all who see it.
 //!
-//! Of each key a store has one value: the time up to which it is used, in microseconds of the store's own clock, and for each instance the demand there, and
-//! when that was told. All times in answers are relative, so that no clocks are compared. A sorted set has the instances, with when they were last heard of.
+//! Of each key a store has one value: the time up to which it is used, in microseconds of the store's own clock; the rate in whose units that is; and for
+//! each instance, the last one that has reported first, the demand there, and when that was told. All times in answers are relative, so that no clocks are
+//! compared. A sorted set has the instances, with when they were last heard of.
+//!
+//! A report by another rate converts what the key has used, as a table does when its rate changes. So a changed rate locks nobody out and forgives
+//! nothing, also while instances have the old one and the new one side by side.
+//!
+//! The store's clock may be set back: by a step, or because a replica with a slower clock has taken over. Then the last report is younger than now by as much,
+//! and the key's times are moved back with it: a key is never further ahead than it was at its last report.
 
 use std::time::Duration;
 
@@ -19,19 +26,28 @@ local now = t[1] * 1000000 + t[2]
 local id, gone, fades, late = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZADD', KEYS[1], now, id)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - gone)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')
 redis.call('PEXPIRE', KEYS[1], math.ceil(gone / 1000))
 local answer = { redis.call('ZCARD', KEYS[1]) }
 for i = 2, #KEYS do
-  local used, least, demand = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), ARGV[3 * i + 1]
+  local used, least, demand, rate = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2]), ARGV[4 * i - 1], ARGV[4 * i]
   local tat, others, kept = now - late, 0, ''
   local known = redis.call('GET', KEYS[i])
   if known then
-    tat = math.max(tat, tonumber(string.match(known, '^%d+')))
+    local back = math.max(0, tonumber(string.match(known, '^%S+ %x+:[%d.]+:(%d+)')) - now)
+    local ahead, by = string.match(known, '^(%d+)@?(%S*)')
+    ahead = tonumber(ahead) - back - now
+    if ahead > 0 and by ~= rate and by ~= '' then
+      local interval, burst = string.match(rate, '(.+)/(.+)')
+      ahead = math.min(ahead * tonumber(interval) / tonumber(string.match(by, '[%d.]+')), tonumber(burst))
+    end
+    tat = math.max(tat, now + ahead)
     for who, much, when in string.gmatch(known, '(%x+):([%d.]+):(%d+)') do
-      local age = now - tonumber(when)
+      when = tonumber(when) - back
+      local age = math.max(0, now - when)
       if who ~= id and age < 5 * fades then
         others = others + tonumber(much) * math.exp(-age / fades)
-        kept = kept .. ' ' .. who .. ':' .. much .. ':' .. when
+        kept = kept .. string.format(' %s:%s:%.0f', who, much, when)
       end
     end
   end
@@ -39,7 +55,7 @@ for i = 2, #KEYS do
   if least > 0 then
     tat = math.max(tat, now + least)
   end
-  local value = string.format('%.0f %s:%s:%.0f', tat, id, demand, now) .. kept
+  local value = string.format('%.0f@%s %s:%s:%.0f', tat, rate, id, demand, now) .. kept
   redis.call('SET', KEYS[i], value, 'PX', string.format('%.0f', math.ceil((tat - now + 5 * fades) / 1000)))
   answer[#answer + 1] = string.format('%.0f', tat - now)
   answer[#answer + 1] = string.format('%.3f', others)
@@ -71,6 +87,10 @@ pub(super) fn command<'a>(
     command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(late));
     for (_, report) in reports {
         command.arg(micros(report.used)).arg(micros(report.at_least)).arg(format!("{:.3}", report.demand));
+        // to the nanosecond: the store compares it as it is written
+        let [interval, burst] =
+            [report.rate.interval(), report.rate.time_of_burst()].map(|of| of.as_nanos() as f64 / 1e3);
+        command.arg(format!("{interval:.3}/{burst:.3}"));
     }
     command
 }
