@@ -73,7 +73,7 @@ impl Reporter {
                 let demand = self.demand(key, counted.sent, now);
                 let (used, at_least) = match is_divided {
                     true => (0, ahead),
-                    false => (rate.interval.saturating_mul(u64::from(counted.allowed)), 0),
+                    false => (rate.cost(shared.weight()).saturating_mul(u64::from(counted.allowed)), 0),
                 };
                 let [used, at_least] = [used, at_least].map(Duration::from_nanos);
                 reports.push(Report { key, used, at_least, demand, rate, slot });

@@ -30,6 +30,8 @@ pub(super) struct Shared {
     marks: Box<[AtomicU64]>,
     /// The number of instances, while nothing is known of what the others allow; 0 = the words say.
     divided_by: AtomicU32,
+    /// What a request counts for, in 1/256, so that those that are cut off have their part of the rate; [`ONE`] while nobody is.
+    weight: AtomicU64,
     slots_per_bucket: usize,
 }
 
@@ -44,22 +46,33 @@ impl Shared {
     pub(super) fn new(buckets: usize, slots_per_bucket: usize) -> Self {
         let words = (0..buckets * slots_per_bucket).map(|_| AtomicU64::new(ONE << FACTOR_AT)).collect();
         let marks = (0..buckets.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
-        Self { words, marks, divided_by: AtomicU32::new(1), slots_per_bucket }
+        Self { words, marks, divided_by: AtomicU32::new(1), weight: AtomicU64::new(ONE), slots_per_bucket }
     }
 
     /// One in which everything is as it is here now.
     pub(super) fn copy(&self) -> Self {
         let copy = |of: &[AtomicU64]| of.iter().map(|word| word.load(Relaxed).into()).collect();
-        let divided_by = self.divided_by.load(Relaxed).into();
-        Self { words: copy(&self.words), marks: copy(&self.marks), divided_by, slots_per_bucket: self.slots_per_bucket }
+        let (divided_by, weight) = (self.divided_by.load(Relaxed).into(), self.weight.load(Relaxed).into());
+        Self {
+            words: copy(&self.words),
+            marks: copy(&self.marks),
+            divided_by,
+            weight,
+            slots_per_bucket: self.slots_per_bucket,
+        }
     }
 
     /// The factor for the key in this slot.
     pub(super) fn factor(&self, slot: usize) -> u64 {
         match self.divided_by.load(Relaxed) {
-            0 => self.words[slot].load(Relaxed) >> FACTOR_AT,
+            0 => ((self.words[slot].load(Relaxed) >> FACTOR_AT) * self.weight()) >> 8,
             instances => u64::from(instances) * ONE,
         }
+    }
+
+    /// What a request counts for, in 1/256.
+    pub(super) fn weight(&self) -> u64 {
+        self.weight.load(Relaxed)
     }
 
     /// Counts a request of the key in this slot.
@@ -102,9 +115,15 @@ impl Shared {
         let _ = self.words[slot].fetch_update(Relaxed, Relaxed, |word| Some((word & COUNTS) | (factor << FACTOR_AT)));
     }
 
-    /// Each key has its share of so many instances from now on; 0 = its share is known.
+    /// Each key has its share of so many instances from now on, above 0.
     pub(super) fn divide(&self, instances: u32) {
         self.divided_by.store(instances, Relaxed);
+    }
+
+    /// The shares of keys are known from now on, of the part of the rate that `present` of `all` instances have; both above 0.
+    pub(super) fn unite(&self, present: u32, all: u32) {
+        self.weight.store((ONE * u64::from(all)).div_ceil(present.into()), Relaxed);
+        self.divided_by.store(0, Relaxed);
     }
 
     /// Whether the shares of keys are not known.

@@ -153,9 +153,10 @@ impl Table {
         self.shared.iter().for_each(|shared| shared.divide(instances.max(1)));
     }
 
-    /// What the others allow is known from now on.
-    pub fn unite(&self) {
-        self.shared.iter().for_each(|shared| shared.divide(0));
+    /// What the others allow is known from now on, but for those of `all` instances that are not `present` (above 0, and no more than all): they have
+    /// their part of the rate, and the others enforce together what is left.
+    pub fn unite(&self, present: u32, all: u32) {
+        self.shared.iter().for_each(|shared| shared.unite(present.max(1), all.max(present)));
     }
 }
 

@@ -58,9 +58,9 @@ fn a_store_that_is_lost_leaves_each_instance_its_share_and_is_told_once() {
         (0..12).filter(|_| ask() == 200).count()
     };
     let (mut one, mut other) = (here.client(), there.client());
-    for (round, manner) in
-        [Manner::Gone, Manner::Silent, Manner::Full, Manner::Slow(Duration::from_millis(400))].into_iter().enumerate()
-    {
+    let slow = Manner::Slow(Duration::from_millis(400));
+    let manners = [Manner::Gone, Manner::Silent, Manner::Full, Manner::Nonsense, slow];
+    for (round, manner) in manners.into_iter().enumerate() {
         redis.is(manner);
         let lost = || {
             events(&here, "limit_store_unreachable") == round + 1

@@ -300,6 +300,7 @@ impl State {
             ["EVAL", ..] if self.manner == Manner::Full => {
                 "-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_owned()
             }
+            ["EVAL", ..] if self.manner == Manner::Nonsense => ":7\r\n".to_owned(),
             ["EVAL", _, keys, ref rest @ ..] => self.take_reports(keys.parse().unwrap(), rest),
             ["ZREM", _, id] => format!(":{}\r\n", usize::from(self.members.remove(id).is_some())),
             ["PTTL", key] => match self.entries.get(key) {
@@ -325,9 +326,9 @@ impl State {
         let (id, now) = (rest[0], Instant::now());
         *self.members.entry(id.to_owned()).or_default() += 1;
         let micros = |text: &str| Duration::from_nanos((text.parse::<f64>().unwrap() * 1e3) as u64);
-        let mut answer = format!("*{}\r\n:{}\r\n", 2 * keys - 1, self.members.len());
-        let late = now - micros(rest[3]);
-        for (name, report) in names[1..].iter().zip(rest[4..].chunks(4)) {
+        let mut answer = format!("*{}\r\n:{}\r\n:0\r\n", 2 * keys, self.members.len());
+        let late = now - micros(rest[4]);
+        for (name, report) in names[1..].iter().zip(rest[5..].chunks(4)) {
             let (interval, burst) = report[3].split_once('/').unwrap();
             let rate = [micros(interval), micros(burst)];
             let new = || Limit { until: late, rate, demands: HashMap::new() };

@@ -15,22 +15,26 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::super::connect::told;
+use super::instances::Seen;
 use crate::limit::{Answer, DEMAND_FADES, Report};
 
-/// An instance that has said nothing for so long is not there any more.
-const GONE_AFTER: Duration = Duration::from_secs(5);
+/// An instance that has said nothing for so long, which is some rounds, does not reach the store, or is dead.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
+/// An instance that has said nothing for so long is counted no more.
+const GONE_AFTER: Duration = Duration::from_secs(60);
 
 const SCRIPT: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local id, gone, fades, late = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local id, silent, gone, fades, late = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 redis.call('ZADD', KEYS[1], now, id)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - gone)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')
 redis.call('PEXPIRE', KEYS[1], math.ceil(gone / 1000))
-local answer = { redis.call('ZCARD', KEYS[1]) }
+local present = redis.call('ZCOUNT', KEYS[1], now - silent, '+inf')
+local answer = { present, redis.call('ZCARD', KEYS[1]) - present }
 for i = 2, #KEYS do
-  local used, least, demand, rate = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2]), ARGV[4 * i - 1], ARGV[4 * i]
+  local used, least, demand, rate = tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1]), ARGV[4 * i], ARGV[4 * i + 1]
   local tat, others, kept = now - late, 0, ''
   local known = redis.call('GET', KEYS[i])
   if known then
@@ -84,7 +88,7 @@ pub(super) fn command<'a>(
     let mut command = redis::cmd("EVAL");
     command.arg(SCRIPT).arg(1 + reports.len()).arg(members);
     reports.clone().for_each(|(name, _)| _ = command.arg(name));
-    command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(late));
+    command.arg(id).arg(micros(SILENT_AFTER)).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(late));
     for (_, report) in reports {
         command.arg(micros(report.used)).arg(micros(report.at_least)).arg(format!("{:.3}", report.demand));
         // to the nanosecond: the store compares it as it is written
@@ -102,14 +106,14 @@ pub(super) fn leave(members: &str, id: &str) -> Cmd {
     command
 }
 
-/// The number of instances, and the answers to so many reports.
+/// Which instances there are, and the answers to so many reports.
 ///
 /// # Errors
 ///
 /// What the store has said instead; for people.
-pub(super) fn read(value: Value, reports: usize) -> Result<(u32, Vec<Answer>), String> {
+pub(super) fn read(value: Value, reports: usize) -> Result<(Seen, Vec<Answer>), String> {
     let values = match value {
-        Value::Array(values) if values.len() == 1 + 2 * reports => values,
+        Value::Array(values) if values.len() == 2 + 2 * reports => values,
         Value::ServerError(error) => return Err(format!("it refuses: {}", told(&error))),
         _ => return Err("it does not answer as the script does".to_owned()),
     };
@@ -121,9 +125,10 @@ pub(super) fn read(value: Value, reports: usize) -> Result<(u32, Vec<Answer>), S
     };
     let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
     let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
-    let (instances, answers) = numbers.as_ref().and_then(|numbers| numbers.split_first()).ok_or_else(nonsense)?;
+    let (seen, answers) = numbers.as_ref().and_then(|numbers| numbers.split_first_chunk()).ok_or_else(nonsense)?;
+    let [present, silent] = seen.map(|count| count as u32);
     let answer = |pair: &[f64]| Answer { ahead: (pair[0] * 1e3) as i64, others: pair[1] };
-    Ok(((*instances as u32).max(1), answers.chunks_exact(2).map(answer).collect()))
+    Ok((Seen { present, silent }, answers.chunks_exact(2).map(answer).collect()))
 }
 
 fn micros(time: Duration) -> String {
@@ -137,15 +142,14 @@ mod tests {
     #[test]
     fn answers_are_read_and_nonsense_is_told() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let good = Value::Array(vec![Value::Int(3), text("1500"), text("2.500")]);
+        let good = Value::Array(vec![Value::Int(3), Value::Int(1), text("1500"), text("2.500")]);
         let answer = Answer { ahead: 1_500_000, others: 2.5 };
-        assert_eq!(read(good, 1), Ok((3, vec![answer])));
-        assert_eq!(read(Value::Array(vec![Value::Int(1)]), 0), Ok((1, Vec::new())));
-        for bad in
-            [Value::Nil, Value::Array(vec![Value::Int(1)]), Value::Array(vec![Value::Int(1), text("x"), text("1")])]
-        {
+        assert_eq!(read(good, 1), Ok((Seen { present: 3, silent: 1 }, vec![answer])));
+        let alone = Value::Array(vec![Value::Int(1), Value::Int(0)]);
+        assert_eq!(read(alone.clone(), 0), Ok((Seen { present: 1, silent: 0 }, Vec::new())));
+        for bad in [Value::Nil, alone, Value::Array(vec![Value::Int(1), Value::Int(0), text("x"), text("1")])] {
             assert!(read(bad, 1).is_err());
         }
-        assert!(read(Value::Array(vec![Value::Int(1), text("5"), text("NaN")]), 1).is_err());
+        assert!(read(Value::Array(vec![Value::Int(1), Value::Int(0), text("5"), text("NaN")]), 1).is_err());
     }
 }
