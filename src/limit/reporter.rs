@@ -54,7 +54,7 @@ pub struct Answer {
 pub struct Reporter {
     /// By key: the demand, and when it was that.
     demands: HashMap<u64, (f64, Duration)>,
-    /// Where the last reports have ended.
+    /// The bucket after the last one that was reported.
     next: usize,
 }
 

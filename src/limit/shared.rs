@@ -131,19 +131,28 @@ impl Shared {
         self.divided_by.load(Relaxed) != 0
     }
 
-    /// Takes the marks of buckets from that one on, each with what `look` has to do there, which says whether to go on; and where it has ended.
+    /// Takes the marks of buckets, from that bucket on and once around, each with what `look` has to do there, which says whether to go on; and where to
+    /// begin the next time.
     pub(super) fn marked(&self, from: usize, mut look: impl FnMut(usize) -> bool) -> usize {
         let words = self.marks.len();
-        for step in 0..words {
-            let at = (from + step) % words;
-            let mut bits = self.marks[at].load(Relaxed);
+        let before = (1 << (from % BITS)) - 1;
+        // the first word comes twice: with the buckets from there on, and at the end with those before
+        for step in 0..=words {
+            let at = (from / BITS + step) % words;
+            let wanted = match step {
+                0 => !before,
+                _ if step == words => before,
+                _ => u64::MAX,
+            };
+            let mut bits = self.marks[at].load(Relaxed) & wanted;
             while bits != 0 {
                 let bit = bits & bits.wrapping_neg();
                 bits ^= bit;
                 // before the bucket is looked at: what is counted during the look marks it again
                 self.marks[at].fetch_and(!bit, Relaxed);
-                if !look(at * BITS + bit.trailing_zeros() as usize) {
-                    return at;
+                let bucket = at * BITS + bit.trailing_zeros() as usize;
+                if !look(bucket) {
+                    return bucket + 1;
                 }
             }
         }
@@ -189,5 +198,42 @@ mod tests {
         assert!(most <= 1, "{most} of one request");
         assert!(told <= ROUNDS.into(), "{told}");
         assert_eq!(shared.factor(0), ONE);
+    }
+
+    #[test]
+    fn buckets_that_are_always_marked_all_have_their_turn() {
+        for buckets in [1, 63, 64, 65, 200] {
+            let shared = Shared::new(buckets, 1);
+            let (mut looked, mut next) = (vec![0; buckets], 0);
+            for _ in 0..buckets * 3 {
+                (0..buckets).for_each(|slot| shared.count(slot, true));
+                let mut left = 5;
+                next = shared.marked(next, |bucket| {
+                    looked[bucket] += 1;
+                    left -= 1;
+                    left > 0
+                });
+            }
+            assert!(looked.iter().all(|times| times.abs_diff(15.min(buckets * 3)) <= 1), "{buckets}: {looked:?}");
+        }
+    }
+
+    #[test]
+    fn every_mark_is_taken_once_wherever_it_is_begun() {
+        for from in [0, 1, 63, 64, 130, 192] {
+            let shared = Shared::new(150, 1);
+            [0, 62, 63, 64, 128, 149].map(|slot| shared.count(slot, false));
+            let mut looked = Vec::new();
+            let mut all = |from| {
+                shared.marked(from, |bucket| {
+                    looked.push(bucket);
+                    true
+                })
+            };
+            assert_eq!(all(from), from);
+            all(0);
+            looked.sort_unstable();
+            assert_eq!(looked, [0, 62, 63, 64, 128, 149]);
+        }
     }
 }

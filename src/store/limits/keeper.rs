@@ -45,6 +45,8 @@ pub(super) struct Keeper {
     limits: watch::Receiver<Vec<SharedLimit>>,
     /// In the order of the limits, with what they are of.
     reporters: Vec<(u64, Reporter)>,
+    /// Counts collections.
+    round: usize,
     outage: Outage,
     trial: Trial,
     instances: Instances,
@@ -77,6 +79,7 @@ impl Keeper {
             id: format!("{:016x}", fastrand::u64(..)),
             limits,
             reporters: Vec::new(),
+            round: 0,
             outage,
             trial: Trial::default(),
             instances: Instances::default(),
@@ -209,12 +212,21 @@ impl Keeper {
             true => limit.table.unite(self.instances.present(), self.instances.all()),
             false => limit.table.divide(self.instances.all()),
         });
-        let (now, most) = (clock::monotonic(Instant::now()), MOST / limits.len().max(1));
+        let (now, count, mut left) = (clock::monotonic(Instant::now()), limits.len(), MOST);
+        self.round = self.round.wrapping_add(1);
         let mut reports = Vec::new();
-        for (place, (limit, (_, reporter))) in limits.iter().zip(&mut self.reporters).enumerate() {
-            let found = reporter.collect(&limit.table, limit.rate, most, now);
-            let name = |report: &Report| script::name(&self.prefix, limit.scope, report.key);
-            reports.extend(found.into_iter().map(|report| (place, name(&report), report)));
+        // equal parts at first; those that have more share what the others have left over, each time another one first
+        for part in [(MOST / count.max(1)).max(1), MOST] {
+            for place in (0..count).map(|step| (self.round + step) % count) {
+                let (limit, (_, reporter)) = (&limits[place], &mut self.reporters[place]);
+                if left == 0 {
+                    return reports;
+                }
+                let found = reporter.collect(&limit.table, limit.rate, part.min(left), now);
+                left = left.saturating_sub(found.len());
+                let name = |report: &Report| script::name(&self.prefix, limit.scope, report.key);
+                reports.extend(found.into_iter().map(|report| (place, name(&report), report)));
+            }
         }
         reports
     }
