@@ -96,9 +96,10 @@ impl Rate {
         Self { requests, per, interval: (nanos / u64::from(requests.max(1))).max(1), burst: burst.max(1) }
     }
 
-    /// The same rate as a quota policy of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10, section 3): so many requests in so many seconds.
+    /// The same as a quota policy of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10, section 3): so many requests in so many seconds. Who sends no
+    /// more than that at any time is within the rate: the whole burst, and the time in which it comes back, which is rounded up.
     pub fn quota(self) -> (u32, u64) {
-        (self.requests, self.per.as_secs().max(1))
+        (self.burst, self.ahead().div_ceil(1_000_000_000).max(1))
     }
 
     /// The time that one request takes at this rate; above 0.

@@ -331,3 +331,18 @@ fn a_table_of_another_rate_reports_what_was_counted_before_and_takes_no_answer_i
     let reports = reporter.collect(&table, after, 10, now);
     assert_eq!(reports.iter().map(|report| report.used).collect::<Vec<_>>(), [Duration::from_millis(20)]);
 }
+
+#[test]
+fn who_keeps_to_the_quota_that_answers_tell_of_is_never_refused() {
+    assert_eq!(Rate::new(10, Duration::from_secs(60), 1).quota(), (1, 6));
+    assert_eq!(rate(100, 100).quota(), (100, 1));
+    assert_eq!(rate(100, 250).quota(), (250, 3), "rounded up");
+    for (requests, per, burst) in [(10, 60, 1), (10, 60, 10), (7, 1, 3), (1_000, 3_600, 11), (3, 86_400, 2)] {
+        let (table, rate) = (Table::new(10), Rate::new(requests, Duration::from_secs(per), burst));
+        let (quota, window) = rate.quota();
+        for begun in 0..50 {
+            let now = Duration::from_secs(1 + begun * window);
+            assert!((0..quota).all(|_| is_allowed(take(&table, &"a", rate, now))), "{requests}/{per}, {burst}");
+        }
+    }
+}
