@@ -11,14 +11,15 @@ use crate::clock;
 use crate::config::model;
 use crate::limit::{Limit, Table};
 use crate::metrics::{Registry, RouteHits};
+use crate::route::Conditions;
 
 /// Whose limits are built.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Of<'a> {
     /// A whole listener.
     Listener,
-    /// A route, which is the same one as in the snapshot before while it goes on counting in this; and its conditions in words.
-    Route(&'a Arc<RouteHits>, &'a str),
+    /// A route, which is the same one as in the snapshot before while it goes on counting in this; and its conditions.
+    Route(&'a Arc<RouteHits>, &'a Conditions),
 }
 
 /// Builds the limits of a listener or of one of its routes.
@@ -29,7 +30,8 @@ pub(super) fn build(
     previous: Option<&Snapshot>,
     registry: &Registry,
 ) -> Box<[RateLimit]> {
-    let route = if let Of::Route(_, text) = of { text } else { "" };
+    let route = if let Of::Route(_, when) = of { Some(when) } else { None };
+    let shown = route.map(ToString::to_string).unwrap_or_default();
     let before = previous.and_then(|snapshot| before(snapshot, listener, of)).unwrap_or_default();
     let build = |model::RateLimit { limit, store }: &model::RateLimit| {
         let is_same = |known: &&RateLimit| is_same(&known.limit, limit) && known.table.is_shared() == store.is_some();
@@ -41,15 +43,17 @@ pub(super) fn build(
             table: known.unwrap_or_else(new),
             scope: scope(listener, route, &limit.name),
             policy: policy(limit),
-            counts: registry.rate_limited(listener, route, &limit.name),
+            counts: registry.rate_limited(listener, &shown, &limit.name),
             limit: limit.clone(),
         }
     };
     limits.iter().map(build).collect()
 }
 
-/// What sets a limit of a listener, or of the route with these conditions in words, apart from others: the same on all instances.
-pub fn scope(listener: &str, route: &str, limit: &str) -> u64 {
+/// What sets a limit of a listener, or of the route with these conditions, apart from others: the same on all instances. Routes that differ by the value of a
+/// header or a parameter are not the same one, though they are called alike wherever they are shown, because values may be secrets.
+pub fn scope(listener: &str, route: Option<&Conditions>, limit: &str) -> u64 {
+    let route = route.map(|when| format!("{when:?}")).unwrap_or_default();
     hash_key(format!("{listener}\0{route}\0{limit}").as_bytes())
 }
 
@@ -77,4 +81,24 @@ fn policy(limit: &Limit) -> HeaderValue {
     let (quota, window) = limit.rate.quota();
     let value = HeaderValue::try_from(format!("\"{name}\";q={quota};w={window}"));
     value.unwrap_or_else(|_| HeaderValue::from_static("\"limit\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderName;
+
+    use super::*;
+
+    #[test]
+    fn routes_that_differ_by_a_value_have_limits_of_their_own() {
+        let plan = |value: &str| Conditions {
+            headers: vec![(HeaderName::from_static("x-plan"), value.to_owned())],
+            ..Conditions::default()
+        };
+        let scope = |when: Option<&Conditions>| scope("web", when, "a");
+        assert_eq!(plan("free").to_string(), plan("pro").to_string());
+        assert_ne!(scope(Some(&plan("free"))), scope(Some(&plan("pro"))));
+        assert_eq!(scope(Some(&plan("free"))), scope(Some(&plan("free"))));
+        assert_ne!(scope(None), scope(Some(&Conditions::default())));
+    }
 }
