@@ -26,8 +26,6 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The key of a limit that counts nothing apart.
 const ALL: u64 = 1;
-/// Sets the hashes of what requests say apart from those of addresses; any number would do.
-const VALUE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A request is above a limit.
 #[derive(Debug)]
@@ -89,7 +87,7 @@ impl Connection {
         now: Instant,
     ) -> Result<Duration, Limited> {
         let RateLimit { limit: settings, table, counts, policy, .. } = limit;
-        let key = self.limit_key(&settings.by, listener, request);
+        let key = self.limit_key(limit, listener, request);
         let Look { taken, has_displaced } = table.take(key, settings.rate, clock::monotonic(now), settings.delay);
         let worker = self.worker.index;
         if has_displaced {
@@ -118,15 +116,16 @@ impl Connection {
     }
 
     /// The hash of what the limit counts apart.
-    fn limit_key(&self, by: &By, listener: &Listener, request: &Request) -> u64 {
+    fn limit_key(&self, RateLimit { limit, apart, .. }: &RateLimit, listener: &Listener, request: &Request) -> u64 {
+        let by = &limit.by;
         let sender = || self.sender(listener, request);
         // over a Unix socket nobody has an address: they are all one client
         let client = || keys::of_address(by.prefix(sender().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))));
         match by {
             By::All => ALL,
             By::Client | By::Network => client(),
-            // turned, so that what a client writes into a header is never taken for another one's address
-            By::Key(from) => keys::find(from, request, sender).map_or_else(client, |hash| hash.rotate_left(1) ^ VALUE),
+            // so nobody can find a value that has the key of an address, and use up what a client has that does not send such a value
+            By::Key(from) => keys::find(from, request, sender).map_or_else(client, |hash| hash ^ apart),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Builds the limits of listeners and routes. What their keys have used outlives a reload.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use ahash::RandomState;
+use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
 
 use super::super::{RateLimit, Snapshot};
 use crate::balance::hash_key;
 use crate::clock;
-use crate::config::model;
+use crate::config::model::{self, LimitStore};
 use crate::limit::{Limit, Table};
 use crate::metrics::{Registry, RouteHits};
 use crate::route::Conditions;
@@ -41,6 +43,7 @@ pub(super) fn build(
         let new = || Arc::new(if store.is_some() { Table::shared(limit.keys) } else { Table::new(limit.keys) });
         RateLimit {
             table: known.unwrap_or_else(new),
+            apart: apart(store.as_ref()),
             scope: scope(listener, route, &limit.name),
             policy: policy(limit),
             counts: registry.rate_limited(listener, &shown, &limit.name),
@@ -55,6 +58,16 @@ pub(super) fn build(
 pub fn scope(listener: &str, route: Option<&Conditions>, limit: &str) -> u64 {
     let route = route.map(|when| format!("{when:?}")).unwrap_or_default();
     hash_key(format!("{listener}\0{route}\0{limit}").as_bytes())
+}
+
+/// The secret of a limit: of this process, or one that all instances have that log in at its store. Without a password there is none, and whoever knows the
+/// prefix knows it.
+fn apart(store: Option<&LimitStore>) -> u64 {
+    static OWN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+    let Some(LimitStore { store, prefix }) = store else { return *OWN };
+    let password = store.password.as_ref().map_or(&[][..], |password| password.bytes());
+    let digest = digest(&SHA256, &[prefix.as_bytes(), b"\0", password].concat());
+    digest.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The limits that they were in a snapshot.
@@ -85,9 +98,12 @@ fn policy(limit: &Limit) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::header::HeaderName;
 
     use super::*;
+    use crate::config::model::{NotifySecret, RedisStore, StoreAddress};
 
     #[test]
     fn routes_that_differ_by_a_value_have_limits_of_their_own() {
@@ -100,5 +116,21 @@ mod tests {
         assert_ne!(scope(Some(&plan("free"))), scope(Some(&plan("pro"))));
         assert_eq!(scope(Some(&plan("free"))), scope(Some(&plan("free"))));
         assert_ne!(scope(None), scope(Some(&Conditions::default())));
+    }
+
+    #[test]
+    fn instances_have_a_secret_in_common_when_they_have_a_password_in_common() {
+        let store = |password: Option<&str>| {
+            let password = password.map(|password| NotifySecret::new(password.as_bytes()));
+            let address = StoreAddress::Tcp("redis".to_owned(), 6379);
+            let (time_limit, queue) = (Duration::ZERO, 0);
+            let store = RedisStore { address, tls: None, user: None, password, db: 0, time_limit, queue };
+            apart(Some(&LimitStore { store, prefix: "evenkeel".to_owned() }))
+        };
+        assert_eq!(store(Some("a")), store(Some("a")));
+        assert_ne!(store(Some("a")), store(Some("b")));
+        assert_ne!(store(Some("a")), store(None));
+        assert_eq!(apart(None), apart(None), "a table outlives a reload");
+        assert_ne!(apart(None), store(None));
     }
 }
