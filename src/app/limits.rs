@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::model::{Config, RateLimit};
+use crate::route::Conditions;
 use crate::snapshot::{Snapshot, limit_scope};
 use crate::store::limits::SharedLimit;
 
@@ -11,12 +12,12 @@ use crate::store::limits::SharedLimit;
 pub(super) fn shared(config: &Config, snapshot: &Snapshot) -> Vec<SharedLimit> {
     let mut stores = HashMap::new();
     for listener in &config.listeners {
-        let mut note = |route: &str, limits: &[RateLimit]| {
+        let mut note = |route: Option<&Conditions>, limits: &[RateLimit]| {
             let stored = |of: &RateLimit| Some((limit_scope(&listener.name, route, &of.limit.name), of.store.clone()?));
             stores.extend(limits.iter().filter_map(stored));
         };
-        note("", &listener.rate_limits);
-        listener.routes.iter().for_each(|route| note(&route.when.to_string(), &route.rate_limits));
+        note(None, &listener.rate_limits);
+        listener.routes.iter().for_each(|route| note(Some(&route.when), &route.rate_limits));
     }
     let limits = snapshot.listeners.iter().flat_map(|listener| listener.all_rate_limits());
     let shared = limits.filter_map(|limit| {

@@ -130,9 +130,20 @@ impl Rate {
         self.burst
     }
 
-    /// The same rate as a quota policy of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10, section 3): so many requests in so many seconds.
+    /// The same as a quota policy of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10, section 3): so many requests in so many seconds. Who sends no
+    /// more than that at any time is within the rate: the whole burst, and the time in which it comes back, which is rounded up.
     pub fn quota(self) -> (u32, u64) {
-        (self.requests, self.per.as_secs().max(1))
+        (self.burst, self.ahead().div_ceil(1_000_000_000).max(1))
+    }
+
+    /// The time that one request takes at this rate; above 0.
+    pub fn interval(self) -> Duration {
+        Duration::from_nanos(self.interval)
+    }
+
+    /// The time that the whole burst takes at this rate.
+    pub fn time_of_burst(self) -> Duration {
+        Duration::from_nanos(self.ahead())
     }
 
     /// How far the theoretical arrival time may be ahead of the clock.
@@ -143,6 +154,18 @@ impl Rate {
     /// By how much a request moves a key's time on, where that counts for `factor` / 256 requests.
     fn cost(self, factor: u64) -> u64 {
         self.interval.saturating_mul(factor) >> 8
+    }
+
+    /// Whether what keys have used at this rate means the same at the other one: a request takes as long, and no key has used more than its burst.
+    fn goes_on_as(self, after: Self) -> bool {
+        self.interval == after.interval && self.burst <= after.burst
+    }
+
+    /// What the theoretical arrival time of a key that was at the rate `before` is at this one, at `now`: the key has used as many requests as it had, and
+    /// no more than its burst.
+    fn convert(self, tat: u64, before: Self, now: u64) -> u64 {
+        let ahead = u128::from(tat.saturating_sub(now)) * u128::from(self.interval) / u128::from(before.interval);
+        now.saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX).min(self.ahead()))
     }
 
     /// What becomes of a request of a key whose theoretical arrival time is `tat`, at `now` (both in nanoseconds since any one moment), if it may wait

@@ -35,6 +35,8 @@ pub struct Report {
     pub at_least: Duration,
     /// The requests that it sends here: each counts for the less the older it is ([`DEMAND_FADES`]).
     pub demand: f64,
+    /// The rate by which it has used that.
+    pub rate: Rate,
     slot: usize,
 }
 
@@ -52,7 +54,7 @@ pub struct Answer {
 pub struct Reporter {
     /// By key: the demand, and when it was that.
     demands: HashMap<u64, (f64, Duration)>,
-    /// Where the last reports have ended.
+    /// The bucket after the last one that was reported.
     next: usize,
 }
 
@@ -71,10 +73,10 @@ impl Reporter {
                 let demand = self.demand(key, counted.sent, now);
                 let (used, at_least) = match is_divided {
                     true => (0, ahead),
-                    false => (rate.interval.saturating_mul(u64::from(counted.allowed)), 0),
+                    false => (rate.cost(shared.weight()).saturating_mul(u64::from(counted.allowed)), 0),
                 };
                 let [used, at_least] = [used, at_least].map(Duration::from_nanos);
-                reports.push(Report { key, used, at_least, demand, slot });
+                reports.push(Report { key, used, at_least, demand, rate, slot });
             }
             reports.len() < most
         });
@@ -85,7 +87,8 @@ impl Reporter {
     /// Sets right what the table has of a key, by the answer to the report about it.
     pub fn learn(&self, table: &Table, rate: Rate, report: &Report, answer: Answer, now: Duration) {
         let (Some(shared), slot) = (&table.shared, table.slot(report.slot)) else { return };
-        if slot.key.load(Relaxed) != report.key {
+        // an answer says how far the key is ahead in times of the rate that was reported
+        if slot.key.load(Relaxed) != report.key || report.rate != rate {
             return;
         }
         let share = (report.demand + PRIOR) / (report.demand + answer.others.max(0.0) + PRIOR);

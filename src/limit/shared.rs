@@ -30,6 +30,8 @@ pub(super) struct Shared {
     marks: Box<[AtomicU64]>,
     /// The number of instances, while nothing is known of what the others allow; 0 = the words say.
     divided_by: AtomicU32,
+    /// What a request counts for, in 1/256, so that those that are cut off have their part of the rate; [`ONE`] while nobody is.
+    weight: AtomicU64,
     slots_per_bucket: usize,
 }
 
@@ -44,15 +46,33 @@ impl Shared {
     pub(super) fn new(buckets: usize, slots_per_bucket: usize) -> Self {
         let words = (0..buckets * slots_per_bucket).map(|_| AtomicU64::new(ONE << FACTOR_AT)).collect();
         let marks = (0..buckets.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
-        Self { words, marks, divided_by: AtomicU32::new(1), slots_per_bucket }
+        Self { words, marks, divided_by: AtomicU32::new(1), weight: AtomicU64::new(ONE), slots_per_bucket }
+    }
+
+    /// One in which everything is as it is here now.
+    pub(super) fn copy(&self) -> Self {
+        let copy = |of: &[AtomicU64]| of.iter().map(|word| word.load(Relaxed).into()).collect();
+        let (divided_by, weight) = (self.divided_by.load(Relaxed).into(), self.weight.load(Relaxed).into());
+        Self {
+            words: copy(&self.words),
+            marks: copy(&self.marks),
+            divided_by,
+            weight,
+            slots_per_bucket: self.slots_per_bucket,
+        }
     }
 
     /// The factor for the key in this slot.
     pub(super) fn factor(&self, slot: usize) -> u64 {
         match self.divided_by.load(Relaxed) {
-            0 => self.words[slot].load(Relaxed) >> FACTOR_AT,
+            0 => ((self.words[slot].load(Relaxed) >> FACTOR_AT) * self.weight()) >> 8,
             instances => u64::from(instances) * ONE,
         }
+    }
+
+    /// What a request counts for, in 1/256.
+    pub(super) fn weight(&self) -> u64 {
+        self.weight.load(Relaxed)
     }
 
     /// Counts a request of the key in this slot.
@@ -75,12 +95,13 @@ impl Shared {
 
     /// Takes what was counted for this slot, if anything was.
     pub(super) fn take(&self, slot: usize) -> Option<Counted> {
-        let counts = self.words[slot].load(Relaxed) & COUNTS;
-        if counts == 0 {
+        let word = &self.words[slot];
+        if word.load(Relaxed) & COUNTS == 0 {
             return None;
         }
-        self.words[slot].fetch_sub(counts, Relaxed);
-        Some(counted(counts))
+        // in one step: a worker may give the slot to another key at any moment, and then has set the counts to 0
+        let counts = word.fetch_and(!COUNTS, Relaxed) & COUNTS;
+        (counts != 0).then(|| counted(counts))
     }
 
     /// What was counted for this slot since that was last taken.
@@ -94,9 +115,15 @@ impl Shared {
         let _ = self.words[slot].fetch_update(Relaxed, Relaxed, |word| Some((word & COUNTS) | (factor << FACTOR_AT)));
     }
 
-    /// Each key has its share of so many instances from now on; 0 = its share is known.
+    /// Each key has its share of so many instances from now on, above 0.
     pub(super) fn divide(&self, instances: u32) {
         self.divided_by.store(instances, Relaxed);
+    }
+
+    /// The shares of keys are known from now on, of the part of the rate that `present` of `all` instances have; both above 0.
+    pub(super) fn unite(&self, present: u32, all: u32) {
+        self.weight.store((ONE * u64::from(all)).div_ceil(present.into()), Relaxed);
+        self.divided_by.store(0, Relaxed);
     }
 
     /// Whether the shares of keys are not known.
@@ -104,19 +131,28 @@ impl Shared {
         self.divided_by.load(Relaxed) != 0
     }
 
-    /// Takes the marks of buckets from that one on, each with what `look` has to do there, which says whether to go on; and where it has ended.
+    /// Takes the marks of buckets, from that bucket on and once around, each with what `look` has to do there, which says whether to go on; and where to
+    /// begin the next time.
     pub(super) fn marked(&self, from: usize, mut look: impl FnMut(usize) -> bool) -> usize {
         let words = self.marks.len();
-        for step in 0..words {
-            let at = (from + step) % words;
-            let mut bits = self.marks[at].load(Relaxed);
+        let before = (1 << (from % BITS)) - 1;
+        // the first word comes twice: with the buckets from there on, and at the end with those before
+        for step in 0..=words {
+            let at = (from / BITS + step) % words;
+            let wanted = match step {
+                0 => !before,
+                _ if step == words => before,
+                _ => u64::MAX,
+            };
+            let mut bits = self.marks[at].load(Relaxed) & wanted;
             while bits != 0 {
                 let bit = bits & bits.wrapping_neg();
                 bits ^= bit;
                 // before the bucket is looked at: what is counted during the look marks it again
                 self.marks[at].fetch_and(!bit, Relaxed);
-                if !look(at * BITS + bit.trailing_zeros() as usize) {
-                    return at;
+                let bucket = at * BITS + bit.trailing_zeros() as usize;
+                if !look(bucket) {
+                    return bucket + 1;
                 }
             }
         }
@@ -131,4 +167,76 @@ impl Shared {
 fn counted(counts: u64) -> Counted {
     // both fit: they have 20 and 24 bits
     Counted { allowed: (counts & ALLOWED) as u32, sent: (counts >> ALLOWED_BITS) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_gets_another_key_while_it_is_reported_tells_no_more_than_was_counted() {
+        const ROUNDS: u32 = 200_000;
+        let shared = Shared::new(1, 8);
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let (told, most) = std::thread::scope(|scope| {
+            let reporter = scope.spawn(|| {
+                let (mut told, mut most) = (0, 0);
+                while !is_over.load(Relaxed) {
+                    if let Some(Counted { allowed, sent }) = shared.take(0) {
+                        (told, most) = (told + u64::from(allowed), most.max(allowed).max(sent));
+                    }
+                }
+                (told, most)
+            });
+            for _ in 0..ROUNDS {
+                shared.count(0, true);
+                shared.forget(0);
+            }
+            is_over.store(true, Relaxed);
+            reporter.join().unwrap()
+        });
+        assert!(most <= 1, "{most} of one request");
+        assert!(told <= ROUNDS.into(), "{told}");
+        assert_eq!(shared.factor(0), ONE);
+    }
+
+    #[test]
+    fn buckets_that_are_always_marked_all_have_their_turn() {
+        for buckets in [1, 63, 64, 65, 200] {
+            let shared = Shared::new(buckets, 1);
+            let (mut looked, mut next) = (vec![0; buckets], 0);
+            for _ in 0..buckets * 3 {
+                (0..buckets).for_each(|slot| shared.count(slot, true));
+                let mut left = 5;
+                next = shared.marked(next, |bucket| {
+                    looked[bucket] += 1;
+                    left -= 1;
+                    left > 0
+                });
+            }
+            assert!(
+                looked.iter().all(|times: &usize| times.abs_diff(15.min(buckets * 3)) <= 1),
+                "{buckets}: {looked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_mark_is_taken_once_wherever_it_is_begun() {
+        for from in [0, 1, 63, 64, 130, 192] {
+            let shared = Shared::new(150, 1);
+            [0, 62, 63, 64, 128, 149].into_iter().for_each(|slot| shared.count(slot, false));
+            let mut looked = Vec::new();
+            let mut all = |from| {
+                shared.marked(from, |bucket| {
+                    looked.push(bucket);
+                    true
+                })
+            };
+            assert_eq!(all(from), from);
+            all(0);
+            looked.sort_unstable();
+            assert_eq!(looked, [0, 62, 63, 64, 128, 149]);
+        }
+    }
 }

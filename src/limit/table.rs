@@ -8,6 +8,7 @@
 //! Two workers may take the same slot at the same time. Then the time of one key may be charged with the request of another one, or a key may stand in two
 //! slots for a while; both are wrong by a request, once, and right themselves.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -170,6 +171,22 @@ impl Table {
         self.shared.as_ref().map(|shared| !shared.is_divided())
     }
 
+    /// The table for the same keys when their rate changes. Where times mean another number of requests then, it is a copy: whoever goes on for a moment by
+    /// the rate before does not move times of the new one on, and what is used in that moment is forgiven.
+    pub fn at_rate(self: &Arc<Self>, rate: Rate, before: Rate, now: Duration) -> Arc<Self> {
+        if before.goes_on_as(rate) {
+            return Arc::clone(self);
+        }
+        let now = nanos(now);
+        let slot = |slot: &Slot| {
+            let [key, tat] = [&slot.key, &slot.tat].map(|of| of.load(Relaxed));
+            let tat = if tat > now { rate.convert(tat, before, now) } else { tat };
+            Slot { key: key.into(), tat: tat.into() }
+        };
+        let buckets = self.buckets.iter().map(|Bucket(slots)| Bucket(slots.each_ref().map(slot))).collect();
+        Arc::new(Self { buckets, hasher: self.hasher.clone(), shared: self.shared.as_ref().map(Shared::copy) })
+    }
+
     /// What it takes, in bytes.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.buckets) + self.shared.as_ref().map_or(0, Shared::bytes)
@@ -185,9 +202,10 @@ impl Table {
         self.shared.iter().for_each(|shared| shared.divide(instances.max(1)));
     }
 
-    /// What the others allow is known from now on.
-    pub fn unite(&self) {
-        self.shared.iter().for_each(|shared| shared.divide(0));
+    /// What the others allow is known from now on, but for those of `all` instances that are not `present` (above 0, and no more than all): they have
+    /// their part of the rate, and the others enforce together what is left.
+    pub fn unite(&self, present: u32, all: u32) {
+        self.shared.iter().for_each(|shared| shared.unite(present.max(1), all.max(present)));
     }
 }
 

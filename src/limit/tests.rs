@@ -155,14 +155,16 @@ struct Fleet {
     rate: Rate,
     random: fastrand::Rng,
     now: Duration,
+    /// Instances that do not reach the store.
+    cut_off: Vec<usize>,
 }
 
 impl Fleet {
     fn new(count: usize, rate: Rate) -> Self {
         let instances = (0..count).map(|_| (Table::shared(100), Reporter::default(), 0)).collect::<Vec<_>>();
-        instances.iter().for_each(|(table, ..)| table.unite());
+        instances.iter().for_each(|(table, ..)| table.unite(1, 1));
         let random = fastrand::Rng::with_seed(5);
-        Self { store: Model::default(), instances, rate, random, now: Duration::from_secs(1) }
+        Self { store: Model::default(), instances, rate, random, now: Duration::from_secs(1), cut_off: Vec::new() }
     }
 
     /// Plays on for so long, with as many requests a second at each instance, and a store that answers (or does not) after `slow`.
@@ -183,7 +185,7 @@ impl Fleet {
                 // every 100 ms, each at another moment
                 if (steps + at as u32 * 67).is_multiple_of(200) {
                     let reports = reporter.collect(table, self.rate, 100, now);
-                    if let Some(slow) = slow {
+                    if let Some(slow) = slow.filter(|_| !self.cut_off.contains(&at)) {
                         let answers = reports.into_iter().map(|report| {
                             let answer = self.store.report(at, &report, now + slow / 2);
                             (now + slow, report, answer)
@@ -258,9 +260,28 @@ fn without_a_store_no_instance_allows_more_than_its_share() {
     // the store is back, and has lost everything: two rounds of reports, and then they trust it
     fleet.store = Model::default();
     fleet.play(Duration::from_millis(200), &offered, Some(Duration::from_millis(1)));
-    fleet.instances.iter().for_each(|(table, ..)| table.unite());
+    fleet.instances.iter().for_each(|(table, ..)| table.unite(1, 1));
     let after = fleet.play(Duration::from_secs(10), &offered, Some(Duration::from_millis(1)));
     assert!((2_850..=3_150).contains(&after), "{after}");
+}
+
+#[test]
+fn those_that_reach_the_store_leave_the_others_their_share() {
+    for cut_off in [vec![0], vec![0, 1]] {
+        let mut fleet = Fleet::new(3, rate(300, 30));
+        let (offered, soon) = ([600.0, 600.0, 600.0], Some(Duration::from_millis(1)));
+        fleet.play(Duration::from_secs(10), &offered, soon);
+        let present = 3 - cut_off.len() as u32;
+        for (at, (table, ..)) in fleet.instances.iter().enumerate() {
+            if cut_off.contains(&at) { table.divide(3) } else { table.unite(present, 3) }
+        }
+        fleet.cut_off = cut_off;
+        let first = fleet.play(Duration::from_secs(10), &offered, soon);
+        // what the store knows of the demand at those that are cut off has faded now
+        let later = fleet.play(Duration::from_secs(10), &offered, soon);
+        assert!(first <= 3_150, "{present}: {first}");
+        assert!((2_850..=3_150).contains(&later), "{present}: {later}");
+    }
 }
 
 #[test]
@@ -296,4 +317,57 @@ fn a_limit_is_shown_as_it_is_written() {
     assert_eq!(shown, ["100/s", "5/m", "1000/h", "7/d"]);
     let by = [By::All, By::Client, By::Network, By::Key(KeyFrom::Path), By::Claim("sub".to_owned())];
     assert_eq!(by.map(|by| by.to_string()), ["all", "client", "network", "path", "claim:sub"]);
+}
+
+#[test]
+fn who_raises_a_rate_locks_nobody_out_and_who_lowers_it_forgives_nothing() {
+    let hour = Duration::from_secs(3_600);
+    let (slow, fast, now) = (Rate::new(5, hour, 20), rate(100, 20), Duration::from_secs(10));
+    let used = |rate: Rate, requests: usize| {
+        let table = std::sync::Arc::new(Table::new(10));
+        assert!((0..requests).all(|_| is_allowed(take(&table, &"a", rate, now))));
+        table
+    };
+    let raised = used(slow, 20).at_rate(fast, slow, now);
+    assert_eq!(take(&raised, &"a", fast, now), Taken::Refused(Duration::from_millis(10)), "the burst stays used");
+    assert_eq!(take(&raised, &"b", fast, now), Taken::Allowed { remaining: 19 });
+    let lowered = used(fast, 15).at_rate(slow, fast, now);
+    assert_eq!(take(&lowered, &"a", slow, now), Taken::Allowed { remaining: 4 }, "fifteen stay used");
+    let less = Rate::new(5, hour, 3);
+    let lowered = used(slow, 20).at_rate(less, slow, now);
+    assert_eq!(take(&lowered, &"a", less, now), Taken::Refused(hour / 5), "no more than the new burst is used");
+    let (more, table) = (Rate::new(5, hour, 21), used(slow, 20));
+    assert!(std::sync::Arc::ptr_eq(&table, &table.at_rate(more, slow, now)), "a time means the same");
+}
+
+#[test]
+fn a_table_of_another_rate_reports_what_was_counted_before_and_takes_no_answer_in_times_of_the_rate_before() {
+    let (before, after, now) = (Rate::new(60, Duration::from_secs(3_600), 20), rate(100, 20), Duration::from_secs(10));
+    let table = std::sync::Arc::new(Table::shared(10));
+    table.unite(1, 1);
+    assert!(is_allowed(take(&table, &"a", before, now)));
+    let mut reporter = Reporter::default();
+    let sent = reporter.collect(&table, before, 10, now);
+    assert!(is_allowed(take(&table, &"a", before, now)));
+    let table = table.at_rate(after, before, now);
+    let late = Answer { ahead: 1_200_000_000_000, others: 0.0 };
+    reporter.learn(&table, after, &sent[0], late, now);
+    assert_eq!(take(&table, &"a", after, now), Taken::Allowed { remaining: 17 });
+    let reports = reporter.collect(&table, after, 10, now);
+    assert_eq!(reports.iter().map(|report| report.used).collect::<Vec<_>>(), [Duration::from_millis(20)]);
+}
+
+#[test]
+fn who_keeps_to_the_quota_that_answers_tell_of_is_never_refused() {
+    assert_eq!(Rate::new(10, Duration::from_secs(60), 1).quota(), (1, 6));
+    assert_eq!(rate(100, 100).quota(), (100, 1));
+    assert_eq!(rate(100, 250).quota(), (250, 3), "rounded up");
+    for (requests, per, burst) in [(10, 60, 1), (10, 60, 10), (7, 1, 3), (1_000, 3_600, 11), (3, 86_400, 2)] {
+        let (table, rate) = (Table::new(10), Rate::new(requests, Duration::from_secs(per), burst));
+        let (quota, window) = rate.quota();
+        for begun in 0..50 {
+            let now = Duration::from_secs(1 + begun * window);
+            assert!((0..quota).all(|_| is_allowed(take(&table, &"a", rate, now))), "{requests}/{per}, {burst}");
+        }
+    }
 }

@@ -170,6 +170,8 @@ pub struct RateLimit {
     pub table: Arc<limit::Table>,
     /// What sets it apart from the limits of other listeners and routes: the same on all instances ([`limit_scope`](super::limit_scope)).
     pub scope: u64,
+    /// A secret that sets the hashes of what requests say apart from those of addresses, because clients can compute both.
+    pub apart: u64,
     /// The name and the quota in the form of the field `RateLimit-Policy`.
     pub policy: HeaderValue,
     /// What it has done.

@@ -27,7 +27,7 @@ fn what_is_above_the_limit_is_429_and_says_for_how_long() {
     assert_eq!((refused.status, refused.text()), (429, "429 Too Many Requests\n".to_owned()));
     let seconds: u32 = refused.field("retry-after").unwrap().parse().unwrap();
     assert!((3_500..=3_600).contains(&seconds), "{seconds}");
-    assert_eq!(refused.field("ratelimit-policy"), Some("\"1/h by client\";q=1;w=3600"));
+    assert_eq!(refused.field("ratelimit-policy"), Some("\"1/h by client\";q=2;w=7200"), "the burst");
     assert_eq!(refused.field("ratelimit"), Some(&*format!("\"1/h by client\";r=0;t={seconds}")));
     assert_eq!(refused.field("proxy-status"), Some("evenkeel; error=http_request_denied; details=\"rate limit\""));
     assert_eq!(client.get("/x").status, 429, "the connection goes on");

@@ -24,6 +24,12 @@ fn status(client: &mut Client) -> u16 {
     client.get("/x").status
 }
 
+/// Waits until each instance has the answers to what it has reported so far: it makes no report before it has read the answer to the last one.
+fn both_have_the_answers(redis: &Redis) {
+    let before = redis.rounds();
+    until("there was another round", || redis.rounds().iter().all(|(id, rounds)| *rounds >= before[id] + 2));
+}
+
 #[test]
 fn what_one_instance_has_allowed_another_one_does_not_allow_again() {
     let (origin, redis) = (Origin::ok(), Redis::start());
@@ -33,10 +39,13 @@ fn what_one_instance_has_allowed_another_one_does_not_allow_again() {
     let (mut one, mut other) = (here.client(), there.client());
     assert_eq!([(); 5].map(|()| status(&mut one)), [200; 5]);
     assert_eq!(status(&mut one), 429);
-    // the first request tells this instance of the key, if nothing has yet; it is allowed at most until the answer is here
-    until("it is known there", || status(&mut other) == 429);
-    assert_eq!([(); 5].map(|()| status(&mut other)), [429; 5]);
-    until("it is reported: one key for one client", || redis.limits().len() == 1);
+    until("it is reported", || redis.reporters() == 1);
+    // this instance hears of the key by its first request, which it allows
+    assert_eq!(status(&mut other), 200);
+    until("it is reported there, too", || redis.reporters() == 2);
+    both_have_the_answers(&redis);
+    assert_eq!([(); 5].map(|()| status(&mut other)), [429; 5], "its own burst has four left");
+    assert_eq!(redis.limits().len(), 1, "one key for one client");
     let told: Vec<String> = redis.commands().into_iter().flatten().collect();
     assert!(!told.iter().any(|word| word.contains("127.0.0.1")), "no address gets into the store");
     until("the status says that the store answers", || here.status()["limits"][0]["store_reachable"] == true);
@@ -59,9 +68,9 @@ fn a_store_that_is_lost_leaves_each_instance_its_share_and_is_told_once() {
         (0..12).filter(|_| ask() == 200).count()
     };
     let (mut one, mut other) = (here.client(), there.client());
-    for (round, manner) in
-        [Manner::Gone, Manner::Silent, Manner::Full, Manner::Slow(Duration::from_millis(400))].into_iter().enumerate()
-    {
+    let slow = Manner::Slow(Duration::from_millis(400));
+    let manners = [Manner::Gone, Manner::Silent, Manner::Full, Manner::Nonsense, slow];
+    for (round, manner) in manners.into_iter().enumerate() {
         redis.is(manner);
         let lost = || {
             events(&here, "limit_store_unreachable") == round + 1
@@ -98,4 +107,25 @@ fn a_limit_becomes_shared_and_is_not_any_more_by_a_reload() {
     until("it is up", || is_up(&proxy));
     assert_eq!(proxy.reload(&without).status, 200);
     until("it has left", || redis.members() == 0);
+}
+
+#[test]
+fn who_raises_the_rate_of_a_shared_limit_locks_nobody_out() {
+    let (origin, redis) = (Origin::ok(), Redis::start());
+    let before = config(&shared(&redis, 20, ""), "", &[&origin]);
+    let proxy = Proxy::start(&before);
+    until("it is up", || is_up(&proxy));
+    let mut client = proxy.client();
+    assert_eq!([(); 20].map(|()| status(&mut client)), [200; 20]);
+    assert_eq!(status(&mut client), 429);
+    until("it is reported", || redis.reporters() == 1);
+    both_have_the_answers(&redis);
+    assert_eq!(proxy.reload(&before.replace("1/h", "1000/s")).status, 200);
+    // the store had it twenty hours ahead
+    for _ in 0..20 {
+        until("it is allowed", || status(&mut client) == 200);
+    }
+    assert_eq!(proxy.reload(&before).status, 200);
+    both_have_the_answers(&redis);
+    assert_eq!(redis.limits().len(), 1, "it is one key by any rate");
 }

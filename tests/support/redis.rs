@@ -1,6 +1,6 @@
 //! A store that speaks as Redis does (RESP2), knows the commands that sessions need, and misbehaves when the test says so.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -58,6 +58,15 @@ fn closer(close: impl Fn() + Send + 'static) -> Closer {
     Box::new(close)
 }
 
+/// What a key of a limit has used.
+struct Limit {
+    until: Instant,
+    /// In units of this rate: the interval, and the time of the whole burst.
+    rate: [Duration; 2],
+    /// By instance.
+    demands: HashMap<String, f64>,
+}
+
 struct State {
     manner: Manner,
     /// By key: the value, and the seconds that it is kept.
@@ -70,10 +79,10 @@ struct State {
     password: Option<String>,
     /// How many values it has taken in or not.
     sets: usize,
-    /// By name, of limits: until when it is used, and the demand of each instance.
-    limits: HashMap<String, (Instant, HashMap<String, f64>)>,
-    /// Instances that share limits.
-    members: HashSet<String>,
+    /// By name, of limits.
+    limits: HashMap<String, Limit>,
+    /// Instances that share limits, with how often they have reported.
+    members: HashMap<String, usize>,
 }
 
 impl Redis {
@@ -120,7 +129,7 @@ impl Redis {
             password: None,
             sets: 0,
             limits: HashMap::new(),
-            members: HashSet::new(),
+            members: HashMap::new(),
         };
         let redis = Self { url, state: Arc::new(Mutex::new(state)) };
         let accepting = redis.clone();
@@ -194,6 +203,16 @@ impl Redis {
     /// The instances that share limits.
     pub fn members(&self) -> usize {
         self.state().members.len()
+    }
+
+    /// How often each of them has reported.
+    pub fn rounds(&self) -> HashMap<String, usize> {
+        self.state().members.clone()
+    }
+
+    /// How many of them have reported something of a limit's key.
+    pub fn reporters(&self) -> usize {
+        self.state().limits.values().map(|limit| limit.demands.len()).max().unwrap_or(0)
     }
 
     /// Connections so far.
@@ -281,8 +300,9 @@ impl State {
             ["EVAL", ..] if self.manner == Manner::Full => {
                 "-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_owned()
             }
+            ["EVAL", ..] if self.manner == Manner::Nonsense => ":7\r\n".to_owned(),
             ["EVAL", _, keys, ref rest @ ..] => self.take_reports(keys.parse().unwrap(), rest),
-            ["ZREM", _, id] => format!(":{}\r\n", usize::from(self.members.remove(id))),
+            ["ZREM", _, id] => format!(":{}\r\n", usize::from(self.members.remove(id).is_some())),
             ["PTTL", key] => match self.entries.get(key) {
                 Some((_, seconds)) => format!(":{}\r\n", seconds * 1000),
                 None => ":-2\r\n".to_owned(),
@@ -304,13 +324,20 @@ impl State {
     fn take_reports(&mut self, keys: usize, rest: &[&str]) -> String {
         let (names, rest) = rest.split_at(keys);
         let (id, now) = (rest[0], Instant::now());
-        self.members.insert(id.to_owned());
+        *self.members.entry(id.to_owned()).or_default() += 1;
         let micros = |text: &str| Duration::from_nanos((text.parse::<f64>().unwrap() * 1e3) as u64);
-        let mut answer = format!("*{}\r\n:{}\r\n", 2 * keys - 1, self.members.len());
-        for (name, report) in names[1..].iter().zip(rest[4..].chunks(3)) {
-            let (until, demands) =
-                self.limits.entry((*name).to_owned()).or_insert_with(|| (now - micros(rest[3]), HashMap::new()));
-            *until = (*until).max(now - micros(rest[3])) + micros(report[0]);
+        let mut answer = format!("*{}\r\n:{}\r\n:0\r\n", 2 * keys, self.members.len());
+        let late = now - micros(rest[4]);
+        for (name, report) in names[1..].iter().zip(rest[5..].chunks(4)) {
+            let (interval, burst) = report[3].split_once('/').unwrap();
+            let rate = [micros(interval), micros(burst)];
+            let new = || Limit { until: late, rate, demands: HashMap::new() };
+            let Limit { until, rate: before, demands } = self.limits.entry((*name).to_owned()).or_insert_with(new);
+            if *before != rate {
+                let ahead = until.duration_since(now).mul_f64(rate[0].as_secs_f64() / before[0].as_secs_f64());
+                (*until, *before) = (now + ahead.min(rate[1]), rate);
+            }
+            *until = (*until).max(late) + micros(report[0]);
             if report[1] != "0.0" {
                 *until = (*until).max(now + micros(report[1]));
             }

@@ -28,8 +28,6 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The key of a limit that counts nothing apart.
 const ALL: u64 = 1;
-/// Sets the hashes of what requests say apart from those of addresses; any number would do.
-const VALUE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A request is above a limit.
 #[derive(Debug)]
@@ -152,7 +150,7 @@ impl Connection {
         exchange: &mut Exchange,
     ) -> Result<Duration, Limited> {
         let RateLimit { limit: settings, table, counts, policy, .. } = limit;
-        let key = self.limit_key(&settings.by, listener, by);
+        let key = self.limit_key(limit, listener, by);
         let now = clock::monotonic(exchange.began());
         let Look { taken, has_displaced } = table.take(key, settings.rate, now, settings.delay);
         let worker = self.worker.index;
@@ -184,20 +182,25 @@ impl Connection {
     }
 
     /// The hash of what the limit counts apart.
-    fn limit_key(&self, by: &By, listener: &Listener, counted: CountedBy<'_>) -> u64 {
+    fn limit_key(
+        &self,
+        RateLimit { limit, apart, .. }: &RateLimit,
+        listener: &Listener,
+        counted: CountedBy<'_>,
+    ) -> u64 {
         let CountedBy { request, path, claims } = counted;
+        let by = &limit.by;
         let sender = || self.sender(listener, request);
         // over a Unix socket nobody has an address: they are all one client
         let client = || keys::of_address(by.prefix(sender().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))));
-        // turned, so that what a client writes into a header is never taken for another one's address
-        let value = |hash: u64| hash.rotate_left(1) ^ VALUE;
         match by {
             By::All => ALL,
             By::Client | By::Network => client(),
-            By::Key(from) => keys::find_at(path, from, request, sender).map_or_else(client, value),
+            // so nobody can find a value that has the key of an address, and use up what a client has that does not send such a value
+            By::Key(from) => keys::find_at(path, from, request, sender).map_or_else(client, |hash| hash ^ apart),
             By::Claim(name) => {
                 let said = claims.and_then(|claims| Claim::value_of(name, claims));
-                said.map_or_else(client, |said| value(hash_key(said.as_bytes())))
+                said.map_or_else(client, |said| hash_key(said.as_bytes()) ^ apart)
             }
         }
     }

@@ -236,7 +236,7 @@ fn build_route(
         request_headers: route.request_headers.clone().guarding(own_fields),
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
-        rate_limits: limits(Of::Route(&hits, &text), &route.rate_limits),
+        rate_limits: limits(Of::Route(&hits, &route.when), &route.rate_limits),
         priority: route.priority,
         priority_header: route.priority_header.clone(),
         timeout: route.timeout,

@@ -13,11 +13,12 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::super::connect::{Connection, Target, said};
 use super::super::outage::Outage;
 use super::super::trial::Trial;
+use super::instances::{Instances, Seen};
 use super::script;
 use super::{FAREWELL, SharedLimit};
 use crate::clock::{self, Moment};
 use crate::config::model::LimitStore;
-use crate::limit::{Report, Reporter};
+use crate::limit::{Answer, Report, Reporter};
 use crate::metrics::names;
 
 /// How often reports are made.
@@ -44,10 +45,11 @@ pub(super) struct Keeper {
     limits: watch::Receiver<Vec<SharedLimit>>,
     /// In the order of the limits, with what they are of.
     reporters: Vec<(u64, Reporter)>,
+    /// Counts collections.
+    round: usize,
     outage: Outage,
     trial: Trial,
-    /// The instances that were last seen.
-    instances: u32,
+    instances: Instances,
     is_up: bool,
     /// Since when it is not up, and why, as long as that is not told.
     untold: Option<(Instant, String)>,
@@ -58,6 +60,9 @@ pub(super) struct Keeper {
 
 /// Reports that belong together: the limit's place, the name in the store, and the report.
 type Reports = Vec<(usize, String, Report)>;
+
+/// What a store has answered to one run of the script.
+type Answered = (Seen, Vec<Answer>);
 
 impl Keeper {
     pub(super) fn new(
@@ -74,9 +79,10 @@ impl Keeper {
             id: format!("{:016x}", fastrand::u64(..)),
             limits,
             reporters: Vec::new(),
+            round: 0,
             outage,
             trial: Trial::default(),
-            instances: 1,
+            instances: Instances::default(),
             is_up: false,
             untold: None,
             up: gauge!(names::LIMIT_STORE_UP.name, "store" => name()),
@@ -169,14 +175,21 @@ impl Keeper {
     }
 
     /// Sends reports and waits for the answers; when they are late, this instance has its share of each limit from then on.
-    async fn ask(&mut self, connection: &Connection, reports: &Reports, late: Duration) -> Result<Vec<Value>, String> {
+    async fn ask(
+        &mut self,
+        connection: &Connection,
+        reports: &Reports,
+        late: Duration,
+    ) -> Result<Vec<Answered>, String> {
         let members = script::members(&self.prefix);
-        let chunks = reports.chunks(AT_ONCE).chain(reports.is_empty().then_some(&[][..]));
         let command = |chunk: &[(usize, String, Report)]| {
             script::command(&members, &self.id, late, chunk.iter().map(|(_, name, report)| (name, report)))
         };
-        let commands: Vec<Cmd> = chunks.map(command).collect();
-        let mut answers = pin!(send(connection, &commands));
+        let commands: Vec<Cmd> = chunks(reports).map(command).collect();
+        let mut answers = pin!(async {
+            let values = send(connection, &commands).await?;
+            values.into_iter().zip(chunks(reports)).map(|(value, chunk)| script::read(value, chunk.len())).collect()
+        });
         let late = tokio::select! {
             answers = &mut answers => return answers,
             () = sleep(self.in_time) => format!("it does not answer within {} ms", self.in_time.as_millis()),
@@ -196,28 +209,34 @@ impl Keeper {
         }
         // tables that have come by a reload stand as all others do
         limits.iter().for_each(|limit| match self.is_up {
-            true => limit.table.unite(),
-            false => limit.table.divide(self.instances),
+            true => limit.table.unite(self.instances.present(), self.instances.all()),
+            false => limit.table.divide(self.instances.all()),
         });
-        let (now, most) = (clock::monotonic(Instant::now()), MOST / limits.len().max(1));
+        let (now, count, mut left) = (clock::monotonic(Instant::now()), limits.len(), MOST);
+        self.round = self.round.wrapping_add(1);
         let mut reports = Vec::new();
-        for (place, (limit, (_, reporter))) in limits.iter().zip(&mut self.reporters).enumerate() {
-            let found = reporter.collect(&limit.table, limit.rate, most, now);
-            let name = |report: &Report| script::name(&self.prefix, limit.scope, report.key);
-            reports.extend(found.into_iter().map(|report| (place, name(&report), report)));
+        // equal parts at first; those that have more share what the others have left over, each time another one first
+        for part in [(MOST / count.max(1)).max(1), MOST] {
+            for place in (0..count).map(|step| (self.round + step) % count) {
+                let (limit, (_, reporter)) = (&limits[place], &mut self.reporters[place]);
+                if left == 0 {
+                    return reports;
+                }
+                let found = reporter.collect(&limit.table, limit.rate, part.min(left), now);
+                left = left.saturating_sub(found.len());
+                let name = |report: &Report| script::name(&self.prefix, limit.scope, report.key);
+                reports.extend(found.into_iter().map(|report| (place, name(&report), report)));
+            }
         }
         reports
     }
 
     /// Sets the tables right by the answers.
-    fn learn(&mut self, reports: &Reports, answers: Vec<Value>) {
+    fn learn(&mut self, reports: &Reports, answers: Vec<Answered>) {
         let now = clock::monotonic(Instant::now());
         let limits = self.limits.borrow();
-        let chunks = reports.chunks(AT_ONCE).chain(reports.is_empty().then_some(&[][..]));
-        for (chunk, value) in chunks.zip(answers) {
-            // what is wrong with an answer was found when it came
-            let Ok((instances, answers)) = script::read(value, chunk.len()) else { continue };
-            self.instances = instances;
+        for (chunk, (seen, answers)) in chunks(reports).zip(answers) {
+            self.instances.told(seen, now);
             for ((place, _, report), answer) in chunk.iter().zip(answers) {
                 if let (Some(limit), Some((scope, reporter))) = (limits.get(*place), self.reporters.get(*place))
                     && limit.scope == *scope
@@ -226,14 +245,15 @@ impl Keeper {
                 }
             }
         }
-        self.seen.set(f64::from(self.instances));
+        self.seen.set(f64::from(self.instances.all()));
     }
 
     fn is_up(&mut self) {
         self.is_up = true;
         self.untold = None;
         self.trial.up(Moment::now());
-        self.limits.borrow().iter().for_each(|limit| limit.table.unite());
+        let (present, all) = (self.instances.present(), self.instances.all());
+        self.limits.borrow().iter().for_each(|limit| limit.table.unite(present, all));
         self.up.set(1.0);
         self.outage.is_over();
     }
@@ -243,6 +263,7 @@ impl Keeper {
             self.trial.down(Moment::now());
             self.up.set(0.0);
         }
+        self.instances.is_untold();
         self.divide();
         self.untold.get_or_insert_with(|| (Instant::now(), reason.to_owned()));
         self.tell();
@@ -256,8 +277,13 @@ impl Keeper {
     }
 
     fn divide(&self) {
-        self.limits.borrow().iter().for_each(|limit| limit.table.divide(self.instances));
+        self.limits.borrow().iter().for_each(|limit| limit.table.divide(self.instances.all()));
     }
+}
+
+/// The reports that one run of the script takes. There is a run without any, too: it says that this instance is there.
+fn chunks(reports: &Reports) -> impl Iterator<Item = &[(usize, String, Report)]> {
+    reports.chunks(AT_ONCE).chain(reports.is_empty().then_some(&[][..]))
 }
 
 /// Sends commands together, and waits for their answers, none of which is an error.

@@ -2,8 +2,10 @@
 //!
 //! No request waits for a store. Workers decide by the table of their instance; each store has a thread of its own, its keeper, which ten times a second
 //! reports what the keys have used here, and learns what they have used elsewhere (`limit::Reporter` says what follows). A store that does not answer in time is
-//! told of, and until it does each instance enforces its share: the rate, divided by the number of instances that were last seen.
+//! told of, and until it does each instance enforces its share: the rate, divided by the number of instances that were last seen ([`instances`]). While it is
+//! another instance that does not reach the store, those that do have what is left beside its share.
 
+mod instances;
 mod keeper;
 mod script;
 

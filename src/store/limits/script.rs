@@ -1,37 +1,57 @@
 //! What is asked of a store: a script in Lua (EVAL; Redis 5 and later), so that a report is one step for all who see it.
 //!
-//! Of each key a store has one value: the time up to which it is used, in microseconds of the store's own clock, and for each instance the demand there, and
-//! when that was told. All times in answers are relative, so that no clocks are compared. A sorted set has the instances, with when they were last heard of.
+//! Of each key a store has one value: the time up to which it is used, in microseconds of the store's own clock; the rate in whose units that is; and for
+//! each instance, the last one that has reported first, the demand there, and when that was told. All times in answers are relative, so that no clocks are
+//! compared. A sorted set has the instances, with when they were last heard of.
+//!
+//! A report by another rate converts what the key has used, as a table does when its rate changes. So a changed rate locks nobody out and forgives
+//! nothing, also while instances have the old one and the new one side by side.
+//!
+//! The store's clock may be set back: by a step, or because a replica with a slower clock has taken over. Then the last report is younger than now by as much,
+//! and the key's times are moved back with it: a key is never further ahead than it was at its last report.
 
 use std::time::Duration;
 
 use redis::{Cmd, Value};
 
 use super::super::connect::told;
+use super::instances::Seen;
 use crate::limit::{Answer, DEMAND_FADES, Report};
 
-/// An instance that has said nothing for so long is not there any more.
-const GONE_AFTER: Duration = Duration::from_secs(5);
+/// An instance that has said nothing for so long, which is some rounds, does not reach the store, or is dead.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
+/// An instance that has said nothing for so long is counted no more.
+const GONE_AFTER: Duration = Duration::from_secs(60);
 
 const SCRIPT: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local id, gone, fades, late = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local id, silent, gone, fades, late = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 redis.call('ZADD', KEYS[1], now, id)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - gone)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')
 redis.call('PEXPIRE', KEYS[1], math.ceil(gone / 1000))
-local answer = { redis.call('ZCARD', KEYS[1]) }
+local present = redis.call('ZCOUNT', KEYS[1], now - silent, '+inf')
+local answer = { present, redis.call('ZCARD', KEYS[1]) - present }
 for i = 2, #KEYS do
-  local used, least, demand = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), ARGV[3 * i + 1]
+  local used, least, demand, rate = tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1]), ARGV[4 * i], ARGV[4 * i + 1]
   local tat, others, kept = now - late, 0, ''
   local known = redis.call('GET', KEYS[i])
   if known then
-    tat = math.max(tat, tonumber(string.match(known, '^%d+')))
+    local back = math.max(0, tonumber(string.match(known, '^%S+ %x+:[%d.]+:(%d+)')) - now)
+    local ahead, by = string.match(known, '^(%d+)@?(%S*)')
+    ahead = tonumber(ahead) - back - now
+    if ahead > 0 and by ~= rate and by ~= '' then
+      local interval, burst = string.match(rate, '(.+)/(.+)')
+      ahead = math.min(ahead * tonumber(interval) / tonumber(string.match(by, '[%d.]+')), tonumber(burst))
+    end
+    tat = math.max(tat, now + ahead)
     for who, much, when in string.gmatch(known, '(%x+):([%d.]+):(%d+)') do
-      local age = now - tonumber(when)
+      when = tonumber(when) - back
+      local age = math.max(0, now - when)
       if who ~= id and age < 5 * fades then
         others = others + tonumber(much) * math.exp(-age / fades)
-        kept = kept .. ' ' .. who .. ':' .. much .. ':' .. when
+        kept = kept .. string.format(' %s:%s:%.0f', who, much, when)
       end
     end
   end
@@ -39,7 +59,7 @@ for i = 2, #KEYS do
   if least > 0 then
     tat = math.max(tat, now + least)
   end
-  local value = string.format('%.0f %s:%s:%.0f', tat, id, demand, now) .. kept
+  local value = string.format('%.0f@%s %s:%s:%.0f', tat, rate, id, demand, now) .. kept
   redis.call('SET', KEYS[i], value, 'PX', string.format('%.0f', math.ceil((tat - now + 5 * fades) / 1000)))
   answer[#answer + 1] = string.format('%.0f', tat - now)
   answer[#answer + 1] = string.format('%.3f', others)
@@ -68,9 +88,13 @@ pub(super) fn command<'a>(
     let mut command = redis::cmd("EVAL");
     command.arg(SCRIPT).arg(1 + reports.len()).arg(members);
     reports.clone().for_each(|(name, _)| _ = command.arg(name));
-    command.arg(id).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(late));
+    command.arg(id).arg(micros(SILENT_AFTER)).arg(micros(GONE_AFTER)).arg(micros(DEMAND_FADES)).arg(micros(late));
     for (_, report) in reports {
         command.arg(micros(report.used)).arg(micros(report.at_least)).arg(format!("{:.3}", report.demand));
+        // to the nanosecond: the store compares it as it is written
+        let [interval, burst] =
+            [report.rate.interval(), report.rate.time_of_burst()].map(|of| of.as_nanos() as f64 / 1e3);
+        command.arg(format!("{interval:.3}/{burst:.3}"));
     }
     command
 }
@@ -82,14 +106,14 @@ pub(super) fn leave(members: &str, id: &str) -> Cmd {
     command
 }
 
-/// The number of instances, and the answers to so many reports.
+/// Which instances there are, and the answers to so many reports.
 ///
 /// # Errors
 ///
 /// What the store has said instead; for people.
-pub(super) fn read(value: Value, reports: usize) -> Result<(u32, Vec<Answer>), String> {
+pub(super) fn read(value: Value, reports: usize) -> Result<(Seen, Vec<Answer>), String> {
     let values = match value {
-        Value::Array(values) if values.len() == 1 + 2 * reports => values,
+        Value::Array(values) if values.len() == 2 + 2 * reports => values,
         Value::ServerError(error) => return Err(format!("it refuses: {}", told(&error))),
         _ => return Err("it does not answer as the script does".to_owned()),
     };
@@ -101,9 +125,10 @@ pub(super) fn read(value: Value, reports: usize) -> Result<(u32, Vec<Answer>), S
     };
     let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
     let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
-    let (instances, answers) = numbers.as_ref().and_then(|numbers| numbers.split_first()).ok_or_else(nonsense)?;
+    let (seen, answers) = numbers.as_ref().and_then(|numbers| numbers.split_first_chunk()).ok_or_else(nonsense)?;
+    let [present, silent] = seen.map(|count| count as u32);
     let answer = |pair: &[f64]| Answer { ahead: (pair[0] * 1e3) as i64, others: pair[1] };
-    Ok(((*instances as u32).max(1), answers.chunks_exact(2).map(answer).collect()))
+    Ok((Seen { present, silent }, answers.chunks_exact(2).map(answer).collect()))
 }
 
 fn micros(time: Duration) -> String {
@@ -117,15 +142,14 @@ mod tests {
     #[test]
     fn answers_are_read_and_nonsense_is_told() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let good = Value::Array(vec![Value::Int(3), text("1500"), text("2.500")]);
+        let good = Value::Array(vec![Value::Int(3), Value::Int(1), text("1500"), text("2.500")]);
         let answer = Answer { ahead: 1_500_000, others: 2.5 };
-        assert_eq!(read(good, 1), Ok((3, vec![answer])));
-        assert_eq!(read(Value::Array(vec![Value::Int(1)]), 0), Ok((1, Vec::new())));
-        for bad in
-            [Value::Nil, Value::Array(vec![Value::Int(1)]), Value::Array(vec![Value::Int(1), text("x"), text("1")])]
-        {
+        assert_eq!(read(good, 1), Ok((Seen { present: 3, silent: 1 }, vec![answer])));
+        let alone = Value::Array(vec![Value::Int(1), Value::Int(0)]);
+        assert_eq!(read(alone.clone(), 0), Ok((Seen { present: 1, silent: 0 }, Vec::new())));
+        for bad in [Value::Nil, alone, Value::Array(vec![Value::Int(1), Value::Int(0), text("x"), text("1")])] {
             assert!(read(bad, 1).is_err());
         }
-        assert!(read(Value::Array(vec![Value::Int(1), text("5"), text("NaN")]), 1).is_err());
+        assert!(read(Value::Array(vec![Value::Int(1), Value::Int(0), text("5"), text("NaN")]), 1).is_err());
     }
 }
