@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Three instances enforce one rate together by a real Redis, which is slow, hung, killed and started again under load: what they allow is compared with the rate.
+"""Three instances enforce one rate together by a real Redis, which is slow, hung, killed and started again under load, cut off from two of them, and has its clock set back:
+what they allow is compared with the rate.
 
     scripts/limits.py [path of evenkeel]
 
@@ -58,6 +59,63 @@ class Client(threading.Thread):
             answers.read(length)
 
 
+class Way:
+    """A way to the store, which can be cut."""
+
+    def __init__(self, to):
+        self.to, self.is_cut, self.ends = to, False, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            near, _ = self.listener.accept()
+            try:
+                far = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                near.close()
+                continue
+            self.ends += [near, far]
+            if self.is_cut:
+                self.cut()
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def carry(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it was cut
+
+    def cut(self):
+        self.is_cut = True
+        for end in self.ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed already
+        self.ends = []
+
+
+# What the store has is an hour ahead of its clock from now on, as if that had been set back.
+AN_HOUR_BACK = """
+for _, key in ipairs(redis.call('KEYS', '*:limit:*')) do
+  local later = function(time) return string.format('%.0f', tonumber(time) + 3600 * 1000000) end
+  local value = string.gsub(redis.call('GET', key), string.rep('%d', 16), later)
+  redis.call('SET', key, value, 'PX', 3700 * 1000)
+end
+for _, key in ipairs(redis.call('KEYS', '*:limits')) do
+  for _, who in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    redis.call('ZINCRBY', key, 3600 * 1000000, who)
+  end
+end
+"""
+
+
 def play(clients, offered, seconds):
     """What each instance allows in a second."""
     for client, rate in zip(clients, offered):
@@ -94,6 +152,7 @@ def main():
 
         try:
             store = redis()
+            ways = [Way(redis_port) for _ in ports]
             for number, (port, admin) in enumerate(ports):
                 path = pathlib.Path(folder, f"{number}.toml")
                 path.write_text(
@@ -110,7 +169,7 @@ bind = "127.0.0.1:{port}"
 rate = "{RATE}/s"
 burst = 30
 by = "all"
-store = "redis://127.0.0.1:{redis_port}"
+store = "redis://127.0.0.1:{ways[number].port}"
 [[listener.route]]
 path_prefix = "/"
 respond = {{ status = 200, body = "ok" }}
@@ -147,6 +206,14 @@ respond = {{ status = 200, body = "ok" }}
             row("the store stands still half of the time", play(clients, EVEN, 6))
             pulsing.set()
             thread.join()
+            subprocess.run(["redis-cli", "-p", str(redis_port), "EVAL", AN_HOUR_BACK, "0"], check=True, stdout=subprocess.DEVNULL)
+            row("its clock is set back by an hour", play(clients, EVEN, 5))
+            for way in ways[:2]:
+                way.cut()
+            row("two of three are cut off from it", play(clients, EVEN, 5))
+            for way in ways:
+                way.is_cut = False
+            wait_until("all are up", up)
             store.send_signal(signal.SIGSTOP)
             row("the store hangs", play(clients, EVEN, 5), shares=True)
             store.send_signal(signal.SIGCONT)
