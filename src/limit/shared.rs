@@ -204,7 +204,7 @@ mod tests {
     fn buckets_that_are_always_marked_all_have_their_turn() {
         for buckets in [1, 63, 64, 65, 200] {
             let shared = Shared::new(buckets, 1);
-            let (mut looked, mut next) = (vec![0; buckets], 0);
+            let (mut looked, mut next) = (vec![0_usize; buckets], 0);
             for _ in 0..buckets * 3 {
                 (0..buckets).for_each(|slot| shared.count(slot, true));
                 let mut left = 5;
@@ -214,7 +214,7 @@ mod tests {
                     left > 0
                 });
             }
-            assert!(looked.iter().all(|times| times.abs_diff(15.min(buckets * 3)) <= 1), "{buckets}: {looked:?}");
+            assert!(looked.iter().all(|times| times.abs_diff((buckets * 3).min(15)) <= 1), "{buckets}: {looked:?}");
         }
     }
 
@@ -222,7 +222,7 @@ mod tests {
     fn every_mark_is_taken_once_wherever_it_is_begun() {
         for from in [0, 1, 63, 64, 130, 192] {
             let shared = Shared::new(150, 1);
-            [0, 62, 63, 64, 128, 149].map(|slot| shared.count(slot, false));
+            [0, 62, 63, 64, 128, 149].into_iter().for_each(|slot| shared.count(slot, false));
             let mut looked = Vec::new();
             let mut all = |from| {
                 shared.marked(from, |bucket| {
