@@ -1,8 +1,10 @@
-"""Three instances that enforce one rate together by a real Redis, which is slow, hung, killed and started again under load."""
+"""Three instances that enforce one rate together by a real Redis, which is slow, hung, killed and started again under load, cut off
+from two of them, and has its clock set back."""
 
 import pathlib
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -33,6 +35,63 @@ respond = {{ status = 200, body = "ok" }}
 """
 
 
+class Way:
+    """A way to the store, which can be cut."""
+
+    def __init__(self, to):
+        self.to, self.is_cut, self.ends = to, False, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            near, _ = self.listener.accept()
+            try:
+                far = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                near.close()
+                continue
+            self.ends += [near, far]
+            if self.is_cut:
+                self.cut()
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def carry(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it was cut
+
+    def cut(self):
+        self.is_cut = True
+        for end in self.ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed already
+        self.ends = []
+
+
+# What the store has is an hour ahead of its clock from now on, as if that had been set back.
+AN_HOUR_BACK = """
+for _, key in ipairs(redis.call('KEYS', '*:limit:*')) do
+  local later = function(time) return string.format('%.0f', tonumber(time) + 3600 * 1000000) end
+  local value = string.gsub(redis.call('GET', key), string.rep('%d', 16), later)
+  redis.call('SET', key, value, 'PX', 3700 * 1000)
+end
+for _, key in ipairs(redis.call('KEYS', '*:limits')) do
+  for _, who in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    redis.call('ZINCRBY', key, 3600 * 1000000, who)
+  end
+end
+"""
+
+
 class Redis:
     def __init__(self, processes):
         self.processes, self.port = processes, free_port()
@@ -42,6 +101,9 @@ class Redis:
         command = ["redis-server", "--port", self.port, "--save", "", "--appendonly", "no", "--dir", self.processes.folder]
         self.process = self.processes.start("redis.log", command, start_new_session=False)
         wait_until("Redis listens", lambda: socket.create_connection(("127.0.0.1", self.port), 1))
+
+    def set_the_clock_back(self):
+        subprocess.run(["redis-cli", "-p", str(self.port), "EVAL", AN_HOUR_BACK, "0"], check=True, stdout=subprocess.DEVNULL)
 
     def stands_still_half_of_the_time(self, over):
         while not over.wait(0.12):
@@ -61,9 +123,10 @@ def rows(binary, short):
     with tempfile.TemporaryDirectory() as folder, Processes(folder) as processes:
         redis = Redis(processes)
         ports = [(free_port(), free_port()) for _ in range(3)]
+        ways = [Way(redis.port) for _ in ports]
         for number, (port, admin) in enumerate(ports):
             path = pathlib.Path(folder, f"{number}.toml")
-            path.write_text(CONFIG.format(folder=folder, number=number, admin=admin, port=port, rate=RATE, redis=redis.port))
+            path.write_text(CONFIG.format(folder=folder, number=number, admin=admin, port=port, rate=RATE, redis=ways[number].port))
             processes.start(f"{number}.log", [binary, "run", "--config", path], start_new_session=False)
 
         def all_are_up():
@@ -93,6 +156,14 @@ def rows(binary, short):
         finally:
             over.set()
             pulse.join()
+        redis.set_the_clock_back()
+        yield row("its clock is set back by an hour", EVEN)
+        for way in ways[:2]:
+            way.cut()
+        yield row("two of three are cut off from it", EVEN)
+        for way in ways:
+            way.is_cut = False
+        all_are_up()
         redis.process.send_signal(signal.SIGSTOP)
         yield row("the store hangs", EVEN, shares=True)
         redis.process.send_signal(signal.SIGCONT)

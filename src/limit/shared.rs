@@ -204,7 +204,7 @@ mod tests {
     fn buckets_that_are_always_marked_all_have_their_turn() {
         for buckets in [1, 63, 64, 65, 200] {
             let shared = Shared::new(buckets, 1);
-            let (mut looked, mut next) = (vec![0; buckets], 0);
+            let (mut looked, mut next) = (vec![0_usize; buckets], 0);
             for _ in 0..buckets * 3 {
                 (0..buckets).for_each(|slot| shared.count(slot, true));
                 let mut left = 5;

@@ -67,7 +67,7 @@ fn apart(store: Option<&LimitStore>) -> u64 {
     let Some(LimitStore { store, prefix }) = store else { return *OWN };
     let password = store.password.as_ref().map_or(&[][..], |password| password.bytes());
     let digest = digest(&SHA256, &[prefix.as_bytes(), b"\0", password].concat());
-    digest.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    digest.as_ref().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 /// The limits that they were in a snapshot.
