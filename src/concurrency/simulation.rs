@@ -262,8 +262,8 @@ fn overloaded(servers: usize, work: Duration, kind: Work, shares: [f64; 3], what
     // it begins in the middle of it, with nothing known
     let load = Load { offered: 3.0, shares };
     service.run(15 * SECOND + 40 * work, load);
-    let mut result = service.run(60 * SECOND, load);
-    let capacity = servers as f64 / work.as_secs_f64() * 60.0;
+    let mut result = service.run(30 * SECOND, load);
+    let capacity = servers as f64 / work.as_secs_f64() * 30.0;
     let goodput = result.latencies.len() as f64 / capacity;
     let slower = result.quantile(0.99) / service.unloaded(0.99);
     let lost = result.shed[0] as f64 / result.offered[0].max(1) as f64;
