@@ -3,7 +3,7 @@
 mod token;
 
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -24,6 +24,9 @@ const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
 ];
+
+/// How long a request waits at most until its password is verified.
+const LONGEST_VERIFICATION: Duration = Duration::from_secs(10);
 
 impl Connection {
     /// Whether the client may ask anything of the listener. What only the proxy may say is taken out of the request.
@@ -57,10 +60,10 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`authorize`](Self::authorize).
+    /// [`Kind::Denied`], [`Kind::Unauthenticated`] when it has not; [`Kind::Overload`] when that can't be found out now.
     pub(super) async fn authenticate(
         &self,
-        route: &Route,
+        (listener, route): (&Listener, &Route),
         request: &mut Request,
         now: Moment,
         challenge: &mut Option<Box<HeaderValue>>,
@@ -68,7 +71,7 @@ impl Connection {
         let Some(guard) = &route.guard else { return Ok(()) };
         let Some(auth) = guard.auth.as_deref() else { return Ok(()) };
         // boxed, because most routes have none
-        Box::pin(self.authorize(auth, guard, request, now, challenge)).await
+        Box::pin(self.authorize(auth, (listener, guard), request, now, challenge)).await
     }
 
     /// Whether the client has shown what this asks for. `challenge` is what it is told when it has to say who it is.
@@ -79,14 +82,17 @@ impl Connection {
     async fn authorize(
         &self,
         auth: &Auth,
-        guard: &Guard,
+        (listener, guard): (&Listener, &Guard),
         request: &mut Request,
         now: Moment,
         challenge: &mut Option<Box<HeaderValue>>,
     ) -> Result<()> {
         let (result, why) = match auth {
             Auth::ClientCertificate(rule) => (self.has_certificate(rule), Denial::Certificate),
-            Auth::Basic(basic) => (self.has_password(basic, request, now, challenge).await, Denial::Credentials),
+            Auth::Basic(basic) => {
+                let client = self.sender(listener, request);
+                (self.has_password(basic, client, request, now, challenge).await, Denial::Credentials)
+            }
             Auth::Jwt(jwt) => (self.has_token(jwt, request, now, challenge).await, Denial::Credentials),
         };
         if let Err(error) = &result
@@ -119,6 +125,7 @@ impl Connection {
     async fn has_password(
         &self,
         basic: &Basic,
+        client: Option<IpAddr>,
         request: &mut Request,
         now: Moment,
         challenge: &mut Option<Box<HeaderValue>>,
@@ -134,7 +141,10 @@ impl Connection {
         let user =
             basic.user_header.as_ref().map(|name| (name.clone(), HeaderValue::from_bytes(claimed.user.as_bytes())));
         if let Known::Ask(question) = basic.look_up(&claimed, remembered, seconds) {
-            let verified = basic.verify(question, claimed, remembered, seconds).await;
+            let verified = basic.verify(question, claimed, client, (remembered, seconds));
+            let verified = self.worker.timers.within(LONGEST_VERIFICATION, verified).await;
+            let verified =
+                verified.unwrap_or(Err(Error::new(Kind::Overload, "passwords take too long to be verified")));
             if verified.as_ref().is_err_and(|error| error.kind() == Kind::Unauthenticated) {
                 *challenge = Some(Box::new(basic.challenge.clone()));
             }

@@ -249,7 +249,7 @@ impl Connection {
         }
         // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
         if preflight.is_none() {
-            self.authenticate(route, &mut request, Moment::at(exchange.began()), challenge).await?;
+            self.authenticate((listener, route), &mut request, Moment::at(exchange.began()), challenge).await?;
         }
         let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
             Ok(service) => service,
