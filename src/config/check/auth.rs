@@ -1,5 +1,6 @@
 //! Who may come in: `allow`, `deny` and `auth`. A further kind of `auth` is a further method here.
 
+mod holes;
 mod jwt;
 
 use std::collections::HashMap;
