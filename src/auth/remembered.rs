@@ -8,8 +8,7 @@ use std::rc::Rc;
 
 use ahash::AHashMap;
 use aws_lc_rs::hmac::{self, Context, HMAC_SHA256};
-
-use super::jwt::Object;
+use serde_json::{Map, Value};
 
 /// The most passwords that one worker remembers, and the most tokens: half a megabyte each.
 const MOST: usize = 4096;
@@ -19,13 +18,16 @@ const MOST_BYTES: usize = 4 << 20;
 /// What a password or a token is remembered by.
 pub(super) type Key = [u8; 32];
 
+/// What a token says.
+type Claims = Map<String, Value>;
+
 /// What one worker remembers.
 #[derive(Debug)]
 pub struct Remembered {
     key: hmac::Key,
     passwords: RefCell<Table<()>>,
     /// With what each says.
-    tokens: RefCell<Table<Rc<Object>>>,
+    tokens: RefCell<Table<Rc<Claims>>>,
 }
 
 impl Default for Remembered {
@@ -71,12 +73,12 @@ impl Remembered {
     }
 
     /// What a token says that is remembered in this second.
-    pub(super) fn token(&self, key: &Key, now: u64) -> Option<Rc<Object>> {
+    pub(super) fn token(&self, key: &Key, now: u64) -> Option<Rc<Claims>> {
         self.tokens.borrow().get(key, now).cloned()
     }
 
     /// Remembers a token of so many bytes, and what it says, until this second.
-    pub(super) fn insert_token(&self, key: Key, until: u64, bytes: usize, claims: Rc<Object>) {
+    pub(super) fn insert_token(&self, key: Key, until: u64, bytes: usize, claims: Rc<Claims>) {
         self.tokens.borrow_mut().insert(Entry { key, until, bytes, value: claims });
     }
 }
