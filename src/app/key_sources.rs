@@ -34,7 +34,7 @@ impl KeySources {
     pub fn carry_over(&self, next: &model::Config) {
         for source in &next.key_sources {
             if let Some(known) = self.current.iter().find(|known| known.is_same(source)) {
-                source.keys.put(known.keys.current());
+                source.keys.carry_over(&known.keys);
             }
         }
     }
@@ -42,8 +42,10 @@ impl KeySources {
     /// Fetches the keys of this configuration, and no others any more.
     pub fn commit(&mut self, config: &model::Config) {
         self.tasks.drain(..).for_each(|task| task.abort());
-        // those who wait for a fetch of the last configuration need not wait any longer
-        self.current.iter().for_each(|source| source.keys.finished());
+        // those who wait for keys that this configuration fetches too go on waiting for them, and others for nothing
+        let is_fetched =
+            |gone: &KeySource| config.key_sources.iter().any(|source| source.keys.has_the_keys_of(&gone.keys));
+        self.current.iter().filter(|known| !is_fetched(known)).for_each(|gone| gone.keys.closed());
         self.current.clone_from(&config.key_sources);
         for source in &self.current {
             self.tasks.push(tokio::task::spawn_local(fetch_forever(source.clone(), Arc::clone(&self.events))));
@@ -57,6 +59,7 @@ async fn fetch_forever(source: KeySource, events: Arc<Events>) {
     let mut pace = Pace::new(Some(source.refresh));
     let mut told: Option<String> = None;
     loop {
+        let begun = source.keys.begin();
         let fetched = match &client {
             Ok(client) => fetch(client).await,
             Err(reason) => Err(reason.clone()),
@@ -79,7 +82,7 @@ async fn fetch_forever(source: KeySource, events: Arc<Events>) {
                 pace.failed();
             }
         }
-        source.keys.finished();
+        source.keys.finished(begun);
         tokio::select! {
             () = pace.wait() => {}
             () = source.keys.wanted() => {}

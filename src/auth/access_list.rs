@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -29,6 +30,9 @@ pub struct AccessList {
     allow: Networks,
     deny: Networks,
     current: ArcSwap<Ranges>,
+    /// Held from before the files are read until what they held is in force. Each file is watched by itself, and a change of any has all of them read: a reading that was begun
+    /// earlier must not be put in force later.
+    reading: Mutex<()>,
 }
 
 /// Why a file could not be read.
@@ -61,7 +65,7 @@ impl AccessList {
     ///
     /// The first thing that is wrong with one of them.
     pub fn new(allow: Networks, deny: Networks) -> Result<Self, FileProblem> {
-        let list = Self { allow, deny, current: ArcSwap::default() };
+        let list = Self { allow, deny, current: ArcSwap::default(), reading: Mutex::default() };
         list.reload()?;
         Ok(list)
     }
@@ -72,9 +76,18 @@ impl AccessList {
     ///
     /// The first thing that is wrong.
     pub fn reload(&self) -> Result<usize, FileProblem> {
-        let mut networks = Vec::new();
-        self.allow.read(Verdict::Allow, &mut networks)?;
-        self.deny.read(Verdict::Deny, &mut networks)?;
+        self.replace(|| {
+            let mut networks = Vec::new();
+            self.allow.read(Verdict::Allow, &mut networks)?;
+            self.deny.read(Verdict::Deny, &mut networks)?;
+            Ok(networks)
+        })
+    }
+
+    /// Puts what is read in force. Workers, which only look at it, never wait for that.
+    fn replace(&self, read: impl FnOnce() -> Result<Vec<(IpNet, Verdict)>, FileProblem>) -> Result<usize, FileProblem> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let networks = read()?;
         let count = networks.len();
         self.current.store(Ranges::new(networks).into());
         Ok(count)
@@ -172,6 +185,30 @@ mod tests {
         let both = AccessList::new(networks(&["10.0.0.0/8"]), networks(&["10.1.0.0/16"])).unwrap();
         assert!(admits(&both, "10.2.0.1") && !admits(&both, "10.1.0.1") && !admits(&both, "192.0.2.1"));
         assert!(!both.admits(None));
+    }
+
+    #[test]
+    fn what_was_read_last_is_in_force_whichever_reading_takes_longer() {
+        use std::sync::mpsc::channel;
+        use std::time::Duration;
+        let list = &AccessList::new(Networks::default(), Networks::default()).unwrap();
+        let denied = |text: &str| Ok(vec![(network(text).unwrap(), Verdict::Deny)]);
+        let (has_read, other_may_read) = channel();
+        let (is_in_force, other_is_in_force) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                list.replace(|| {
+                    has_read.send(()).unwrap();
+                    // it takes so long that a later reading is over before it, unless that waits
+                    let _ = other_is_in_force.recv_timeout(Duration::from_millis(300));
+                    denied("192.0.2.0/24")
+                })
+            });
+            other_may_read.recv().unwrap();
+            list.replace(|| denied("198.51.100.0/24")).unwrap();
+            is_in_force.send(()).unwrap();
+        });
+        assert!(!admits(list, "198.51.100.1") && admits(list, "192.0.2.1"));
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub struct PairFiles {
     pub ocsp: Option<PathBuf>,
 }
 
+impl PairFiles {
+    /// Whether they have the same certificate and the same key, whatever is stapled to it.
+    pub fn are_the_pair_of(&self, other: &Self) -> bool {
+        (&self.cert, &self.key) == (&other.cert, &other.key)
+    }
+}
+
 /// Where certificates come from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Source {

@@ -38,6 +38,40 @@ pub struct Sources {
     pub ticket_keys: Option<PathBuf>,
 }
 
+impl Sources {
+    /// The certificates that are to be in force when `read` was read from these files for another configuration, and `in_force` is in force from before. What the files hold in this moment may be
+    /// the middle of a renewal, or a mistake: a pair of a folder that could not be read, and one that [`Certificate::may_replace`] refuses, stays what it is, as it does where there is no other
+    /// configuration. Whoever keeps the files up to date from then on waits for what comes, and takes away what is gone.
+    pub fn keep(
+        &self,
+        read: Vec<Arc<Certificate>>,
+        in_force: &[Arc<Certificate>],
+        wall: SystemTime,
+    ) -> Vec<Arc<Certificate>> {
+        let mut kept = read;
+        let mut behind = 0;
+        for old in in_force.iter().filter(|old| self.have(&old.files)) {
+            let at = kept.iter().position(|new| new.files.are_the_pair_of(&old.files));
+            match at {
+                Some(at) if kept[at] != *old && kept[at].may_replace(old, wall).is_err() => kept[at] = Arc::clone(old),
+                Some(_) => {}
+                // where it was: behind the one that it was behind
+                None => kept.insert(behind, Arc::clone(old)),
+            }
+            behind = at.unwrap_or(behind) + 1;
+        }
+        kept
+    }
+
+    /// Whether a pair is one of them.
+    fn have(&self, files: &PairFiles) -> bool {
+        self.certificates.iter().any(|source| match source {
+            Source::Pair(pair) => pair.are_the_pair_of(files),
+            Source::Folder(folder) => files.cert.starts_with(folder),
+        })
+    }
+}
+
 /// What was read from them.
 #[derive(Debug, Clone, Default)]
 pub struct Material {

@@ -71,6 +71,13 @@ static PROMISES: [&Metric; 9] = [
     &names::LEDGER_OK,
 ];
 
+fn waiting_to(readings: &Readings<'_>, out: &mut Sink<'_>) {
+    out.announce(&names::REQUESTS_WAITING);
+    for (service, count) in readings.waiting {
+        out.series(&names::REQUESTS_WAITING, &[service], *count);
+    }
+}
+
 impl Registry {
     /// Reads everything, and hands it over to `to`, metric by metric in the order of the list.
     pub fn collect(&self, readings: &Readings<'_>, to: &mut dyn Collect) {
@@ -81,10 +88,7 @@ impl Registry {
         self.durations_to(&mut out);
         self.stages_to(&mut out);
         backends_to(readings.backends, &mut out);
-        out.announce(&names::REQUESTS_WAITING);
-        for (service, count) in readings.waiting {
-            out.series(&names::REQUESTS_WAITING, &[service], *count);
-        }
+        waiting_to(readings, &mut out);
         self.upstreams_to(&mut out);
         self.recorded_to(&names::NOTIFICATIONS, &mut out);
         self.recorded_to(&names::OTLP_SENT, &mut out);

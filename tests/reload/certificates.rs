@@ -221,6 +221,56 @@ fn a_folder_of_certificates_is_served_and_its_changes_are_taken_on() {
 }
 
 #[test]
+fn a_reload_takes_no_certificate_away_whose_files_hold_a_mistake_in_that_moment() {
+    let (authority, origin, fresh, dir) = (Authority::shared(), Origin::ok(), Scratch::new(), Scratch::new());
+    let [a, b, other] = ["a.example", "b.example", "other.example"].map(|name| authority.sign(&fresh, &[name]));
+    let file = |name: &str| dir.path().join(name);
+    for (identity, name) in [(&a, "a"), (&b, "b")] {
+        replace(&identity.cert, &file(&format!("{name}.crt")));
+        replace(&identity.key, &file(&format!("{name}.key")));
+    }
+    let (mut pair, _) = Pair::new(authority);
+    let tls = format!(
+        "[listener.tls]\ncertificates = [{{ folder = {:?} }}, {{ cert = {:?}, key = {:?} }}]\n",
+        dir.path(),
+        pair.file("tls.crt"),
+        pair.file("tls.key")
+    );
+    let c = authority.sign(&pair.fresh, &["c.example"]);
+    pair.link(&c);
+    let proxy = Proxy::start(&config(&tls, "", &[&origin]));
+    // half of a renewal in the folder, and a certificate that is over
+    replace(&other.key, &file("b.key"));
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    pair.link(&authority.sign_until(&pair.fresh, &["c.example"], yesterday));
+    for round in 0..2 {
+        let route = format!("[[listener.route]]\npath = \"/new{round}\"\nrespond = {{ status = 204 }}\n");
+        proxy.rewrite(&config(&format!("{route}{tls}"), "", &[&origin]));
+        proxy.signal("HUP");
+        wait_until("the reload is in force", || {
+            let mut client = Client::connect_tls(proxy.address(), &authority.client(&[], None), "a.example").unwrap();
+            client.get(&format!("/new{round}")).status == 204
+        });
+        for (identity, name) in [(&a, "a.example"), (&b, "b.example"), (&c, "c.example")] {
+            assert_eq!(shown(&proxy, authority, name).as_deref(), Some(identity.chain.as_ref()), "{name}");
+        }
+    }
+    // what comes then is in force without a reload
+    let renewed = authority.sign(&fresh, &["b.example"]);
+    replace(&renewed.cert, &file("b.crt"));
+    replace(&renewed.key, &file("b.key"));
+    wait_until_shown(&proxy, authority, &renewed, "b.example");
+    let renewed = authority.sign(&pair.fresh, &["c.example"]);
+    pair.link(&renewed);
+    wait_until_shown(&proxy, authority, &renewed, "c.example");
+    // one that is taken away is served for a moment more, with and without a reload
+    std::fs::remove_file(file("b.crt")).unwrap();
+    std::fs::remove_file(file("b.key")).unwrap();
+    proxy.signal("HUP");
+    wait_until("b.example is gone", || shown(&proxy, authority, "b.example").is_none());
+}
+
+#[test]
 fn what_backends_are_shown_and_verified_by_is_renewed_too() {
     let (dir, first, second) = (Scratch::new(), Authority::new(), Authority::new());
     let ca = first.file(&dir);

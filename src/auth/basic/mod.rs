@@ -8,6 +8,7 @@ mod hash;
 mod htpasswd;
 mod verifier;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,22 +118,37 @@ impl Basic {
         };
         // made for those who are no users too, so that it takes as long
         let key = remembered.key(&claimed.user, &claimed.password, hash.text().as_bytes());
-        if is_user && remembered.contains(&key, now) {
+        if is_user && remembered.has_password(&key, now) {
             return Known::Verified;
         }
         Known::Ask(Question { hash: Arc::clone(hash), key: is_user.then_some(key) })
     }
 
-    /// Verifies a password, and remembers it when it is right.
+    /// Verifies a password of a client with this address, and remembers it when it is right. `None` = nobody knows the address.
     ///
     /// # Errors
     ///
     /// [`Kind::Unauthenticated`] when it is wrong, [`Kind::Overload`] when too many wait to have theirs verified.
-    pub async fn verify(&self, question: Question, claimed: Claimed, remembered: &Remembered, now: u64) -> Result<()> {
-        let is_right = verifier::verify(question.hash, claimed.password).await?;
-        match question.key {
+    pub async fn verify(
+        &self,
+        question: Question,
+        claimed: Claimed,
+        client: Option<IpAddr>,
+        (remembered, now): (&Remembered, u64),
+    ) -> Result<()> {
+        let Question { hash, key } = question;
+        let place = match client {
+            Some(client) => Some(verifier::place(client).await?),
+            None => None,
+        };
+        // a browser asks for many things at once: the first of them may have been let in meanwhile
+        if key.is_some_and(|key| remembered.has_password(&key, now)) {
+            return Ok(());
+        }
+        let is_right = verifier::verify(hash, claimed.password, place).await?;
+        match key {
             Some(key) if is_right => {
-                remembered.insert(key, now.saturating_add(self.remember.as_secs()), now);
+                remembered.insert_password(key, now.saturating_add(self.remember.as_secs()));
                 Ok(())
             }
             _ => Err(Error::new(Kind::Unauthenticated, "the user or the password is wrong")),

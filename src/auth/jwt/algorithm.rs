@@ -108,6 +108,11 @@ impl Algorithms {
         self.0 & (1 << algorithm as u16) != 0
     }
 
+    /// A number for this set and no other, in bytes.
+    pub(super) fn bits(self) -> [u8; 2] {
+        self.0.to_le_bytes()
+    }
+
     /// All that a kind of key can be used with.
     pub(super) fn of(family: Family) -> Self {
         Algorithm::ALL.into_iter().filter(|algorithm| algorithm.family() == family).collect()

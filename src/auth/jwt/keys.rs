@@ -6,7 +6,7 @@
 use std::fmt;
 
 use ahash::AHashMap;
-use aws_lc_rs::digest::{self, SHA256};
+use aws_lc_rs::digest::{self, Context, SHA256};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RsaPublicKeyComponents,
     VerificationAlgorithm,
@@ -32,6 +32,8 @@ pub struct Keys {
     by_name: AHashMap<Box<str>, Vec<usize>>,
     /// The first few of each algorithm, for tokens that name no key.
     by_algorithm: [Vec<usize>; Algorithm::ALL.len()],
+    /// SHA-256 of all that decides which tokens they verify, so that two sets are told apart.
+    identity: [u8; 32],
 }
 
 /// One key.
@@ -71,10 +73,37 @@ impl Keys {
                 Err(reason) => why = reason,
             }
         }
+        keys.identity = keys.digest();
         match keys.all.is_empty() {
             true => Err(format!("none of its {} keys can be used: {why}", members.len())),
             false => Ok(keys),
         }
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut names = vec![Vec::new(); self.all.len()];
+        for (name, places) in &self.by_name {
+            places.iter().for_each(|at| names[*at] = name.as_bytes().to_vec());
+        }
+        let mut context = Context::new(&SHA256);
+        for (key, name) in self.all.iter().zip(names) {
+            context.update(&key.fingerprint);
+            context.update(&key.algorithms.bits());
+            // with its length, so that no two sets make the same text
+            context.update(&(name.len() as u64).to_le_bytes());
+            context.update(&name);
+        }
+        let mut identity = [0; 32];
+        identity.copy_from_slice(context.finish().as_ref());
+        identity
+    }
+
+    /// What a token is remembered against: this set, and the algorithms that are taken. A token that one of them has verified is verified by the same ones again.
+    pub(super) fn identity_with(&self, algorithms: Algorithms) -> [u8; 34] {
+        let mut identity = [0; 34];
+        identity[..32].copy_from_slice(&self.identity);
+        identity[32..].copy_from_slice(&algorithms.bits());
+        identity
     }
 
     fn add(&mut self, name: Option<&str>, key: Key) {

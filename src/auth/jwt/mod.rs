@@ -14,6 +14,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -60,36 +61,41 @@ impl Jwt {
     /// # Errors
     ///
     /// Why it is not taken.
-    pub fn judge(&self, token: &[u8], unix: u64, remembered: &Remembered, now: u64) -> Result<Object, Refusal> {
+    pub fn judge(&self, token: &[u8], unix: u64, remembered: &Remembered, now: u64) -> Result<Rc<Object>, Refusal> {
         if token.len() > LONGEST {
             return Err(Refusal::TooLong);
         }
+        let keys = self.keys.in_force();
+        let id = remembered.key(TOKENS, token, &keys.identity_with(self.algorithms));
+        // what a token says is looked at each time, because it may be over by now, and because another route may ask for something else
+        if let Some(claims) = remembered.token(&id, now) {
+            return self.rules.check(&claims, unix).map(|_| claims);
+        }
+        let claims = Rc::new(self.verify(token, &keys)?);
+        let expires = self.rules.check(&claims, unix)?;
+        let left = expires.map_or(REMEMBERED, |at| at - unix as f64).clamp(0.0, REMEMBERED);
+        remembered.insert_token(id, now + left as u64, token.len(), Rc::clone(&claims));
+        Ok(claims)
+    }
+
+    /// What a token says that is signed with one of these keys.
+    fn verify(&self, token: &[u8], keys: &Keys) -> Result<Object, Refusal> {
         let mut dots = memchr::memchr_iter(b'.', token);
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(Refusal::Malformed);
         };
         let header = decoded_object(&token[..first])?;
         let (algorithm, name) = self.header(&header)?;
-        let keys = self.keys.current();
         if keys.is_empty() {
             return Err(Refusal::NoKeys);
         }
         let signature = decoded(&token[second + 1..])?;
         let mut candidates = keys.candidates(name, algorithm).peekable();
         candidates.peek().ok_or(Refusal::UnknownKey)?;
-        let remembered_as = candidates.find_map(|key| {
-            let id = remembered.key(TOKENS, token, &key.fingerprint);
-            let is_known = remembered.contains(&id, now);
-            (is_known || key.has_signed(algorithm, &token[..second], &signature)).then_some((id, is_known))
-        });
-        let (id, is_known) = remembered_as.ok_or(Refusal::Signature)?;
-        let claims = decoded_object(&token[first + 1..second])?;
-        let expires = self.rules.check(&claims, unix)?;
-        if !is_known {
-            let left = expires.map_or(REMEMBERED, |at| at - unix as f64).clamp(0.0, REMEMBERED);
-            remembered.insert(id, now + left as u64, now);
+        match candidates.any(|key| key.has_signed(algorithm, &token[..second], &signature)) {
+            true => decoded_object(&token[first + 1..second]),
+            false => Err(Refusal::Signature),
         }
-        Ok(claims)
     }
 
     /// The algorithm of a token, and the name of its key. Whatever else it says of its key (`jwk`, `jku`, `x5c`, `x5u`) is its own word, and is not looked at.

@@ -32,7 +32,7 @@ fn jwt(keys: &[&str]) -> Jwt {
     }
 }
 
-fn judge(jwt: &Jwt, token: &str) -> Result<Object, Refusal> {
+fn judge(jwt: &Jwt, token: &str) -> Result<Rc<Object>, Refusal> {
     jwt.judge(token.as_bytes(), THEN, &Remembered::default(), 0)
 }
 
@@ -100,19 +100,43 @@ fn a_token_has_one_spelling() {
 }
 
 #[test]
-fn what_is_remembered_of_a_token_is_its_signature_only() {
+fn a_token_that_is_remembered_is_not_taken_apart_again_and_what_it_says_is_looked_at() {
     let (ours, remembered) = (jwt(&[EC]), Remembered::default());
     let token = format!("{HEADER}.{CLAIMS}.{SIGNATURE}");
-    let at = |unix, jwt: &Jwt| jwt.judge(token.as_bytes(), unix, &remembered, 0).map(drop);
-    assert_eq!(at(THEN, &ours), Ok(()));
-    let key = ours.keys.current().candidates(None, Algorithm::Es256).next().unwrap().fingerprint;
-    assert!(remembered.contains(&remembered.key(TOKENS, token.as_bytes(), &key), 0));
-    assert!(!remembered.contains(&remembered.key(TOKENS, token.as_bytes(), &key), 1), "not beyond its time");
+    let at = |unix, jwt: &Jwt| jwt.judge(token.as_bytes(), unix, &remembered, 0);
+    let first = at(THEN, &ours).unwrap();
+    assert!(Rc::ptr_eq(&first, &at(THEN, &ours).unwrap()), "what it says was kept");
+    let id = remembered.key(TOKENS, token.as_bytes(), &ours.keys.in_force().identity_with(ours.algorithms));
+    assert!(remembered.token(&id, 0).is_some() && remembered.token(&id, 1).is_none(), "not beyond its time");
     assert_eq!(at(THEN + 1, &ours), Err(Refusal::Expired));
     let strict = Jwt { rules: Rules { issuer: Some("ann".to_owned()), ..Rules::default() }, ..jwt(&[EC]) };
     assert_eq!(at(THEN, &strict), Err(Refusal::Issuer));
+    let others = Jwt { algorithms: [Algorithm::Rs256].into_iter().collect(), ..jwt(&[EC]) };
+    assert_eq!(at(THEN, &others), Err(Refusal::Algorithm), "another route takes other algorithms");
     ours.keys.put(Arc::new(set(&[ED]).unwrap()));
     assert_eq!(at(THEN, &ours), Err(Refusal::UnknownKey), "the key is gone");
+}
+
+#[test]
+fn sets_of_keys_are_told_apart_by_all_that_decides_what_they_verify() {
+    let with = |key: &str, more: &str| key.replacen('{', &format!("{{{more},"), 1);
+    let all = [
+        vec![EC.to_owned()],
+        vec![ED.to_owned()],
+        vec![EC.to_owned(), ED.to_owned()],
+        vec![ED.to_owned(), EC.to_owned()],
+        vec![with(EC, "\"kid\":\"a\"")],
+        vec![with(EC, "\"kid\":\"b\"")],
+        vec![ED.replace("\"ed\"", "\"de\"")],
+    ];
+    let identity = |keys: &[String]| {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        set(&keys).unwrap().identity_with(Algorithms::default())
+    };
+    for (at, keys) in all.iter().enumerate() {
+        assert_eq!(identity(keys), identity(keys));
+        assert!(all[at + 1..].iter().all(|other| identity(other) != identity(keys)), "{keys:?}");
+    }
 }
 
 #[test]

@@ -150,3 +150,23 @@ fn a_staple_is_sent_while_it_is_good_and_for_its_own_certificate_only() {
     play.put("a.ocsp", staple(8, "20260106000000Z"));
     assert_eq!((play.look(69), play.look(70)), (names(&["a+ocsp"]), nothing()));
 }
+
+#[test]
+fn what_another_configuration_has_not_read_stays_where_it_was_among_its_own_sources() {
+    let play = Play::new();
+    let mut all = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        play.write(name, &[1]);
+        let file = play.folder.0.join(format!("{name}.pem"));
+        all.push(Arc::new(read::pair(&PairFiles { cert: file.clone(), key: file, ocsp: None }).result.unwrap()));
+    }
+    let names = |all: &[Arc<Certificate>]| all.iter().map(|one| one.names[0][..1].to_owned()).collect::<String>();
+    let folder = Sources { certificates: vec![Source::Folder(play.folder.0.clone())], ..Sources::default() };
+    for left in ["", "a", "d", "bc", "ad", "abd", "abcd"] {
+        let read = all.iter().filter(|one| left.contains(&one.names[0][..1])).cloned().collect();
+        assert_eq!(names(&folder.keep(read, &all, play.wall)), "abcd", "{left}");
+    }
+    let pair = Sources { certificates: vec![Source::Pair(all[2].files.clone())], ..Sources::default() };
+    assert_eq!(names(&pair.keep(vec![Arc::clone(&all[2])], &all, play.wall)), "c", "the others are not its own");
+    assert_eq!(names(&Sources::default().keep(Vec::new(), &all, play.wall)), "");
+}

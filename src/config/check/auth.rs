@@ -1,6 +1,7 @@
 //! Who may come in: `allow`, `deny` and `auth`. A further kind of `auth` is a further method here.
 
 mod forward;
+mod holes;
 mod jwt;
 
 use std::collections::HashMap;

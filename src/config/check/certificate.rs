@@ -124,7 +124,9 @@ impl Checker<'_> {
                         _ => format!("left out: {unusable}"),
                     };
                     let mistake = self.mistake(at, message).warning();
-                    self.report(mistake.help("it is served as soon as it can be used; nothing has to be reloaded"));
+                    self.report(mistake.help(
+                        "it is served as soon as it can be used, and one that is in force stays until then; nothing has to be reloaded",
+                    ));
                 }
             }
         }

@@ -94,6 +94,8 @@ impl Checker<'_> {
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
         self.certificates_are_shown(at, raw);
+        self.passwords_are_hidden(at, raw, bind.as_ref());
+        self.prefixes_are_protected_with_their_names(at, raw);
         let (service, tls, routes) = (all_or_nothing(service), all_or_nothing(tls), all(routes));
         Some(Listener {
             name: raw.name.clone()?,

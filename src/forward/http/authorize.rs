@@ -5,7 +5,7 @@ mod token;
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::Response;
@@ -32,6 +32,9 @@ const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-method-override"),
 ];
 
+/// How long a request waits at most until its password is verified.
+const LONGEST_VERIFICATION: Duration = Duration::from_secs(10);
+
 /// What is known of an exchange whose client has to show something.
 pub(super) struct Entrance<'e, 's> {
     /// What decides.
@@ -49,7 +52,7 @@ pub(super) struct Entrance<'e, 's> {
 /// What became of a client that has to show something.
 pub(super) enum Entry {
     /// It may come in. What its token says, where it has shown one and a limit of the route goes by that.
-    Admitted(Option<Box<Object>>),
+    Admitted(Option<Rc<Object>>),
     /// It may not, and this is its answer.
     Answered(Box<Response<Bytes>>),
 }
@@ -110,7 +113,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`authorize`](Self::authorize).
+    /// [`Kind::Denied`], [`Kind::Unauthenticated`] when it has not; [`Kind::Overload`] when that can't be found out now.
     pub(super) async fn authenticate(&self, request: &mut Request, entrance: Entrance<'_, '_>) -> Result<Entry> {
         let Some(guard) = &entrance.route.guard else { return Ok(Entry::Admitted(None)) };
         let Some(auth) = guard.auth.as_deref() else { return Ok(Entry::Admitted(None)) };
@@ -135,11 +138,14 @@ impl Connection {
         let admitted = |result: Result<()>| result.map(|()| Entry::Admitted(None));
         let result = match auth {
             Auth::ClientCertificate(rule) => admitted(self.has_certificate(rule)),
-            Auth::Basic(basic) => admitted(self.has_password(basic, request, now, entrance.told).await),
+            Auth::Basic(basic) => {
+                let client = self.sender(entrance.context.listener, request);
+                admitted(self.has_password(basic, client, request, now, entrance.told).await)
+            }
             Auth::Jwt(jwt) => {
                 let claims = self.has_token(jwt, request, now, entrance.told).await;
                 let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.limit.by.is_claim());
-                claims.map(|claims| Entry::Admitted(is_wanted().then(|| Box::new(claims))))
+                claims.map(|claims| Entry::Admitted(is_wanted().then_some(claims)))
             }
             // boxed, because it asks a backend, and the others would carry the room for that
             Auth::Forward(forward) => Box::pin(self.has_consent(forward, request, &mut entrance)).await,
@@ -177,7 +183,14 @@ impl Connection {
         }
     }
 
-    async fn has_password(&self, basic: &Basic, request: &mut Request, now: Moment, told: &mut Told) -> Result<()> {
+    async fn has_password(
+        &self,
+        basic: &Basic,
+        client: Option<IpAddr>,
+        request: &mut Request,
+        now: Moment,
+        told: &mut Told,
+    ) -> Result<()> {
         let (remembered, seconds) = (&self.worker.remembered, now.as_millis() / 1000);
         let claimed = match one_of(&request.headers, &header::AUTHORIZATION).and_then(basic::claimed) {
             Some(claimed) => claimed,
@@ -189,7 +202,10 @@ impl Connection {
         let user =
             basic.user_header.as_ref().map(|name| (name.clone(), HeaderValue::from_bytes(claimed.user.as_bytes())));
         if let Known::Ask(question) = basic.look_up(&claimed, remembered, seconds) {
-            let verified = basic.verify(question, claimed, remembered, seconds).await;
+            let verified = basic.verify(question, claimed, client, (remembered, seconds));
+            let verified = self.worker.timers.within(LONGEST_VERIFICATION, verified).await;
+            let verified =
+                verified.unwrap_or(Err(Error::new(Kind::Overload, "passwords take too long to be verified")));
             if verified.as_ref().is_err_and(|error| error.kind() == Kind::Unauthenticated) {
                 told.challenge(basic.challenge.clone());
             }

@@ -25,9 +25,11 @@ impl AttemptLog {
         }
     }
 
-    /// It failed with this error. Where that has a cause from outside, such as the kernel or TLS, the cause is part of the reason.
+    /// It failed with this error. Where that has a cause from outside, such as the kernel or TLS, the cause is part of the reason; and where a client may not come in, why.
     pub fn failed(&mut self, error: &Error) {
-        self.reason = std::error::Error::source(error).map(|_| error.to_string());
+        let is_denied = matches!(error.kind(), Kind::Denied | Kind::Unauthenticated);
+        let says_more = is_denied || std::error::Error::source(error).is_some();
+        self.reason = says_more.then(|| error.to_string());
     }
 
     /// It was refused with this error. What exactly was wrong with a request is said nowhere else.

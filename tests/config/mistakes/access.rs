@@ -208,6 +208,48 @@ fn a_limit_by_a_claim_stands_where_tokens_are_verified() {
     assert_eq!(told, "listener[0].route[0].rate_limit[0].by: the name of the claim is missing");
 }
 
+#[test]
+fn passwords_in_clear_are_warned_of_where_others_can_reach_the_listener() {
+    let folder = Folder::new();
+    let users = folder.write("users", format!("ann:{}\n", bcrypt::hash("secret", 4).unwrap()).as_str());
+    let basic = format!("auth = {{ basic = {{ file = {users:?} }} }}");
+    let warned = "listener[0].route[0].auth.basic: passwords come in clear: this listener has no TLS";
+    for (bind, listener, is_warned) in [
+        ("127.0.0.1:8080", "", false),
+        ("[::1]:8080", "", false),
+        ("unix:/tmp/a.sock", "", false),
+        ("0.0.0.0:8080", "", true),
+        ("[::]:8080", "", true),
+        ("0.0.0.0:8080", "trusted_proxies = [\"10.0.0.1\"]", false),
+    ] {
+        let told = told_of(&with(listener, &basic).replace("127.0.0.1:8080", bind));
+        assert_eq!(told.contains(warned), is_warned, "{bind}: {told}");
+    }
+}
+
+#[test]
+fn a_protected_prefix_whose_name_itself_goes_elsewhere_is_warned_of() {
+    let warned = "listener[0].route[0].path_prefix: `/admin` itself is not protected: `/admin/` does not take it";
+    let more = |route: &str| format!("deny = [\"10.0.0.0/8\"]\n[[listener.route]]\n{route}\nservice = \"app\"");
+    for (prefix, route, is_warned) in [
+        ("/admin/", more("path = \"/other\""), true),
+        ("/admin/", more("path_prefix = \"/adm\""), true),
+        ("/admin/", more("path = \"/admin\"\nhost = \"a.example\""), true),
+        ("/admin/", more("path = \"/admin\""), false),
+        ("/admin/", more("path_prefix = \"/adm\"\ndeny = [\"10.0.0.0/8\"]"), false),
+        ("/admin", more("path = \"/other\""), false),
+        ("/", more("path = \"/other\""), false),
+        ("/admin/", String::new(), false),
+    ] {
+        let text = with("", &route).replace("path = \"/a\"", &format!("path_prefix = \"{prefix}\""));
+        let told = told_of(&text);
+        assert_eq!(told.contains(warned), is_warned, "{prefix} {route}: {told}");
+    }
+    let elsewhere = with("", &more("path = \"/other\"")).replace("path = \"/a\"", "path_prefix = \"/admin/\"");
+    let elsewhere = elsewhere.replacen("service = \"app\"\n", "", 1);
+    assert!(!told_of(&elsewhere).contains(warned), "it goes nowhere");
+}
+
 fn told_of(text: &str) -> String {
     told(&good(text).warnings).join("\n")
 }

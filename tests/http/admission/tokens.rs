@@ -228,6 +228,27 @@ fn a_good_signature_does_not_make_other_claims_good() {
 }
 
 #[test]
+fn the_access_log_says_why_a_token_was_not_taken() {
+    let (issuer, origin, dir) = (Issuer::new(), Origin::ok(), Scratch::new());
+    let file = dir.file("keys.json", issuer.jwks());
+    let log = dir.path().join("access.log");
+    let text = toml(&origin, file.to_str().unwrap(), "require = { role = \"admin\" }");
+    let proxy = Proxy::start(&format!("{text}\n[log]\naccess = \"{}\"\n", log.display()));
+    for (lines, failure) in [
+        (String::new(), "not authenticated: no token"),
+        (bearer(&issuer.token("RS256", &but("exp", json!(0)))), "not authenticated: the token has expired"),
+        (
+            bearer(&issuer.token("RS256", &but("aud", json!("x")))),
+            "not authenticated: the token is for another audience",
+        ),
+        (bearer(&issuer.token("RS256", &but("role", json!("x")))), "not allowed: the token does not allow this"),
+    ] {
+        get(&proxy, "/in/", &lines);
+        wait_until(failure, || std::fs::read_to_string(&log).unwrap_or_default().contains(failure));
+    }
+}
+
+#[test]
 fn a_token_is_taken_from_a_cookie_or_the_query_where_it_is_there_once() {
     let stage = stage("from = \"cookie:session\"");
     let token = stage.issuer.token("ES256", &claims());

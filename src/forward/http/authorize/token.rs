@@ -1,5 +1,6 @@
 //! `auth = { jwt = { ... } }`: a token that the client has to show.
 
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use http::header;
@@ -25,7 +26,7 @@ impl Connection {
         request: &mut Request,
         now: Moment,
         told: &mut Told,
-    ) -> Result<Object> {
+    ) -> Result<Rc<Object>> {
         match self.claims(jwt, request, now).await {
             Ok(claims) => {
                 request.headers.extend(jwt.fields(&claims));
@@ -40,7 +41,7 @@ impl Connection {
         }
     }
 
-    async fn claims(&self, jwt: &Jwt, request: &Request, now: Moment) -> std::result::Result<Object, Refusal> {
+    async fn claims(&self, jwt: &Jwt, request: &Request, now: Moment) -> std::result::Result<Rc<Object>, Refusal> {
         let token = find(&jwt.from, request).ok_or(Refusal::Missing)?;
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let judge = || jwt.judge(token, unix, &self.worker.remembered, now.as_millis() / 1000);
