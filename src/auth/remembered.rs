@@ -56,12 +56,6 @@ impl Remembered {
         key
     }
 
-    /// A number that nobody else can foresee, the same one for the same text.
-    pub(super) fn number(&self, text: &[u8]) -> u64 {
-        let tag = hmac::sign(&self.key, text);
-        tag.as_ref().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
-    }
-
     /// Whether a password is remembered in this second.
     pub(super) fn has_password(&self, key: &Key, now: u64) -> bool {
         self.passwords.borrow().get(key, now).is_some()

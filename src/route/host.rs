@@ -11,14 +11,14 @@ pub fn without_port(host: &str) -> &str {
     host.find(':').map_or(host, |colon| &host[..colon])
 }
 
-/// A host as a key: without port, without the dot that ends a fully qualified name (RFC 3986, section 3.2.2), without the
-/// brackets of an IPv6 address, in lower case. Allocates only when there are capitals to lower, which browsers and
+/// A host as a key: without port, without the dot that ends a fully qualified name (RFC 3986, section 3.2.2) and further ones, which
+/// a backend may take off as well, without the brackets of an IPv6 address, in lower case. Allocates only when there are capitals to lower, which browsers and
 /// libraries never send.
 pub(super) fn key(host: &str) -> Cow<'_, str> {
     let host = without_port(host);
     let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address,
-        None => host.strip_suffix('.').unwrap_or(host),
+        None => host.trim_end_matches('.'),
     };
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(host.to_ascii_lowercase())
@@ -38,6 +38,8 @@ mod tests {
             ("example.com:8080", "example.com"),
             ("Example.COM", "example.com"),
             ("example.com.", "example.com"),
+            ("example.com..", "example.com"),
+            ("Example.com...:80", "example.com"),
             ("EXAMPLE.com.:443", "example.com"),
             ("192.0.2.1:80", "192.0.2.1"),
             ("[2001:DB8::1]:80", "2001:db8::1"),

@@ -162,6 +162,7 @@ fn a_request_without_exactly_one_good_host_is_refused() {
         ("a space", host("Host: a b"), &[400]),
         ("a backslash", host("Host: a\\b"), &[400]),
         ("a question mark", host("Host: a?b"), &[400]),
+        ("an escape in a host", host("Host: a%2eb"), &[400]),
         ("a port that is no number", host("Host: a:http"), &[400]),
         ("two ports", host("Host: a:80:81"), &[400]),
         ("a bracket that is not closed", host("Host: [::1"), &[400]),

@@ -66,6 +66,19 @@ impl StoredHash {
         }
     }
 
+    /// How much work it is to verify a password, roughly: 2^20 take about a second.
+    pub(super) fn work(&self) -> u64 {
+        match self {
+            Self::Bcrypt(text) => {
+                text.parse().map_or(0, |parts: HashParts| 1 << (parts.get_cost().min(MOST_BCRYPT_COST) + 6))
+            }
+            Self::Argon2(text) => {
+                let params = PasswordHash::new(text).ok().and_then(|hash| Params::try_from(&hash).ok());
+                params.map_or(0, |params| u64::from(params.m_cost()) * u64::from(params.t_cost()))
+            }
+        }
+    }
+
     /// Whether a password is the one that was hashed. Takes as long as whoever made the hash wanted it to.
     pub fn is_of(&self, password: &[u8]) -> bool {
         match self {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 
 use super::hash::StoredHash;
 use crate::auth::{FileProblem, text};
@@ -15,7 +16,10 @@ const LARGEST: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Users {
     by_name: AHashMap<Box<str>, Arc<StoredHash>>,
+    /// By what it costs to verify them.
     all: Vec<Arc<StoredHash>>,
+    /// What the hash is chosen by that somebody's password is compared with who is no user.
+    key: hmac::Key,
 }
 
 impl Users {
@@ -44,7 +48,14 @@ impl Users {
         }
         match all.is_empty() {
             true => Err((None, "it has no users".to_owned())),
-            false => Ok(Self { by_name, all }),
+            false => {
+                let key = hmac::Key::new(
+                    HMAC_SHA256,
+                    all.first().map_or(&[][..], |first: &Arc<StoredHash>| first.text().as_bytes()),
+                );
+                all.sort_by_key(|hash| hash.work());
+                Ok(Self { by_name, all, key })
+            }
         }
     }
 
@@ -56,9 +67,14 @@ impl Users {
         self.by_name.get(user)
     }
 
-    /// Somebody's hash, the same one for the same number.
-    pub(super) fn somebody(&self, number: u64) -> &Arc<StoredHash> {
-        let at = number % self.all.len().max(1) as u64;
+    /// The hash that the password of somebody with this name is compared with who is no user. Where hashes cost differently, it has to be one of the same cost each time, as a
+    /// user's is, and of each cost as often as users have it: else the time tells who is none. So it is chosen by the name, and by the first hash of the file, which is known to all
+    /// workers and to all instances with that file, and to nobody outside.
+    pub(super) fn somebody(&self, user: &str) -> &Arc<StoredHash> {
+        let tag = hmac::sign(&self.key, user.as_bytes());
+        let number = tag.as_ref().first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+        // a part of the list, so that a few more users change the cost for a few names only
+        let at = (u128::from(number) * self.all.len() as u128) >> u64::BITS;
         &self.all[usize::try_from(at).unwrap_or(0)]
     }
 }
@@ -66,6 +82,23 @@ impl Users {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_no_user_costs_the_same_each_time_and_as_much_as_users_do() {
+        let (low, high) = (bcrypt::hash("secret", 4).unwrap(), bcrypt::hash("secret", 6).unwrap());
+        let file = format!("ann:{high}\nbob:{low}\neve:{low}\nlea:{low}\n");
+        // as two instances, or two readings of it, have it
+        let (users, same) = (Users::parse(&file).unwrap(), Users::parse(&file).unwrap());
+        let more = Users::parse(&format!("{file}zoe:{low}\n")).unwrap();
+        let is_high = |users: &Users, name: &str| users.somebody(name).text() == high;
+        let names: Vec<String> = (0..1000).map(|number| format!("n{number}")).collect();
+        assert!(names.iter().all(|name| is_high(&users, name) == is_high(&same, name)));
+        let count = |users: &Users| names.iter().filter(|name| is_high(users, name)).count();
+        // 1 of 4; the salts are by chance, and the deviation is 14
+        assert!((150..350).contains(&count(&users)), "{}", count(&users));
+        let changed = names.iter().filter(|name| is_high(&users, name) != is_high(&more, name)).count();
+        assert!(changed < 150, "a user more changes {changed} of 1000");
+    }
 
     #[test]
     fn users_are_read_and_mistakes_are_told_by_line() {

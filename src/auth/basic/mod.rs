@@ -114,7 +114,7 @@ impl Basic {
         let users = self.users.load();
         let (hash, is_user) = match users.find(&claimed.user) {
             Some(hash) => (hash, true),
-            None => (users.somebody(remembered.number(claimed.user.as_bytes())), false),
+            None => (users.somebody(&claimed.user), false),
         };
         // made for those who are no users too, so that it takes as long
         let key = remembered.key(&claimed.user, &claimed.password, hash.text().as_bytes());

@@ -49,19 +49,15 @@ impl Claim {
         }
     }
 
-    /// Its value as that of a field. Lists are written with commas. `None` where a backend could read something else than it says: for objects, for items with
-    /// commas in them, for control characters, and for white space around it.
+    /// Its value as that of a field. Lists are written with commas. `None` where a backend could read something else than it says: for objects, for texts with
+    /// commas (which would be lists), for control characters, for white space around it, and for numbers that are not known exactly.
     pub(super) fn field(&self, claims: &Object) -> Option<HeaderValue> {
         let value = match self.of(claims)? {
             Value::Array(all) => {
-                let items: Option<Vec<String>> = all.iter().map(text).collect();
-                let items = items?;
-                if items.iter().any(|item| item.contains(',') || is_unclear(item)) {
-                    return None;
-                }
-                items.join(",")
+                let items: Option<Vec<String>> = all.iter().map(clear_text).collect();
+                items?.join(",")
             }
-            one => text(one).filter(|text| !is_unclear(text))?,
+            one => clear_text(one)?,
         };
         HeaderValue::from_bytes(value.as_bytes()).ok().filter(|value| !value.is_empty())
     }
@@ -75,8 +71,17 @@ fn find<'o>(name: &str, claims: &'o Object) -> Option<&'o Value> {
     parts.try_fold(first, |value, part| value.get(part))
 }
 
+/// A claim of one value in words, where these say exactly that. A number with a fraction or an exponent, and one beyond 64 bits, was rounded when it was read: two
+/// that differ could be told as one.
+fn clear_text(value: &Value) -> Option<String> {
+    if matches!(value, Value::Number(number) if number.is_f64()) {
+        return None;
+    }
+    text(value).filter(|text| !is_unclear(text))
+}
+
 fn is_unclear(text: &str) -> bool {
-    text.trim() != text || text.is_empty()
+    text.trim() != text || text.is_empty() || text.contains(|one: char| one == ',' || one.is_control())
 }
 
 /// A claim of one value in words.
@@ -245,6 +250,15 @@ mod tests {
             (json!(["a", "b", 3]), Some("a,b,3")),
             (json!([]), None),
             (json!(["a,b"]), None),
+            (json!("a,b"), None),
+            (json!("a\tb"), None),
+            (json!(["a", "b\u{85}"]), None),
+            (json!(u64::MAX), Some("18446744073709551615")),
+            (json!(i64::MIN), Some("-9223372036854775808")),
+            (json!(1.5), None),
+            // 18446744073709551616 and 18446744073709551617 are both read as this
+            (json!(18446744073709551616.0), None),
+            (json!(["a", 1e30]), None),
             (json!(["a", " b"]), None),
             (json!(" admin"), None),
             (json!("admin\t"), None),

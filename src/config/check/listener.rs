@@ -197,9 +197,37 @@ impl Checker<'_> {
         }
     }
 
+    /// Warns where nobody is believed what a key is for, and where everybody is believed what decides who comes in.
+    fn believes_somebody(&mut self, at: &KeyPath, raw: &raw::Listener) {
+        let over_tcp = raw.bind.as_deref().is_some_and(|bind| !bind.starts_with("unix:"));
+        if over_tcp && raw.trusted_proxies.is_empty() {
+            for (i, route) in raw.route.iter().enumerate().filter(|(_, route)| route.priority_header.is_some()) {
+                let name = route.priority_header.as_deref().unwrap_or_default();
+                let path = at.key("route").index(i).key("priority_header");
+                let mistake = self.mistake(&path, format!("nobody is believed what `{name}` says"));
+                self.report(mistake.warning().help("list the proxies that write it in trusted_proxies"));
+            }
+        }
+        let lists = |allow: &[String], deny: &[String]| !allow.is_empty() || !deny.is_empty();
+        if !lists(&raw.allow, &raw.deny) && !raw.route.iter().any(|route| lists(&route.allow, &route.deny)) {
+            return;
+        }
+        for (i, text) in raw.trusted_proxies.iter().enumerate() {
+            if syntax::network(text).is_ok_and(|network| network.prefix_len() == 0) {
+                let path = at.key("trusted_proxies").index(i);
+                let mistake = self.mistake(
+                    &path,
+                    "everybody may say from which address a request comes, and `allow` and `deny` go by that",
+                );
+                self.report(mistake.warning().help("list the proxies in front only"));
+            }
+        }
+    }
+
     /// Where a PROXY header is required and no network may send one, nobody gets in. Over a Unix socket its permissions
     /// decide who may connect.
     fn trusts_a_network(&mut self, at: &KeyPath, raw: &raw::Listener) {
+        self.believes_somebody(at, raw);
         let wants_header =
             raw.proxy_protocol == raw::ProxyProtocol::Accept && raw.protocol != raw::ListenerProtocol::Udp;
         let over_tcp = raw.bind.as_deref().is_some_and(|bind| !bind.starts_with("unix:"));

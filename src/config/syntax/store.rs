@@ -38,7 +38,7 @@ pub(in crate::config) fn session_store(text: &str) -> Result<StoreUrl> {
         "redis" | "rediss" => tcp(scheme == "rediss", rest, &problem),
         _ => {
             let near = nearest(scheme, SCHEMES).map(|near| shown.replacen(scheme, near, 1));
-            Err(problem("is no store that sessions can be shared through").suggest(near))
+            Err(problem("is no store that instances can share").suggest(near))
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(said("10.0.0.5:6379"), "`10.0.0.5:6379` has no scheme Some(\"redis://10.0.0.5:6379\")");
         assert_eq!(
             said("redi://me:pw@h"),
-            "`redi://***@h` is no store that sessions can be shared through Some(\"redis://***@h\")"
+            "`redi://***@h` is no store that instances can share Some(\"redis://***@h\")"
         );
         for (url, what) in [
             ("redis://me:pw@", "has no host"),

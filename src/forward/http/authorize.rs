@@ -1,6 +1,7 @@
 //! Who may come in: what listener and route ask for, before anything is done for a request.
 
 mod consent;
+mod names;
 mod token;
 
 use std::net::IpAddr;

@@ -1,9 +1,11 @@
 //! What ties an exchange, or a session, to a backend: a hash of something that its client sends, and the client's affinity.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap};
+use percent_encoding::percent_decode_str;
 
 use crate::affinity;
 use crate::balance::hash_key;
@@ -29,7 +31,7 @@ pub fn find(from: &KeyFrom, request: &Request, sender: impl FnOnce() -> Option<I
         KeyFrom::Header(name) if *name == header::HOST => request.host.as_ref().map(|host| hash_key(host.as_bytes())),
         KeyFrom::Header(name) => request.headers.get(name).map(|value| hash_key(value.as_bytes())),
         KeyFrom::Cookie(name) => cookie(&request.headers, name).map(hash_key),
-        KeyFrom::Query(name) => query(request.uri.query()?, name).map(|value| hash_key(value.as_bytes())),
+        KeyFrom::Query(name) => query(request.uri.query()?, name).map(|value| hash_key(&value)),
     }
 }
 
@@ -59,9 +61,17 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// The first value of a query parameter, as it was sent.
-fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+/// The first value of a query parameter. Name and value are percent-decoded, or one key of an API would have a limit for each of its spellings. `+` is a plus, as in
+/// the conditions of routes.
+fn query<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
+    let pairs = query.split('&');
+    if memchr::memchr(b'%', query.as_bytes()).is_none() {
+        let mut values = pairs.filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        return values.next().map(|value| value.as_bytes().into());
+    }
+    let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(its_name, _)| percent_decode_str(its_name).eq(name.bytes()))?;
+    Some(percent_decode_str(value).into())
 }
 
 #[cfg(test)]
@@ -83,7 +93,24 @@ mod tests {
 
     #[test]
     fn a_parameter_is_found_by_its_whole_name() {
-        assert_eq!(query("user=7&u=8", "u"), Some("8"));
+        assert_eq!(query("user=7&u=8", "u").as_deref(), Some(&b"8"[..]));
         assert_eq!(query("user=7", "use"), None);
+    }
+
+    #[test]
+    fn spellings_of_a_parameter_are_one_key() {
+        for spelled in
+            ["key=ab+c", "key=%61b+c", "key=a%62%2Bc", "key=%61%62%2b%63", "%6bey=ab+c", "x=%zz&k%65%79=ab+c&key=2"]
+        {
+            assert_eq!(query(spelled, "key").as_deref(), Some(&b"ab+c"[..]), "{spelled}");
+        }
+        for other in ["key=a%20c", "key=ab%20c", "key=AB+c", "key=%2561b+c", "Key=ab+c", "k%45y=ab+c", "%key=ab+c"] {
+            assert_ne!(query(other, "key").as_deref(), Some(&b"ab+c"[..]), "{other}");
+        }
+        assert_eq!(
+            query("a=%31&key", "key"),
+            query("key", "key"),
+            "without a value it is not there, in both ways of looking"
+        );
     }
 }

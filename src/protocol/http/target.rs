@@ -27,7 +27,8 @@ pub fn objection(path_and_query: &[u8], encoded_controls: bool) -> Option<&'stat
 }
 
 /// Whether this is `uri-host [ ":" port ]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IP literal in
-/// brackets. An empty host is accepted.
+/// brackets. An empty host is accepted. A registered name with a percent sign is not: RFC 3986 allows it (section 3.2.2), but no name in DNS has one, and a program
+/// that decodes it sees another host than routes do.
 pub fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host {
         [b'[', ..] => match host.iter().position(|&b| b == b']') {
@@ -45,13 +46,13 @@ pub fn is_host(host: &[u8]) -> bool {
     name_fits && (port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit) && port.len() <= 6))
 }
 
-/// The characters that may occur in a registered name, the percent sign included: RFC 3986, section 3.2.2.
+/// The characters that may occur in a registered name: RFC 3986, section 3.2.2, without the percent sign.
 const IN_NAME: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = 0u8;
     while b < 0x80 {
         table[b as usize] = b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'..=b',' | b';' | b'=');
+            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=');
         b += 1;
     }
     table
@@ -68,6 +69,16 @@ mod tests {
             assert_eq!(objection(&[b'/', byte], false).is_some(), refused, "{byte:#x} in a path");
             let refused = byte >= 0x80 || byte == b'"';
             assert_eq!(objection(&[b'/', b'?', byte], false).is_some(), refused, "{byte:#x} in a query");
+        }
+    }
+
+    #[test]
+    fn a_host_has_no_escapes() {
+        for host in ["a.test", "a_b.test:8080", "a.test.", "192.0.2.1", "[2001:db8::1]:80", ""] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["a%2etest", "%61.test", "a.test%2e", "a%", "a%3a80", "[fe80::1%25eth0]"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
         }
     }
 

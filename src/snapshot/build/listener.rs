@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::HeaderName;
+use http::header::{self, HeaderName};
 
 use super::super::{
     Action, Canary, Guard, Listener, Mirror, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split,
@@ -14,7 +14,7 @@ use crate::auth::{AccessList, Auth};
 use crate::config::model;
 use crate::endpoint::Target;
 use crate::metrics::{Denials, Mirrored, Registry, RouteHits};
-use crate::policy::{CertificateHeader, HeaderChanges, Priority, TimeoutOverride};
+use crate::policy::{CertificateHeader, HeaderChanges, KeyFrom, Priority, TimeoutOverride};
 use crate::protocol::http::fields;
 use crate::route::{Conditions, Path, Table};
 
@@ -203,6 +203,20 @@ fn own_fields(listener: &model::Listener, is_mirroring: bool) -> Vec<HeaderName>
     certificate_fields(header).iter().cloned().chain(of_copies).chain(of_routes).collect()
 }
 
+/// The field in which a client shows a route who it is, and which backends get as well. What was verified is that field's value: so it is told to nobody in
+/// another spelling of its name, nor in trailers.
+fn credentials(auth: Option<&Arc<Auth>>) -> Option<HeaderName> {
+    match auth.map(|auth| &**auth) {
+        Some(Auth::Basic(basic)) if basic.passes_on => Some(header::AUTHORIZATION),
+        Some(Auth::Jwt(jwt)) => match &jwt.from {
+            KeyFrom::Header(name) => Some(name.clone()),
+            KeyFrom::Cookie(_) => Some(header::COOKIE),
+            KeyFrom::Query(_) | KeyFrom::ClientIp | KeyFrom::Path | KeyFrom::Uri => None,
+        },
+        Some(Auth::Basic(_) | Auth::ClientCertificate(_) | Auth::Forward(_)) | None => None,
+    }
+}
+
 fn build_route(
     place: usize,
     (route, own_fields): (&model::Route, &[HeaderName]),
@@ -233,7 +247,7 @@ fn build_route(
             Some(Path::Exact(text) | Path::Prefix(text)) => Some(text.len()),
             Some(Path::Regex(_)) | None => None,
         },
-        request_headers: route.request_headers.clone().guarding(own_fields),
+        request_headers: route.request_headers.clone().guarding(own_fields).guarding(credentials(auth).as_slice()),
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
         rate_limits: limits(Of::Route(&hits, &route.when), &route.rate_limits),

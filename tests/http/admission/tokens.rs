@@ -266,6 +266,59 @@ fn a_token_is_taken_from_a_cookie_or_the_query_where_it_is_there_once() {
 }
 
 #[test]
+fn no_second_token_gets_to_backends_in_another_spelling_of_where_it_is() {
+    let stage = stage("from = \"cookie:t\"");
+    let token = stage.issuer.token("ES256", &claims());
+    let file = stage.dir.path().join("keys.json");
+    let started =
+        |from: &str| Proxy::start(&toml(&stage.origin, file.to_str().unwrap(), &format!("from = \"{from}\"")));
+    for cookie in [
+        "t =x; t=TOKEN",
+        "t=TOKEN; t\t=x",
+        "%74=x; t=TOKEN",
+        "a=1, t=x; t=TOKEN",
+        "T=x; t=TOKEN",
+        "t=TOKEN\r\nCookie: t =x",
+    ] {
+        let cookie = cookie.replace("TOKEN", &token);
+        assert_eq!(get(&stage.proxy, "/in/", &format!("Cookie: {cookie}\r\n")).status, 401, "{cookie}");
+    }
+    let proxy = started("query:t");
+    for query in [
+        "%74=x&t=TOKEN",
+        "t=TOKEN&%74=x",
+        "T=x&t=TOKEN",
+        "a=1;t=x&t=TOKEN",
+        "t[]=x&t=TOKEN",
+        "+t=x&t=TOKEN",
+        "t=TOKEN&t",
+    ] {
+        let query = query.replace("TOKEN", &token);
+        assert_eq!(get(&proxy, &format!("/in/?{query}"), "").status, 401, "{query}");
+    }
+    assert!(stage.origin.requests().is_empty());
+    assert_eq!(get(&proxy, &format!("/in/?a=%74&tt=1&t={token}"), "").status, 200);
+    assert_eq!(get(&stage.proxy, "/in/", &format!("Cookie: a=t; tt=1; t={token}\r\n")).status, 200);
+    for (from, field, other) in
+        [("header:X-Token", "X-Token", "X_Token"), ("header:Authorization", "Authorization", "Authorization")]
+    {
+        let proxy = started(from);
+        let value = if field == "Authorization" { format!("Bearer {token}") } else { token.clone() };
+        let spelled = if field == other { String::new() } else { format!("{other}: forged\r\n") };
+        let mut client = proxy.client();
+        client.send(format!(
+            "POST /in/ HTTP/1.1\r\nHost: a\r\n{field}: {value}\r\n{spelled}Transfer-Encoding: chunked\r\nTE: trailers\r\n\r\n\
+             2\r\nok\r\n0\r\n{field}: forged\r\n{other}: forged\r\nX-Sum: 1\r\n\r\n"
+        ));
+        assert_eq!(client.response().status, 200, "{from}");
+        let got = stage.origin.requests().pop().unwrap();
+        assert_eq!((got.head.all(field), got.field("x_token")), (vec![&*value], None));
+        let trailers = format!("{:?}", got.trailers);
+        assert!(trailers.contains('1') && !trailers.contains("forged"), "{trailers}");
+    }
+}
+
+#[test]
 fn a_token_comes_in_over_http_2_and_grpc_calls_are_told_in_their_way() {
     let stage = stage("");
     h2::run(async {
@@ -389,7 +442,7 @@ fn a_limit_by_a_claim_goes_by_what_a_verified_token_says() {
         [200, 200, 200, 429, 200, 429]
     );
     let refused = stage.show(&of("ann"));
-    assert_eq!(refused.field("ratelimit-policy"), Some("\"user\";q=1;w=3600"));
+    assert_eq!(refused.field("ratelimit-policy"), Some("\"user\";q=2;w=7200"));
     // who has no token, or a forged one, uses nobody's up
     for _ in 0..5 {
         assert_eq!(get(&stage.proxy, "/in/", "").status, 401);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::header;
 
 use super::super::Connection;
-use super::{Told, one_of};
+use super::{Told, names, one_of};
 use crate::affinity::cookie;
 use crate::auth::Jwt;
 use crate::auth::jwt::{Object, Refusal};
@@ -62,7 +62,8 @@ impl Connection {
     }
 }
 
-/// The token of a request. Of two, nobody knows which one a backend reads: then there is none.
+/// The token of a request. Of two, nobody knows which one a backend reads: then there is none. Two are also those of which one has the name in another spelling,
+/// which a backend may take for the same. Other spellings of a header never get to backends (`snapshot/build/listener.rs`).
 fn find<'r>(from: &KeyFrom, request: &'r Request) -> Option<&'r [u8]> {
     match from {
         KeyFrom::Header(name) => {
@@ -70,13 +71,15 @@ fn find<'r>(from: &KeyFrom, request: &'r Request) -> Option<&'r [u8]> {
             if *name == header::AUTHORIZATION { bearer(value) } else { Some(value) }
         }
         KeyFrom::Cookie(name) => {
-            let fields = request.headers.get_all(header::COOKIE).into_iter();
-            only(fields.flat_map(|field| cookie::values(field.as_bytes(), name)))
+            let fields = || request.headers.get_all(header::COOKIE).into_iter().map(|field| field.as_bytes());
+            only(fields().flat_map(names::of_cookies).filter(|sent| names::reads_like(sent, name)))?;
+            only(fields().flat_map(|field| cookie::values(field, name)))
         }
         KeyFrom::Query(name) => {
-            let parameters = request.uri.query()?.split('&');
+            let query = request.uri.query()?;
+            only(names::of_parameters(query.as_bytes()).filter(|sent| names::reads_like(sent, name)))?;
             let value = |parameter: &'r str| parameter.strip_prefix(&**name)?.strip_prefix('=');
-            only(parameters.filter_map(value)).map(str::as_bytes)
+            only(query.split('&').filter_map(value)).map(str::as_bytes)
         }
         KeyFrom::ClientIp | KeyFrom::Path | KeyFrom::Uri => None,
     }
