@@ -100,6 +100,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "status-ranges" => service::status_ranges(text).map(drop),
         "retry-condition" => service::retry_condition(text).map(drop),
         "hedge" => service::hedge(text).map(drop),
+        "percent" => percent(text).map(drop),
         "name-and-port" => service::name_and_port(text).map(drop),
         "srv-name" => service::srv_name(text),
         "redirect" => redirect(text),

@@ -235,7 +235,7 @@ fn a_priority_that_nobody_heeds_is_warned_of() {
     };
     let limit = "[service.app.concurrency]\nmin = 3\n";
     let (trusts, other) = ("trusted_proxies = ['10.0.0.0/8']", "[[service.b.backend]]\naddress = '127.0.0.1:9002'\n");
-    let both = "split = [{ service = 'app' }, { service = 'b' }]\npriority = 'low'";
+    let both = "split = [{ service = 'app', weight = 1 }, { service = 'b', weight = 1 }]\npriority = 'low'";
     let at = "listener[0].route[0]";
     for (text, expected) in [
         (with("", "service = 'app'\npriority = 'high'", ""), vec![format!("{at}.priority: `priority` has no effect")]),
