@@ -47,7 +47,7 @@ pub(super) fn first_to_expire(acceptor: Option<&Acceptor>, now: SystemTime) -> V
     let first = dated.min_by_key(|(to, _)| *to);
     first.map_or(Value::Null, |(to, shown)| {
         let path = shown.path.display().to_string();
-        json!({ "path": path, "names": shown.names, "not_after": rfc3339(to), "days_left": days_left(to, now) })
+        json!({ "path": path, "names": shown.names, "not_after": rfc3339(to), "days_left": days_left(to, now), "hours_left": hours_left(to, now) })
     })
 }
 
@@ -55,6 +55,11 @@ pub(super) fn first_to_expire(acceptor: Option<&Acceptor>, now: SystemTime) -> V
 fn days_left(to: SystemTime, now: SystemTime) -> i64 {
     let days = |time: Duration| i64::try_from(time.as_secs() / 86_400).unwrap_or(i64::MAX);
     to.duration_since(now).map_or_else(|past| -days(past.duration()) - 1, days)
+}
+
+/// Whole hours until then; 0 when it is past.
+fn hours_left(to: SystemTime, now: SystemTime) -> u64 {
+    to.duration_since(now).map_or(0, |left| left.as_secs() / 3600)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::detection::readings::BackendReadings;
-use crate::canary::Look;
+use crate::canary::{Look, Stage, WHOLE};
 use crate::clock::Moment;
 use crate::detect::fault::Subject;
 use crate::detect::sample::{AGES, Sample};
@@ -30,6 +30,37 @@ pub(super) fn apply(operators: &Operators, snapshot: &Snapshot) {
     });
     let shares = operators.canaries.update(wanted, Moment::now());
     snapshot.canaries.iter().zip(shares).for_each(|(canary, share)| canary.set_share(share));
+}
+
+/// Warns of canaries that have come further than the first step, and whose backends are all others in `next`: they get at once what the old ones had come
+/// to, though nobody has compared them with anything. To be called when `next` has been [applied](apply).
+pub(super) fn warn_of_others(operators: &Operators, before: &Snapshot, next: &Snapshot) {
+    for canary in &next.canaries {
+        let service = &next.services[canary.service];
+        let Some(old) = before.services.iter().find(|old| old.name == service.name) else { continue };
+        if !are_others(&addresses(old), &addresses(service)) {
+            continue;
+        }
+        let Some(shown) = operators.canaries.shown(&service.name, Moment::now()) else { continue };
+        let at_first = shown.standing.stage == Stage::Stepping && shown.standing.step == 0;
+        if shown.share > 0 && !at_first {
+            tracing::warn!(
+                service = &*service.name,
+                share = f64::from(shown.share) / f64::from(WHOLE),
+                "all backends of the canary are others now and get its share at once: `evenkeel canary {} start` begins with the first step",
+                service.name
+            );
+        }
+    }
+}
+
+fn addresses(service: &Service) -> Vec<&str> {
+    service.endpoints.iter().map(|endpoint| &*endpoint.name).collect()
+}
+
+/// Whether none of these backends was there before; where there were none, or are none, nothing was replaced.
+fn are_others(before: &[&str], after: &[&str]) -> bool {
+    !before.is_empty() && !after.is_empty() && !after.iter().any(|name| before.contains(name))
 }
 
 /// What looks at the canaries.
@@ -155,4 +186,17 @@ fn hold(snapshot: &Snapshot, canary: &Canary, faults: &Faults) -> Option<String>
     let burns = |service: &&&Arc<Service>| service.protection.is_protected();
     let burning = [own, stable].iter().find(burns).map(|service| Arc::clone(&service.name));
     burning.map(|name| format!("the error budget of {name} burns too fast"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_others;
+
+    #[test]
+    fn backends_are_others_when_none_of_them_was_there_before() {
+        assert!(are_others(&["a"], &["b"]) && are_others(&["a", "b"], &["c"]));
+        assert!(!are_others(&["a"], &["a"]) && !are_others(&["a"], &["a", "b"]));
+        assert!(!are_others(&["a", "b"], &["b", "c"]), "one after the other");
+        assert!(!are_others(&[], &["a"]) && !are_others(&["a"], &[]), "nothing was replaced");
+    }
 }

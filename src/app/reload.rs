@@ -204,6 +204,7 @@ impl System {
         tell_removed(&self.store.load(), &next, by, self.store.events());
         // operators' commands come before the publication: no worker may pick what an operator has taken out
         canaries::apply(&self.operators, &next);
+        canaries::warn_of_others(&self.operators, &self.store.load(), &next);
         self.store.replace(next, Moment::now());
         // the backends to check and to watch are others now
         self.store.news().notify_one();

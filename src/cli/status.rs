@@ -13,6 +13,9 @@ use super::{fail, print};
 /// Of so many backends a line of an algorithm in the shadow has the shares.
 const SHOWN: usize = 8;
 
+/// What is left of a certificate is told in hours when it is less than so many days.
+const IN_HOURS: i64 = 3;
+
 /// Certificates that are valid for less than so many days are told of.
 const SOON: i64 = 21;
 
@@ -56,12 +59,12 @@ fn text(status: &Value) -> String {
         let recent = &service["stats_5m"];
         let _ = writeln!(
             out,
-            "\n{name}  {}{}, {} of {} healthy; last 5 minutes: {} requests, {} failed{}",
+            "\n{name}  {}{}, {} of {} healthy; last 5 minutes: {}, {} failed{}",
             plain(&service["balance"]),
             if service["panic"] == true { ", PANIC (too few are healthy, so all are asked)" } else { "" },
             service["healthy"],
             service["total"],
-            recent["total"],
+            requests(&recent["total"]),
             recent["failed"],
             match (&recent["p50_ms"], &recent["p99_ms"]) {
                 (Value::Number(p50), Value::Number(p99)) => format!(", p50 {p50} ms, p99 {p99} ms"),
@@ -79,12 +82,12 @@ fn text(status: &Value) -> String {
             };
             let _ = writeln!(
                 out,
-                "  {}  {}{why}  weight {}, {} in flight, {} requests, {} failed",
+                "  {}  {}{why}  weight {}, {} in flight, {}, {} failed",
                 plain(&backend["id"]),
                 plain(&backend["state"]),
                 backend["weight"],
                 backend["in_flight"],
-                backend["requests"],
+                requests(&backend["requests"]),
                 backend["failures"],
             );
         }
@@ -97,9 +100,27 @@ fn expiry(of: &Value) -> String {
     let path = plain(&of["path"]);
     match of["days_left"].as_i64() {
         Some(..0) => format!("; the certificate {path} HAS EXPIRED on {}", plain(&of["not_after"])),
-        Some(days @ ..SOON) => format!("; the certificate {path} expires in {days} days"),
+        Some(days @ ..SOON) => format!("; the certificate {path} expires in {}", left(of, days)),
         _ => String::new(),
     }
+}
+
+/// How long a certificate is valid, in hours where it is not much longer than a day or two: "1 day" may be nearly two.
+fn left(of: &Value, days: i64) -> String {
+    let hours = match of["hours_left"].as_i64() {
+        Some(hours) if days < IN_HOURS => hours,
+        _ => return counted(days, "day"),
+    };
+    if hours == 0 { "less than an hour".to_owned() } else { counted(hours, "hour") }
+}
+
+fn requests(of: &Value) -> String {
+    of.as_i64().map_or_else(|| format!("{of} requests"), |number| counted(number, "request"))
+}
+
+/// A number and what is counted.
+fn counted(number: i64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The copies of the ledger, where some are wanted: a line.
@@ -213,7 +234,19 @@ mod tests {
             |days: i64| expiry(&json!({ "path": "a.pem", "not_after": "2026-01-01T00:00:00Z", "days_left": days }));
         assert_eq!((of(21), expiry(&Value::Null)), (String::new(), String::new()));
         assert_eq!(of(20), "; the certificate a.pem expires in 20 days");
+        // an older process does not tell hours
+        assert_eq!(of(1), "; the certificate a.pem expires in 1 day");
         assert_eq!(of(-1), "; the certificate a.pem HAS EXPIRED on 2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_left_of_a_certificate_is_told_in_hours_when_it_is_little() {
+        let of = |days: i64, hours: i64| expiry(&json!({ "path": "a.pem", "days_left": days, "hours_left": hours }));
+        assert_eq!(of(3, 72), "; the certificate a.pem expires in 3 days");
+        assert_eq!(of(2, 71), "; the certificate a.pem expires in 71 hours");
+        assert_eq!(of(1, 47), "; the certificate a.pem expires in 47 hours");
+        assert_eq!(of(0, 1), "; the certificate a.pem expires in 1 hour");
+        assert_eq!(of(0, 0), "; the certificate a.pem expires in less than an hour");
     }
 
     #[test]

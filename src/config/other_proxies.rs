@@ -3,9 +3,25 @@
 //! The lists have words of nginx, HAProxy, Traefik, Caddy and Envoy that name something which has another place in our
 //! configuration, or none. A word that is only misspelt is found by `syntax::nearest`.
 
+mod variables;
+
+pub(super) use variables::{Foreign, foreign};
+
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 31] = [
+const KEYS: [(&[&str], &str, &str); 35] = [
+    (&["jwks", "bearer", "oauth", "oidc", "openid", "jwt_auth", "auth_jwt"], "jwt", "write `jwt = { jwks = \"...\" }`"),
+    (&["auth_basic", "basic_auth", "basicauth", "htpasswd", "users"], "basic", "write `basic = { file = \"...\" }`"),
+    (
+        &["mtls", "client_certificate", "ssl_verify_client", "certificate"],
+        "client_cert",
+        "write `client_cert = { names = [\"...\"] }`",
+    ),
+    (
+        &["auth_request", "forward_auth", "forwardauth", "ext_authz"],
+        "forward",
+        "write `forward = { service = \"NAME\" }`",
+    ),
     (&["real_ip_header", "x_real_ip", "real_ip"], "client_ip_header", "write `client_ip_header = \"x-real-ip\"`"),
     (
         &["cors_policy", "allow_origin", "access_control_allow_origin"],
@@ -133,7 +149,10 @@ const ABSENT: [(&[&str], &str); 11] = [
         &["acme", "letsencrypt", "certresolver", "cert_resolver"],
         "Evenkeel does not get certificates by itself; it watches their files, and takes on what an ACME client writes there",
     ),
-    (&["mirror", "shadow", "request_mirror"], "Evenkeel does not send a request to two services"),
+    (
+        &["mirror", "shadow", "request_mirror"],
+        "Evenkeel mirrors requests where they are routed: `mirror` of [[listener.route]]",
+    ),
     (&["lua", "script", "wasm", "plugins", "middlewares", "filters"], "Evenkeel has no scripts and no plugins"),
     (
         &["fastcgi", "fastcgi_pass", "uwsgi_pass", "cgi", "ajp"],

@@ -78,6 +78,7 @@ impl Walker<'_> {
             (Value::Array(items), ["object"], _) if items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
                 mistake = mistake.help(format!("write {} once, with one bracket", path.path().section()));
             }
+            (Value::Bool(on), ["string"], _) => mistake = mistake.near(switched(rules, *on)),
             (Value::Text(text), ["array"], _) => mistake = mistake.near(listed(rules, text)),
             (Value::Text(text), ["number"], _) => {
                 let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
@@ -167,7 +168,10 @@ impl Walker<'_> {
         let mut mistake =
             Mistake::new(entry.key.clone(), &table.key(key).path(), format!("unknown key `{key}`")).near(near);
         if let Some((_, help)) = meant {
-            mistake = mistake.help(help);
+            // how to write a list of tables is no help to who has written one
+            if !(is_list_of_tables(&entry.node.value) && help.contains("= [{")) {
+                mistake = mistake.help(help);
+            }
         } else if near.is_none() {
             mistake = mistake.expected(format!("one of {}", known.join(", ")));
             if !elsewhere.is_empty() {
@@ -281,6 +285,17 @@ impl Walker<'_> {
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
         self.report(mistake.expected(expected).near(percent(rules, number)))
     }
+}
+
+/// The word that was probably meant by true or false.
+fn switched(rules: &Rules, on: bool) -> Option<String> {
+    let words = if on { &["on", "standard"][..] } else { &["off"] };
+    words.iter().find(|word| rules.words.contains(word)).map(|word| format!("{word:?}"))
+}
+
+/// Whether this is a list of tables, as `[[...]]` makes one.
+fn is_list_of_tables(value: &Value<'_>) -> bool {
+    matches!(value, Value::Array(items) if items.iter().all(|item| matches!(item.value, Value::Table(_))))
 }
 
 /// The share that was probably meant by a number of percent.

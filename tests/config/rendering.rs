@@ -74,7 +74,7 @@ warning: `rewrite` has no effect beside `redirect`
 9 | rewrite.host = \"a\"
   | ^^^^^^^
   |
-  = help: no backend is asked
+  = help: no backend is asked; write the new path into `redirect.to`
 
 error: unknown key `wight`
   --> proxy.toml:13:1

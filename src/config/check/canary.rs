@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Checker;
 use crate::canary::Plan;
+use crate::config::mistake::Mistake;
 use crate::config::model::Canary;
 use crate::config::raw::{self, StopOn};
 use crate::config::syntax;
@@ -38,15 +39,27 @@ impl Checker<'_> {
             self.report(mistake.expected("at least one share, such as \"5%\""));
             return None;
         }
-        // what is no share has been reported
-        let steps: Vec<u32> = raw.iter().map(|text| syntax::percent(text).ok()).collect::<Option<_>>()?;
-        if let Some(index) = (1..steps.len()).find(|&index| steps[index] <= steps[index - 1]) {
-            let message = format!("`{}` follows `{}`", raw[index], raw[index - 1]);
-            let mistake = self.mistake(&at.index(index), message);
-            self.report(mistake.expected("a larger share than the one before"));
-            return None;
+        // each is read here, and not when the shape is checked, so that one that can't be read does not hide that two others are in the wrong order
+        let mut steps: Vec<Option<u32>> = Vec::with_capacity(raw.len());
+        let mut is_good = true;
+        for (index, text) in raw.iter().enumerate() {
+            let path = at.index(index);
+            let read = match syntax::percent(text) {
+                Ok(share) => Some(share),
+                Err(problem) => {
+                    self.report(Mistake::problem(self.root.span_of(&path), &path, problem));
+                    None
+                }
+            };
+            let before = steps.last().copied().flatten();
+            if read.zip(before).is_some_and(|(share, before)| share <= before) {
+                let mistake = self.mistake(&path, format!("`{text}` follows `{}`", raw[index - 1]));
+                self.report(mistake.expected("a larger share than the one before"));
+                is_good = false;
+            }
+            steps.push(read);
         }
-        Some(steps.into())
+        steps.into_iter().collect::<Option<Box<[u32]>>>().filter(|_| is_good)
     }
 
     /// A canary has one plan, whichever routes lead to it: its requests are judged together.

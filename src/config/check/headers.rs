@@ -9,6 +9,7 @@ use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
 use crate::policy::template::{FieldValue, Template};
+use crate::policy::variables::Place;
 use crate::policy::{Field, HeaderChanges};
 
 /// Fields that belong to a connection or say where a message ends. Changing them by hand breaks the framing.
@@ -43,10 +44,12 @@ impl Checker<'_> {
     }
 
     fn fields(&mut self, at: &KeyPath, raw: &BTreeMap<String, String>, request: bool) -> Vec<Field> {
+        let place = if request { Place::RequestHeader } else { Place::ResponseHeader };
         let mut seen = HashSet::new();
         let mut fields = Vec::with_capacity(raw.len());
         for (key, value) in raw {
             let path = at.key(key);
+            self.foreign_variables(&path, value, place);
             let (Ok(name), Some(value)) = (syntax::header_name(key), field_value(value)) else { continue };
             if !seen.insert(name.clone()) {
                 let mistake = self.key_mistake(&path, format!("`{name}` is here twice"));

@@ -26,6 +26,7 @@ mod mirror;
 mod network;
 mod notify;
 mod otlp;
+mod priority;
 mod recovery;
 mod resilience;
 mod route;
@@ -34,6 +35,7 @@ mod sla;
 mod store;
 mod state;
 mod tls_choices;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -87,6 +89,7 @@ pub(super) fn check(
     let backup = check.backup(&raw.state, &server.state_dir);
     check.layer4_services(&raw.listener, &raw.service);
     check.canaries_have_one_plan(&raw.listener);
+    check.priorities_have_effect(&raw.listener, &raw.service);
     check.unused_services();
     check.nothing_to_back_up(raw);
     if let (Some(listeners), Some(services)) = (&listeners, &services) {

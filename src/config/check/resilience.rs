@@ -9,6 +9,7 @@ use crate::config::syntax::service::{self as syntax, RetryOn};
 use crate::config::syntax::{authority, header_name, header_value, method};
 use crate::config::tree::KeyPath;
 use crate::policy::template::AnswerBody;
+use crate::policy::variables::Place;
 use crate::policy::{Breaker, Check as CheckKind, Concurrency, Fallback, Health, HttpCheck, Initial, Outlier, Retry};
 
 impl Checker<'_> {
@@ -124,7 +125,7 @@ impl Checker<'_> {
             let key = if self.present(&at.key("low")) { "low" } else { "normal" };
             let message = "requests of low priority may use more of the limit than those of normal priority";
             let mistake = self.mistake(&at.key(key), message);
-            self.report(mistake.expected("a `low` of at most `normal`"));
+            self.report(mistake.expected(format!("a `low` of at most `normal`, which is {}", raw.normal)));
         }
         Concurrency {
             min: raw.min,
@@ -178,6 +179,7 @@ impl Checker<'_> {
             let mistake = self.key_mistake(&at.key("content_type"), "`content_type` has no effect");
             self.report(mistake.warning().help("there is no body"));
         }
+        self.foreign_variables(&at.key("body"), &raw.body, Place::Fallback);
         let content_type = header_value(&raw.content_type).ok()?;
         Some(Fallback {
             status,

@@ -11,6 +11,7 @@ use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
 use crate::policy::template::AnswerBody;
+use crate::policy::variables::Place;
 use crate::policy::{Priority, Rewrite, SplitBy, TimeoutOverride};
 use crate::route::{Conditions, Path, meaning};
 
@@ -146,7 +147,9 @@ impl Checker<'_> {
         let respond = raw.respond.as_ref().map(|respond| self.respond(&at.key("respond"), respond));
         let redirect = raw.redirect.as_ref().map(|redirect| {
             let status = StatusCode::from_u16(redirect.status).ok()?;
-            Some(Action::Redirect { to: redirect.to.clone()?, status })
+            let to = redirect.to.clone()?;
+            self.foreign_variables(&at.key("redirect").key("to"), &to, Place::Redirect);
+            Some(Action::Redirect { to, status })
         });
         // whoever shifts its weights finds it before the first request
         let canary = canary.map(|canary| {
@@ -188,6 +191,7 @@ impl Checker<'_> {
             let mistake = self.mistake(&at.key("body"), format!("an answer with status {} has no body", raw.status));
             self.report(mistake.expected("no body, or another status"));
         }
+        self.foreign_variables(&at.key("body"), &raw.body, Place::Respond);
         let content_type = syntax::header_value(&raw.content_type).ok()?;
         Some(Action::Respond {
             status: StatusCode::from_u16(raw.status).ok()?,
@@ -205,7 +209,10 @@ impl Checker<'_> {
         for key in ["mirror", "rewrite", "request_headers", "timeout", "priority", "priority_header"] {
             if self.root.has(&at.key(key)) {
                 let mistake = self.key_mistake(&at.key(key), format!("`{key}` has no effect beside `{action}`"));
-                self.report(mistake.warning().help("no backend is asked"));
+                self.report(mistake.warning().help(match (key, action) {
+                    ("rewrite", "redirect") => "no backend is asked; write the new path into `redirect.to`",
+                    _ => "no backend is asked",
+                }));
             }
         }
     }

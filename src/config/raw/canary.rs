@@ -12,7 +12,6 @@ section! {
         /// The version in use, which gets the rest.
         stable: Option<String> = None,
         /// The shares that the new version gets one after the other, in percent, such as "1%" or "0.5%"; each larger than the one before.
-        #[schemars(extend("x-syntax" = "percent"))]
         steps: Vec<String> = ["1%", "5%", "25%", "50%", "100%"].map(str::to_owned).to_vec(),
         /// How long each of them is kept at least.
         #[schemars(extend("x-positive" = true))]

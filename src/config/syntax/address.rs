@@ -275,7 +275,9 @@ pub(in crate::config) fn network_or_file(text: &str) -> Result<NetworkSource<'_>
             let meant = (problem.suggestion.is_none() && text.contains(['/', '.']) && text.ends_with(".txt"))
                 .then(|| format!("file:{text}"));
             let suggestion = problem.suggestion.or(meant);
-            Problem { expected: EITHER.to_owned(), suggestion, ..problem }
+            let all = "an `allow` denies all others by itself; all addresses are \"0.0.0.0/0\" and \"::/0\"";
+            let help = problem.help.or(matches!(text, "all" | "any" | "*").then(|| all.to_owned()));
+            Problem { expected: EITHER.to_owned(), suggestion, help, ..problem }
         }),
     }
 }

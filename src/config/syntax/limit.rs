@@ -73,8 +73,9 @@ pub(in crate::config) fn limit_key(text: &str) -> Result<By> {
         "all" => Ok(By::All),
         "client" => Ok(By::Client),
         "network" => Ok(By::Network),
-        "client_ip" => {
-            Err(Problem::new("a limit does not go by `client_ip`", EXPECTED).suggest(Some("client".to_owned())))
+        text if text == "client_ip" || service::CLIENT_ELSEWHERE.contains(&text.trim_start_matches('$')) => {
+            let problem = Problem::new(format!("a limit does not go by `{text}`"), EXPECTED);
+            Err(problem.suggest(Some("client".to_owned())))
         }
         text if text.starts_with("claim:") => match &text["claim:".len()..] {
             "" => Err(Problem::new("the name of the claim is missing", "such as \"claim:sub\"")),

@@ -16,6 +16,19 @@ pub(in crate::config) enum RetryOn {
     Status(StatusCode),
 }
 
+/// What nginx, HAProxy, Traefik and Envoy call the address of a client.
+pub(super) const CLIENT_ELSEWHERE: [&str; 9] = [
+    "ip",
+    "src",
+    "source",
+    "source_ip",
+    "remote_addr",
+    "binary_remote_addr",
+    "remote_address",
+    "remote_ip",
+    "clientip",
+];
+
 /// What a consistent hash is taken of.
 pub(in crate::config) fn hash_key(text: &str) -> Result<KeyFrom> {
     let expected = "\"client_ip\", \"path\", \"uri\", \"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
@@ -36,7 +49,7 @@ pub(in crate::config) fn session_key(text: &str) -> Result<Option<KeyFrom>> {
     let expected = "\"cookie\", \"client_ip\", \"header:NAME\", \"cookie:NAME\" or \"query:NAME\"";
     match text {
         "cookie" => Ok(None),
-        text => key_from(text, expected, &["client_ip"]).map(Some),
+        text => key_from(text, expected, &["cookie", "client_ip"]).map(Some),
     }
 }
 
@@ -57,7 +70,8 @@ fn key_from(text: &str, expected: &str, words: &[&str]) -> Result<KeyFrom> {
         Some(("cookie", name)) => cookie_name(name).map(|()| KeyFrom::Cookie(name.to_owned())),
         Some(("query", name)) if !name.is_empty() => Ok(KeyFrom::Query(name.to_owned())),
         _ => {
-            let near = super::nearest(text, words.iter().copied());
+            let is_client = CLIENT_ELSEWHERE.contains(&text.trim_start_matches('$')) && words.contains(&"client_ip");
+            let near = if is_client { Some("client_ip") } else { super::nearest(text, words.iter().copied()) };
             Err(bad().suggest(near.map(str::to_owned)))
         }
     }

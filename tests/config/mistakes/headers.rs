@@ -146,6 +146,49 @@ fn what_keeps_clients_on_their_sides_is_checked() {
 }
 
 #[test]
+fn variables_of_other_proxies_are_warned_of_wherever_ours_are_filled_in() {
+    let at = "listener[0].route[0]";
+    for (keys, told_of, meant) in [
+        (
+            "redirect.to = 'https://$host$request_uri'",
+            "redirect.to: `$host`, `$request_uri` are sent as they stand",
+            Some("https://${host}${path}${query}"),
+        ),
+        (
+            "service = 'app'\nrequest_headers.set = { x-real-ip = '$remote_addr' }",
+            "request_headers.set.x-real-ip: `$remote_addr` is sent as it stands",
+            Some("${client_ip}"),
+        ),
+        (
+            "service = 'app'\nresponse_headers.add = { x-from = '%[src]' }",
+            "response_headers.add.x-from: `%[src]` is sent as it stands",
+            Some("${client_ip}"),
+        ),
+        (
+            "service = 'app'\nrequest_headers.default = { x-agent = '$http_user_agent' }",
+            "request_headers.default.x-agent: `$http_user_agent` is sent as it stands",
+            None,
+        ),
+        (
+            "respond = { status = 200, body = 'you are $remote_addr' }",
+            "respond.body: `$remote_addr` is sent as it stands",
+            Some("you are ${client_ip}"),
+        ),
+    ] {
+        let warnings = good(&with_route(keys)).warnings;
+        assert_eq!(told(&warnings).len(), 1, "{warnings}");
+        assert!(told(&warnings)[0].ends_with(&format!(" {at}.{told_of}")), "{warnings}");
+        assert_eq!(warnings.iter().next().unwrap().suggestion.as_deref(), meant);
+    }
+    let fallback = GOOD.to_owned() + "[service.app.fallback]\nbody = 'no $host'\n";
+    assert!(told(&good(&fallback).warnings)[0].contains("service.app.fallback.body"), "{fallback}");
+    for text in ["costs 5 $", "${host}", "$${host}", "$5", "100 %"] {
+        let warnings = good(&with_route(&format!("respond = {{ status = 200, body = '{text}' }}"))).warnings;
+        assert!(warnings.is_empty(), "{warnings}");
+    }
+}
+
+#[test]
 fn the_plan_of_a_canary_is_checked() {
     let more = "\n[[service.b.backend]]\naddress = '127.0.0.1:9002'\n";
     let file = |keys: &str| with_route(&format!("canary = {{ service = 'b', stable = 'app'{keys} }}")) + more;
@@ -160,6 +203,9 @@ fn the_plan_of_a_canary_is_checked() {
         assert_eq!(only_mistake(&file(keys)), format!("listener[0].route[0].{mistake}"));
     }
     assert_eq!(advice(&file(", steps = ['5']")).0.as_deref(), Some("5%"));
+    let both = bad(&file(", steps = ['1', '10%', '5%']"));
+    let messages: Vec<&str> = both.iter().map(|found| &*found.message).collect();
+    assert_eq!(messages, ["`1` is no share in percent", "`5%` follows `10%`"]);
     let same = with_route("canary = { service = 'app', stable = 'app' }");
     assert_eq!(only_mistake(&same), "listener[0].route[0].canary.stable: `app` can't replace itself");
     let two = "path = '/a'\ncanary = { service = 'b', stable = 'app' }\n[[listener.route]]\npath = '/b'\n\

@@ -114,6 +114,36 @@ fn values_of_other_proxies_lead_to_ours() {
 }
 
 #[test]
+fn words_at_the_door_are_understood() {
+    let route = |keys: &str| listener(&format!("route = [{{ path = '/', service = 'app', {keys} }}]"));
+    for (text, suggestion) in [
+        (listener("service = 'app'\nrate_limit = [{ rate = '1/s', by = 'ip' }]"), Some("client")),
+        (listener("service = 'app'\nrate_limit = [{ rate = '1/s', by = '$binary_remote_addr' }]"), Some("client")),
+        (service("balance = 'consistent_hash'\nhash = { on = 'src' }"), Some("client_ip")),
+        (
+            listener("route = [{ path = '/', split = [{ service = 'app' }], split_by = 'cookies' }]")
+                .replace("split = [{ service = 'app' }]", "canary = { service = 'b', stable = 'app' }")
+                + "[[service.b.backend]]\naddress = '127.0.0.1:9002'\n",
+            Some("cookie"),
+        ),
+        (route("auth = { jwks = { file = 'a' } }"), Some("jwt")),
+        (route("auth = { htpasswd = 'a' }"), Some("basic")),
+        (route("auth = { auth_request = '/a' }"), Some("forward")),
+        (listener("service = 'app'\nsecurity_headers = true"), Some("\"standard\"")),
+        (listener("service = 'app'\nsecurity_headers = false"), Some("\"off\"")),
+    ] {
+        assert_eq!(advice(&text).0.as_deref(), suggestion, "{text}");
+    }
+    // the brackets are right, so how to write them is no help
+    let (suggestion, help) = advice(&listener("service = 'app'\n[[listener.ratelimit]]\nrate = '1/s'"));
+    assert_eq!((suggestion.as_deref(), &*help), (Some("rate_limit"), ""));
+    let (_, help) = advice(&listener("service = 'app'\nratelimit = '1/s'"));
+    assert!(help.contains("rate_limit = [{"), "{help}");
+    let (_, help) = advice(&listener("service = 'app'\nallow = ['10.0.0.0/8']\ndeny = ['all']"));
+    assert!(help.starts_with("an `allow` denies all others by itself"), "{help}");
+}
+
+#[test]
 fn what_other_proxies_have_and_this_one_does_not_is_said() {
     for (key, told) in [
         ("cache", "no cache"),
@@ -122,7 +152,7 @@ fn what_other_proxies_have_and_this_one_does_not_is_said() {
         ("basic_auth", "authenticates where requests are routed"),
         ("middlewares", "no plugins"),
         ("fastcgi_pass", "FastCGI"),
-        ("mirror", "two services"),
+        ("mirror", "`mirror` of [[listener.route]]"),
     ] {
         let (suggestion, help) = advice(&service(&format!("{key} = true")));
         assert_eq!(suggestion, None, "{key}");

@@ -1,6 +1,6 @@
 //! Mistakes in `[service.NAME]`.
 
-use crate::support::{GOOD, good, only_mistake, told};
+use crate::support::{GOOD, bad, good, only_mistake, told};
 
 #[test]
 fn services_must_have_distinct_backends() {
@@ -228,6 +228,43 @@ fn hedging_is_at_a_quantile_or_a_time_and_not_where_it_has_no_effect() {
 }
 
 #[test]
+fn a_priority_that_nobody_heeds_is_warned_of() {
+    let with = |listener: &str, keys: &str, rest: &str| {
+        let route = format!("{listener}\n[[listener.route]]\npath = '/a'\n{keys}\n\n[[service.app.backend]]");
+        GOOD.replace("[[service.app.backend]]", &route) + rest
+    };
+    let limit = "[service.app.concurrency]\nmin = 3\n";
+    let (trusts, other) = ("trusted_proxies = ['10.0.0.0/8']", "[[service.b.backend]]\naddress = '127.0.0.1:9002'\n");
+    let both = "split = [{ service = 'app', weight = 1 }, { service = 'b', weight = 1 }]\npriority = 'low'";
+    let at = "listener[0].route[0]";
+    for (text, expected) in [
+        (with("", "service = 'app'\npriority = 'high'", ""), vec![format!("{at}.priority: `priority` has no effect")]),
+        (
+            with("", "service = 'app'\npriority = 'low'\npriority_header = 'x-p'", ""),
+            vec![
+                format!("{at}.priority: `priority` has no effect"),
+                format!("{at}.priority_header: `priority_header` has no effect"),
+            ],
+        ),
+        (
+            with("", "service = 'app'\npriority_header = 'x-p'", limit),
+            vec![format!("{at}.priority_header: `priority_header` has no effect: nobody is believed")],
+        ),
+        (with("", both, other), vec![format!("{at}.priority: `priority` has no effect")]),
+        // heeded, by one of two at least
+        (with("", both, &format!("{other}{limit}")), vec![]),
+        (with("", "service = 'app'\npriority = 'high'", limit), vec![]),
+        (with(trusts, "service = 'app'\npriority_header = 'x-p'", limit), vec![]),
+        // what holds anyway
+        (with("", "service = 'app'\npriority = 'normal'", ""), vec![]),
+    ] {
+        let told: Vec<String> =
+            good(&text).warnings.iter().map(|found| format!("{}: {}", found.path, found.message)).collect();
+        assert_eq!(told, expected, "{text}");
+    }
+}
+
+#[test]
 fn an_adaptive_limit_has_bounds_and_parts_that_fit() {
     let concurrency = |rest: &str| format!("{GOOD}[service.app.concurrency]\n{rest}\n");
     for (text, mistake) in [
@@ -245,6 +282,9 @@ fn an_adaptive_limit_has_bounds_and_parts_that_fit() {
     ] {
         assert_eq!(only_mistake(&concurrency(text)), mistake);
     }
+    let diagnostics = bad(&concurrency("low = 0.9"));
+    let expected = diagnostics.iter().next().unwrap().expected.clone();
+    assert_eq!(expected.as_deref(), Some("a `low` of at most `normal`, which is 0.8"));
     for text in ["max = 0", "tolerance = 1.0", "normal = 0.0", "low = 1.5", "probe = '0s'"] {
         assert!(only_mistake(&concurrency(text)).starts_with("service.app.concurrency."), "{text}");
     }
