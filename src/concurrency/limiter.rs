@@ -126,15 +126,17 @@ impl Limiter {
 
     /// What holds now.
     pub fn decision(&self) -> Decision {
-        let limit = match self.probe {
-            Some(probe) => self.limit * probe.part,
-            None => self.limit,
-        };
         Decision {
-            limit: (limit as u32).max(1),
+            limit: self.let_in(self.probe.map_or(1.0, |probe| probe.part)),
             epoch: self.epoch,
             unloaded: self.unloaded.map(Duration::from_secs_f64),
         }
+    }
+
+    /// How many are let in with this part of the limit. It is never below the least, not for a probe either: what that finds is then the latency with as
+    /// many in flight, which is what the rule calls little.
+    fn let_in(&self, part: f64) -> u32 {
+        ((self.limit * part) as u32).max(self.rule.min).max(1)
     }
 
     /// What follows from what was seen since the last look.
@@ -223,7 +225,7 @@ impl Limiter {
         if let Some(latency) = latency
             && known.is_none()
             && is_by_number
-            && self.limit * probe.part * STEP >= 1.0
+            && self.let_in(probe.part * STEP) < self.let_in(probe.part)
         {
             self.probe = Some(Probe { since: now, part: probe.part * STEP, latency });
             return;
@@ -370,9 +372,7 @@ mod tests {
                 let mut latencies = [0; FINE_BUCKETS];
                 latencies[bucket] = count;
                 let told = limiter.look(at(time), &Seen { latencies: &latencies, peak, shed });
-                // half of the least while it is probed
-                prop_assert!((1..=RULE.max).contains(&told.limit), "{told:?}");
-                prop_assert!(limiter.probe.is_some() || told.limit >= RULE.min, "{told:?}");
+                prop_assert!((RULE.min..=RULE.max).contains(&told.limit), "{told:?}");
                 prop_assert_eq!(told.limit != before.limit, told.epoch != before.epoch);
                 prop_assert!(told.unloaded.is_none_or(|latency| latency > Duration::ZERO));
                 before = told;
