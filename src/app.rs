@@ -21,6 +21,7 @@ mod hand_over;
 mod hedging;
 mod inherit;
 mod integrations;
+mod kept_certificates;
 #[cfg(test)]
 mod ingress_tests;
 mod key_sources;

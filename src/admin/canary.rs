@@ -5,15 +5,24 @@ use std::sync::Arc;
 
 use axum::extract::{self, Path};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::answer::{self, Answer, Problem};
-use super::backends::no_service;
+use super::backends::{self, no_service};
+use super::body::WholeBody;
 use super::caller::Caller;
 use crate::canary::{Stage, WHOLE, Word};
 use crate::clock::Moment;
 use crate::operator::canaries::Shown;
+
+/// The body of `POST .../canary/start`, `/back` and `/promote`; there need not be one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SayBody {
+    reason: Option<String>,
+}
 
 /// `GET .../canary`
 pub(super) async fn show(
@@ -31,8 +40,17 @@ pub(super) async fn command(
     extract::State(shared): extract::State<Arc<Shared>>,
     Path(name): Path<String>,
     caller: Caller,
+    WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
-    say(&shared, word, &name, &caller)?;
+    let SayBody { reason } = match body.trim_ascii() {
+        [] => SayBody::default(),
+        body => serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?,
+    };
+    let who = match backends::reason(reason)? {
+        Some(reason) => format!("{caller} ({reason})"),
+        None => caller.to_string(),
+    };
+    say(&shared, word, &name, &who)?;
     let kept = shared.operators.canaries.keep().await;
     let mut answer = of(&shared, &name);
     answer["kept"] = json!(kept);
@@ -40,7 +58,7 @@ pub(super) async fn command(
 }
 
 /// Puts in force what was said.
-fn say(shared: &Shared, word: Word, name: &str, caller: &Caller) -> Result<(), Problem> {
+fn say(shared: &Shared, word: Word, name: &str, who: &str) -> Result<(), Problem> {
     let service = named(shared, name)?;
     let conflict = |why: String| Problem::new(StatusCode::CONFLICT, why);
     if !shared.operators.is_serving() {
@@ -49,7 +67,7 @@ fn say(shared: &Shared, word: Word, name: &str, caller: &Caller) -> Result<(), P
     let snapshot = shared.store.load();
     let canary = snapshot.canaries.iter().find(|canary| snapshot.services[canary.service].name == service);
     let canary = canary.ok_or_else(|| conflict(no_canary(name)))?;
-    let share = shared.operators.canaries.say(&service, word, &caller.to_string(), Moment::now()).map_err(conflict)?;
+    let share = shared.operators.canaries.say(&service, word, who, Moment::now()).map_err(conflict)?;
     canary.set_share(share);
     Ok(())
 }

@@ -85,8 +85,9 @@ fn of_backends() -> Router<Arc<Shared>> {
 /// The paths of canaries.
 fn of_canaries() -> Router<Arc<Shared>> {
     let path = "/api/v1/services/{service}/canary";
-    let said =
-        |word: CanaryWord| allow("POST", post(move |state, named, caller| canary::command(word, state, named, caller)));
+    let said = |word: CanaryWord| {
+        allow("POST", post(move |state, named, caller, body| canary::command(word, state, named, caller, body)))
+    };
     let shown = Router::new().route(path, allow(READ, get(canary::show)));
     let paths =
         |paths: Router<Arc<Shared>>, word: CanaryWord| paths.route(&format!("{path}/{}", word.as_str()), said(word));

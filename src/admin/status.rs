@@ -1,6 +1,7 @@
 //! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
 
 mod concurrency;
+mod denied;
 mod limits;
 mod mirrored;
 mod query;
@@ -29,6 +30,7 @@ use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::{Endpoint, standing};
 use crate::health::paths::PathReading;
+use crate::metrics::adaptive::PRIORITIES;
 use crate::metrics::hedges::OUTCOMES;
 use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Hedges, PathSeries, Registry, ZONES};
 use crate::shortage;
@@ -71,6 +73,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
                 "certificate": first_to_expire(listener.acceptor.as_ref(), now),
                 "connections": listener.metrics.connections(),
                 "clients": snapshot.clients(&listener.name),
+                "denied": denied::of(&snapshot, &listener.name),
             })
         })
         .collect();
@@ -266,10 +269,13 @@ fn cuts(service: &Service, now: Moment) -> Vec<Value> {
 }
 
 fn stats(recent: &Sample) -> Value {
+    let shed = PRIORITIES.iter().zip(recent.shed).map(|(name, count)| ((*name).to_owned(), json!(count)));
+    let shed = shed.collect::<Map<_, _>>();
     json!({
         "total": recent.ended(),
         "succeeded": recent.succeeded,
         "failed": recent.failed,
+        "shed": shed,
         "success_rate": (recent.ended() > 0).then(|| recent.succeeded as f64 / recent.ended() as f64),
         "avg_ms": recent.durations.mean_ms().map(rounded),
         "p50_ms": recent.durations.quantile_ms(0.5).map(rounded),

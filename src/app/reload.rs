@@ -30,7 +30,7 @@ use super::listeners::{Listeners, Prepared, Unusable};
 use super::recovery::Recovering;
 use super::sharing::Follower;
 use super::upkeep::Upkeep;
-use super::{canaries, parts, renewal, service_manager};
+use super::{canaries, kept_certificates, parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::certificate::watch::Watch;
 use crate::clock::Moment;
@@ -135,7 +135,7 @@ impl System {
         config.server.state_dir.clone_from(&self.config.server.state_dir);
         // nor can the TLS of the admin address, but for what its files hold
         config.admin.tls.clone_from(&self.config.admin.tls);
-        renewal::keep(&mut config, &self.config, SystemTime::now());
+        kept_certificates::keep(&mut config, &self.config, SystemTime::now());
         parts::complete(&mut config).map_err(Refused::because)?;
         self.integrations.stores.link(&mut config).map_err(Refused::because)?;
         let integrations = integrations::prepare(&config).map_err(Refused::because)?;

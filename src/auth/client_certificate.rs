@@ -51,14 +51,15 @@ impl CertificateRule {
         Ok(Self { names: names.collect::<Result<_, _>>()?, ids: ids.collect::<Result<_, _>>()? })
     }
 
-    /// Whether who has shown this certificate may come in at `now`.
-    pub fn admits(&self, shown: &CertificateNames, now: SystemTime) -> bool {
+    /// Whether who has shown this certificate may come in at `now`: the first of its names, or its SPIFFE ID, by which it does.
+    pub fn admits<'c>(&self, shown: &'c CertificateNames, now: SystemTime) -> Option<&'c str> {
         // a certificate is valid in its very last second
         if now >= shown.not_after + Duration::from_secs(1) {
-            return false;
+            return None;
         }
-        let has_name = shown.dns.iter().any(|name| self.names.iter().any(|pattern| pattern.takes(name)));
-        has_name || spiffe_id(shown).is_some_and(|id| self.ids.iter().any(|pattern| pattern.takes(id)))
+        let name = shown.dns.iter().find(|name| self.names.iter().any(|pattern| pattern.takes(name)));
+        let id = || spiffe_id(shown).filter(|id| self.ids.iter().any(|pattern| pattern.takes(id)));
+        name.map(|name| &**name).or_else(id)
     }
 }
 
@@ -167,9 +168,10 @@ mod tests {
             ("api.example.evil", false),
             ("xapi.example", false),
         ] {
-            assert_eq!(rule.admits(&certificate(&["other.example", name], &[]), NOW), comes_in, "{name}");
+            let shown = certificate(&["other.example", name], &[]);
+            assert_eq!(rule.admits(&shown, NOW), comes_in.then_some(name));
         }
-        assert!(!rule.admits(&certificate(&[], &["spiffe://api.example/a"]), NOW));
+        assert_eq!(rule.admits(&certificate(&[], &["spiffe://api.example/a"]), NOW), None);
     }
 
     #[test]
@@ -189,16 +191,16 @@ mod tests {
             ("SPIFFE://td.example/ns/a", false),
             ("https://td.example/ns/a", false),
         ] {
-            assert_eq!(rule.admits(&certificate(&[], &[id]), NOW), comes_in, "{id}");
+            assert_eq!(rule.admits(&certificate(&[], &[id]), NOW), comes_in.then_some(id));
         }
         let two = certificate(&[], &["spiffe://td.example/ns/web", "https://a.example"]);
-        assert!(!rule.admits(&two, NOW));
+        assert_eq!(rule.admits(&two, NOW), None);
     }
 
     #[test]
     fn a_certificate_that_has_expired_since_the_handshake_is_none() {
         let (rule, shown) = (rule(&["a.example"], &[]), certificate(&["a.example"], &[]));
-        assert!(rule.admits(&shown, NOW) && !rule.admits(&shown, NOW + Duration::from_secs(1)));
+        assert!(rule.admits(&shown, NOW).is_some() && rule.admits(&shown, NOW + Duration::from_secs(1)).is_none());
     }
 
     #[test]

@@ -223,7 +223,7 @@ impl Shift {
                 Some(Change::Stepped { from, to: self.share(), requests })
             }
             Word::Back if self.standing.stage == Stage::Back => None,
-            Word::Back => Some(self.send_back(format!("{who} said so"), now)),
+            Word::Back => Some(self.send_back(format!("sent back by {who}"), now)),
             Word::Promote if self.standing.stage == Stage::Arrived => None,
             Word::Promote => Some(self.arrive(now)),
         }

@@ -1,5 +1,7 @@
 //! `evenkeel status`
 
+mod refused;
+
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -7,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::ask::AdminOptions;
+use super::canary;
 use super::recovery::attempt;
 use super::{fail, print};
 
@@ -53,6 +56,7 @@ fn text(status: &Value) -> String {
         let (protocol, tls) = (plain(&listener["protocol"]), if listener["tls"] == true { ", TLS" } else { "" });
         let expiry = expiry(&listener["certificate"]);
         let _ = writeln!(out, "{name}  {address} {protocol}{tls}  {} connections{expiry}", listener["connections"]);
+        out += &refused::by_listener(listener, &status["limits"]);
     }
     out += &backup(&status["ledger_backup"]);
     for (name, service) in status["services"].as_object().into_iter().flatten() {
@@ -65,12 +69,17 @@ fn text(status: &Value) -> String {
             service["healthy"],
             service["total"],
             requests(&recent["total"]),
-            recent["failed"],
+            recent["failed"].as_u64().unwrap_or_default().saturating_sub(refused::all_shed(recent)),
             match (&recent["p50_ms"], &recent["p99_ms"]) {
                 (Value::Number(p50), Value::Number(p99)) => format!(", p50 {p50} ms, p99 {p99} ms"),
                 _ => String::new(),
             }
         );
+        out += &refused::by_service(&service["concurrency"], recent);
+        out += &hedges(&service["hedges"]);
+        if service["canary"].is_object() {
+            out += &format!("  canary: {}", canary::text(name, &service["canary"]));
+        }
         out += &discovery(&service["discovery"]);
         out += &zones(&service["zones"]);
         out += &recovery(&service["recovery"]);
@@ -141,6 +150,18 @@ fn cluster(of: &Value) -> String {
         (true, false) => format!("not the leader: {}", plain(&of["why_not"])),
     };
     format!("{name}{zone} is {leads}\n\n")
+}
+
+/// What came of second attempts beside those that were late: a line.
+fn hedges(of: &Value) -> String {
+    if !of.is_object() {
+        return String::new();
+    }
+    let after =
+        of["after_ms"].as_f64().map_or("not yet, too little is known".to_owned(), |after| format!("after {after} ms"));
+    let counts = of.as_object().into_iter().flatten().filter(|(name, _)| *name != "after_ms");
+    let counts: Vec<String> = counts.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+    format!("  hedges: {after}; {}\n", counts.join(", "))
 }
 
 /// Where further backends come from: a line.
@@ -247,6 +268,15 @@ mod tests {
         assert_eq!(of(1, 47), "; the certificate a.pem expires in 47 hours");
         assert_eq!(of(0, 1), "; the certificate a.pem expires in 1 hour");
         assert_eq!(of(0, 0), "; the certificate a.pem expires in less than an hour");
+    }
+
+    #[test]
+    fn hedges_are_a_line() {
+        let mut of = json!({ "after_ms": 41.0, "won": 67, "lost": 26, "over_budget": 6 });
+        assert_eq!(hedges(&of), "  hedges: after 41 ms; 26 lost, 6 over budget, 67 won\n");
+        of["after_ms"] = Value::Null;
+        assert_eq!(hedges(&of), "  hedges: not yet, too little is known; 26 lost, 6 over budget, 67 won\n");
+        assert_eq!(hedges(&Value::Null), "");
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl Limiter {
         let may_be_chance = probe.part == STEP && !self.is_guessed && known.is_none();
         let differs = |latency| self.unloaded.is_none_or(|known| self.window.differs(latency, known));
         let is_certain = !may_be_chance || latency.is_some_and(differs);
-        if !(is_ready && is_certain) && !is_late {
+        if !(is_late || is_ready && is_certain) {
             return;
         }
         self.window = Window::new(now);

@@ -8,7 +8,7 @@ pub use promise::Promised;
 
 use std::time::{Duration, Instant};
 
-use crate::error::Side;
+use crate::error::{Kind, Side};
 use crate::metrics::{Durations, Exemplar, GrpcCalls, PromiseEnd, Requests, SessionEnd};
 use crate::outcome::{Outcome, SessionOutcome};
 use crate::trace;
@@ -83,7 +83,9 @@ impl Recorder {
         if let Some(totals) = handles.totals {
             totals.count(worker, status);
         }
-        if let Some(durations) = handles.durations {
+        // what is refused at once says nothing of how long the service takes
+        let is_shed = outcome.failure == Some(Kind::Shed);
+        if let Some(durations) = handles.durations.filter(|_| !is_shed) {
             durations.observe(worker, elapsed, exemplar);
         }
         if let Some((call, calls)) = outcome.grpc.zip(handles.grpc) {

@@ -115,6 +115,8 @@ pub struct Listener {
     pub routes: Table<Arc<Route>>,
     /// Those of the routes that have limits.
     pub limited: Vec<Arc<Route>>,
+    /// Those of the routes that let not everybody in.
+    pub guarded: Vec<Arc<Route>>,
     /// Those of the routes whose requests are copied to a second service.
     pub mirroring: Vec<Arc<Route>>,
     /// The path of each route as its condition has it, in the order of the configuration; empty = the route takes any.

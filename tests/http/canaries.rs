@@ -139,7 +139,12 @@ fn what_a_person_says_of_a_canary_holds_over_reloads_and_restarts() {
     let mut proxy = Proxy::start(&plan("50%"));
     let its = |proxy: &Proxy| ask(&mut proxy.client(), 0..200).iter().filter(|(_, text)| text == "next").count();
     assert!((50..150).contains(&its(&proxy)), "as of the first request");
-    let answer = say(&proxy, "back");
+    let target = "/api/v1/services/next/canary/back";
+    assert_eq!(proxy.admin_call("POST", target, "{\"why\":\"x\"}").unwrap().status, 400);
+    let answer = proxy.admin_call("POST", target, "{\"reason\":\"it looks odd\"}").unwrap();
+    let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+    let reason = answer["reason"].as_str().unwrap();
+    assert!(reason.starts_with("sent back by ") && reason.ends_with(" (it looks odd)"), "{reason}");
     assert_eq!((&answer["stage"], &answer["kept"]), (&json!("back"), &json!(true)));
     assert_eq!(its(&proxy), 0, "as of its answer");
     assert_eq!(proxy.reload(&(plan("50%") + "[service.next]\nbalance = \"round_robin\"\n")).status, 200);

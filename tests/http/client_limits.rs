@@ -226,12 +226,12 @@ fn bandwidth(direction: &str) -> String {
     limits(&format!("{direction} = \"1MiB/s\"\n{direction}_burst = \"256KiB\""))
 }
 
-/// Fails where this takes less than the second that the bandwidth gives it. Each of so many streams or connections at a time moves a piece, of a sixteenth of a second, before it is
-/// charged.
+/// Fails where this takes less than the second that the bandwidth gives it. Each of so many streams or connections at a time moves a piece or two, of a sixteenth of a
+/// second each, before it is charged.
 fn takes_a_second<T>(at_a_time: u32, what: impl FnOnce() -> T) -> T {
     let began = Instant::now();
     let result = what();
-    let least = Duration::from_secs(1) - Duration::from_millis(70) * at_a_time;
+    let least = Duration::from_secs(1) - Duration::from_millis(125) * at_a_time;
     assert!(began.elapsed() > least, "{:?}", began.elapsed());
     result
 }

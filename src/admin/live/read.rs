@@ -10,6 +10,7 @@ use crate::admin::Shared;
 use crate::admin::backend_reading::{BackendReading, told, told_state};
 use crate::admin::past::{Past, Recent, Sample, add_up};
 use crate::admin::shadow;
+use crate::canary::Stage;
 use crate::clock::{Moment, Stamp};
 use crate::detect::sample::{BUCKETS, Latencies};
 use crate::endpoint::standing::WHOLE;
@@ -42,7 +43,10 @@ pub(super) fn overview(shared: &Shared, snapshot: &Snapshot, now: Moment) -> Rea
     let mut pasts = shared.pasts();
     let services = snapshot.services.iter().map(|service| {
         let traffic = traffic(pasts.of_mut(&service.name), Sample::of(service), now);
-        self::service(snapshot, service, traffic, standings.get(&service.name), now)
+        let canary = shared.operators.canaries.shown(&service.name, now);
+        let sent_back =
+            canary.filter(|canary| canary.standing.stage == Stage::Back).map(|canary| canary.standing.reason);
+        ServiceReading { sent_back, ..self::service(snapshot, service, traffic, standings.get(&service.name), now) }
     });
     Reading {
         started: shared.started_at,
@@ -91,6 +95,8 @@ fn service(
         traffic,
         in_flight: service.endpoints.iter().map(|endpoint| u64::from(endpoint.live.in_flight())).sum(),
         waiting: service.waiting.len(),
+        limit: service.concurrency.as_ref().and_then(|limit| limit.state.limit()),
+        sent_back: None,
         budget_left: standing.and_then(budget_left),
         maintenance: standing.is_some_and(|standing| standing.maintenance.is_some()),
     }

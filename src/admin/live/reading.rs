@@ -62,6 +62,10 @@ pub(super) struct ServiceReading {
     pub(super) in_flight: u64,
     /// Requests that wait for a place at a backend.
     pub(super) waiting: usize,
+    /// How many may be in flight by its adaptive limit; `None` = it has none.
+    pub(super) limit: Option<u32>,
+    /// Why it was sent back; `None` = it was not, or is no canary.
+    pub(super) sent_back: Option<String>,
     /// The share of its error budget that is left; `None` = nothing is promised of it, or that is not known.
     pub(super) budget_left: Option<f64>,
     pub(super) maintenance: bool,

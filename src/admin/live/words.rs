@@ -4,6 +4,7 @@ use super::reading::{ServiceReading, Unusable};
 use crate::detect::fault::{self, Subject};
 use crate::endpoint::state::DecidedBy;
 use crate::health::faults::Fault;
+use crate::metrics::adaptive::PRIORITIES;
 
 /// From this share of failures on a service is down: more of its requests fail than succeed.
 const DOWN: f64 = 0.5;
@@ -52,7 +53,7 @@ pub(super) fn judge(service: &ServiceReading, faults: &[&Fault]) -> (State, Stri
 }
 
 /// What can be wrong beside backends that can't be used and requests that fail.
-fn others(service: &ServiceReading, faults: &[&Fault]) -> [Option<String>; 5] {
+fn others(service: &ServiceReading, faults: &[&Fault]) -> [Option<String>; 7] {
     let panic = service.panic.then(|| "health is ignored, because too few backends are healthy".to_owned());
     let budget = service.budget_left.filter(|left| *left <= 0.0).map(|_| "its error budget is spent".to_owned());
     let detour = service.detour.as_ref().map(|(to, share)| match *share < 1.0 {
@@ -63,7 +64,8 @@ fn others(service: &ServiceReading, faults: &[&Fault]) -> [Option<String>; 5] {
         let paths: Vec<_> = service.cuts.iter().map(|path| path.to_string()).collect();
         format!("requests for {} are answered without a backend", named(&paths))
     });
-    [panic, found(service, faults), budget, detour, cuts]
+    let back = service.sent_back.as_ref().map(|why| format!("the canary was sent back: {why}"));
+    [shedding(service), panic, found(service, faults), budget, detour, cuts, back]
 }
 
 /// Nobody can be used.
@@ -86,13 +88,27 @@ fn few(service: &ServiceReading) -> Option<String> {
 
 /// Requests fail: at least this share of at least so many.
 fn failing(service: &ServiceReading, share: f64, enough: u64) -> Option<String> {
-    let counted = &service.traffic.counted;
+    let counted = service.traffic.counted.let_in();
     let failed = counted.error_rate().filter(|failed| *failed >= share && counted.ended() >= enough)?;
     Some(if failed < 1.0 {
         format!("{} of its requests fail", percent(failed))
     } else {
         "all of its requests fail".to_owned()
     })
+}
+
+/// More comes than it can do in good time, and what is above its limit is refused: that is no failure of its backends.
+fn shedding(service: &ServiceReading) -> Option<String> {
+    let counted = &service.traffic.counted;
+    let (shed, ended) = (counted.all_shed(), counted.ended());
+    let share = shed as f64 / ended.max(1) as f64;
+    if share < IMPAIRED || ended < ENOUGH_FOR_IMPAIRED {
+        return None;
+    }
+    let each = PRIORITIES.iter().zip(counted.shed).map(|(priority, shed)| format!("{shed} {priority}"));
+    let each = each.collect::<Vec<_>>().join(", ");
+    let limit = service.limit.map(|limit| format!("; limit {limit}")).unwrap_or_default();
+    Some(format!("has more to do than it can: {} are refused ({each}){limit}", percent(share.min(1.0))))
 }
 
 /// Those that can't be used, each with the reason, and how many were taken out on purpose. `None` = only those.
@@ -258,6 +274,27 @@ mod tests {
         assert_eq!(told(&failing(5, 5)), ("down", "all of its requests fail".to_owned()));
         assert_eq!(told(&failing(1, 1)).0, "impaired", "one request is not enough to say more");
         assert_eq!(told(&failing(1, 4)).0, "ok");
+    }
+
+    #[test]
+    fn what_is_refused_for_want_of_room_is_no_failure() {
+        let of = |shed: [u64; 3], failed: u64| {
+            let mut reading = ServiceReading { limit: Some(14), ..failing(failed + shed.iter().sum::<u64>(), 1000) };
+            reading.traffic.counted.shed = shed;
+            told(&reading)
+        };
+        let refused = "has more to do than it can: 86 % are refused (0 high, 32 normal, 826 low); limit 14";
+        assert_eq!(of([0, 32, 826], 0), ("impaired", refused.to_owned()));
+        assert_eq!(of([0, 32, 826], 20), ("impaired", format!("14 % of its requests fail; {refused}")));
+        assert_eq!(of([0, 32, 826], 100), ("down", format!("70 % of its requests fail; {refused}")));
+        assert_eq!(of([0, 0, 20], 0), ("ok", String::new()));
+    }
+
+    #[test]
+    fn a_canary_that_was_sent_back_is_told() {
+        let reading =
+            ServiceReading { sent_back: Some("30 % of its 37 requests failed".to_owned()), ..service(2, Vec::new()) };
+        assert_eq!(told(&reading), ("impaired", "the canary was sent back: 30 % of its 37 requests failed".to_owned()));
     }
 
     #[test]

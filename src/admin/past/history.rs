@@ -67,7 +67,7 @@ mod tests {
         let durations = Registry::new(1).durations("s");
         (0..5).for_each(|_| durations.observe(0, Duration::from_millis(10), None));
         history.push(&Sample::default(), 10.0);
-        history.push(&Sample { succeeded: 4, failed: 1, retries: 0, durations: durations.read() }, 10.0);
+        history.push(&Sample { succeeded: 4, failed: 1, durations: durations.read(), ..Sample::default() }, 10.0);
         let shown = history.to_json();
         assert_eq!((&shown["rate"], &shown["error_rate"]), (&json!([0.0, 0.5]), &json!([null, 0.2])));
         assert!(shown["p50_ms"][0].is_null() && shown["p99_ms"][1].as_f64().is_some_and(|p99| p99 <= 10.0), "{shown}");

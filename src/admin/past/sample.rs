@@ -1,5 +1,6 @@
 //! The counters of a service at one time, and what happened between two such times.
 
+use crate::metrics::adaptive::PRIORITIES;
 use crate::metrics::{Distribution, Requests};
 use crate::snapshot::Service;
 
@@ -12,7 +13,9 @@ pub(in crate::admin) struct Sample {
     pub(in crate::admin) failed: u64,
     /// Attempts beyond the first that were made.
     pub(in crate::admin) retries: u64,
-    /// How long these took.
+    /// Refused because more was in flight than the adaptive limit lets in, by priority as in [`PRIORITIES`]. They are among those that failed.
+    pub(in crate::admin) shed: [u64; PRIORITIES.len()],
+    /// How long these took, but for those that were shed.
     pub(in crate::admin) durations: Distribution,
 }
 
@@ -21,7 +24,13 @@ impl Sample {
     pub(in crate::admin) fn of(service: &Service) -> Self {
         let (succeeded, failed, _) = add_up([&*service.totals].into_iter());
         let [retries_succeeded, retries_failed, ..] = service.retries.read();
-        Self { succeeded, failed, retries: retries_succeeded + retries_failed, durations: service.durations.read() }
+        Self {
+            succeeded,
+            failed,
+            retries: retries_succeeded + retries_failed,
+            shed: service.concurrency.as_ref().map(|limit| limit.state.read_shed()).unwrap_or_default(),
+            durations: service.durations.read(),
+        }
     }
 
     /// What was counted since `before`. A service that was taken out and put back counts from 0 again.
@@ -30,6 +39,7 @@ impl Sample {
             succeeded: self.succeeded.saturating_sub(before.succeeded),
             failed: self.failed.saturating_sub(before.failed),
             retries: self.retries.saturating_sub(before.retries),
+            shed: std::array::from_fn(|at| self.shed[at].saturating_sub(before.shed[at])),
             durations: self.durations.since(&before.durations),
         }
     }
@@ -39,12 +49,23 @@ impl Sample {
         self.succeeded += other.succeeded;
         self.failed += other.failed;
         self.retries += other.retries;
+        self.shed.iter_mut().zip(other.shed).for_each(|(all, shed)| *all += shed);
         self.durations.add(&other.durations);
     }
 
     /// Exchanges and sessions that ended, but for those whose client went away.
     pub(in crate::admin) fn ended(&self) -> u64 {
         self.succeeded + self.failed
+    }
+
+    /// How many of them were shed, of whatever priority.
+    pub(in crate::admin) fn all_shed(&self) -> u64 {
+        self.shed.iter().sum()
+    }
+
+    /// The same without those that were shed: what the backends had to do with.
+    pub(in crate::admin) fn let_in(&self) -> Self {
+        Self { failed: self.failed.saturating_sub(self.all_shed()), shed: Default::default(), ..self.clone() }
     }
 
     /// The share of them that failed; `None` = none has ended.
@@ -84,12 +105,19 @@ mod tests {
     fn what_happened_in_between_is_the_difference_and_adds_up_over_services() {
         let registry = Registry::new(1);
         let durations = registry.durations("s");
-        let at = |succeeded, failed| Sample { succeeded, failed, retries: failed, durations: durations.read() };
+        let at = |succeeded, failed| Sample {
+            succeeded,
+            failed,
+            retries: failed,
+            shed: [0, 0, failed],
+            durations: durations.read(),
+        };
         let before = at(10, 1);
         durations.observe(0, Duration::from_millis(1), None);
         let between = at(14, 2).since(&before);
         assert_eq!((between.ended(), between.retries, between.durations.count()), (5, 1, 1));
         assert_eq!(between.error_rate(), Some(0.2));
+        assert_eq!((between.shed, between.let_in().error_rate()), ([0, 0, 1], Some(0.0)));
         let mut both = between.clone();
         both.add(&between);
         assert_eq!((both.ended(), both.durations.count()), (10, 2));

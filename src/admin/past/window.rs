@@ -14,8 +14,11 @@ const SAMPLES: usize = 60;
 pub(in crate::admin) struct Window(VecDeque<Sample>);
 
 impl Window {
-    /// Adds the newest sample.
+    /// Adds the newest sample. Before the first one there are zeros: a service may have had requests by then.
     pub(in crate::admin) fn push(&mut self, sample: Sample) {
+        if self.0.is_empty() {
+            self.0.push_back(Sample::default());
+        }
         if self.0.len() == SAMPLES {
             self.0.pop_front();
         }
@@ -39,7 +42,7 @@ mod tests {
     use crate::metrics::{Distribution, Registry};
 
     fn at(succeeded: u64, durations: &Distribution) -> Sample {
-        Sample { succeeded, failed: succeeded / 10, retries: 0, durations: durations.clone() }
+        Sample { succeeded, failed: succeeded / 10, durations: durations.clone(), ..Sample::default() }
     }
 
     #[test]
@@ -48,6 +51,16 @@ mod tests {
         let durations = registry.durations("s");
         durations.observe(0, Duration::from_millis(1), None);
         assert_eq!(Window::default().up_to(at(20, &durations.read())), at(20, &durations.read()));
+    }
+
+    #[test]
+    fn what_came_before_the_first_sample_is_of_the_window_too() {
+        let registry = Registry::new(1);
+        let durations = registry.durations("s");
+        durations.observe(0, Duration::from_millis(1), None);
+        let mut window = Window::default();
+        window.push(at(20, &durations.read()));
+        assert_eq!(window.up_to(at(20, &durations.read())), at(20, &durations.read()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http::header::{self, HeaderName};
 use super::limit::Claims;
 use super::{Checker, all, all_or_nothing, cors};
 use crate::config::mistake::Mistake;
-use crate::config::model::{Address, Listener};
+use crate::config::model::{Address, Listener, ServerTls};
 use crate::config::raw;
 use crate::config::syntax::{self, ListenAddress};
 use crate::config::tree::KeyPath;
@@ -77,14 +77,7 @@ impl Checker<'_> {
         self.trusts_a_network(at, raw);
         let access = self.access(at, (&raw.allow, &raw.deny));
         self.knows_addresses(at, raw);
-        let mut tls = raw.tls.as_ref().map(|tls| self.listener_tls(&at.key("tls"), tls));
-        // without an `alpn` in the file no protocol is offered, because the bytes of a session need not be HTTP
-        if raw.protocol != raw::ListenerProtocol::Http
-            && !self.present(&at.key("tls").key("alpn"))
-            && let Some(Some(tls)) = &mut tls
-        {
-            tls.alpn.clear();
-        }
+        let tls = raw.tls.as_ref().map(|tls| self.tls_for(raw.protocol, &at.key("tls"), tls));
         let request_id = self.request_id(at, raw);
         let client_ip_header =
             all_or_nothing(raw.client_ip_header.as_ref().map(|name| self.client_ip_header(at, name)));
@@ -120,6 +113,15 @@ impl Checker<'_> {
             request_headers,
             response_headers,
         })
+    }
+
+    /// TLS for what is spoken on a listener. Without an `alpn` in the file no protocol is offered where that is not HTTP: the bytes of a session need not be.
+    fn tls_for(&mut self, protocol: raw::ListenerProtocol, at: &KeyPath, raw: &raw::ListenerTls) -> Option<ServerTls> {
+        let mut tls = self.listener_tls(at, raw)?;
+        if protocol != raw::ListenerProtocol::Http && !self.present(&at.key("alpn")) {
+            tls.alpn.clear();
+        }
+        Some(tls)
     }
 
     /// What the listener changes in the fields of requests and of answers.
@@ -197,17 +199,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Warns where nobody is believed what a key is for, and where everybody is believed what decides who comes in.
-    fn believes_somebody(&mut self, at: &KeyPath, raw: &raw::Listener) {
-        let over_tcp = raw.bind.as_deref().is_some_and(|bind| !bind.starts_with("unix:"));
-        if over_tcp && raw.trusted_proxies.is_empty() {
-            for (i, route) in raw.route.iter().enumerate().filter(|(_, route)| route.priority_header.is_some()) {
-                let name = route.priority_header.as_deref().unwrap_or_default();
-                let path = at.key("route").index(i).key("priority_header");
-                let mistake = self.mistake(&path, format!("nobody is believed what `{name}` says"));
-                self.report(mistake.warning().help("list the proxies that write it in trusted_proxies"));
-            }
-        }
+    /// Warns where everybody is believed what decides who comes in.
+    fn believes_everybody(&mut self, at: &KeyPath, raw: &raw::Listener) {
         let lists = |allow: &[String], deny: &[String]| !allow.is_empty() || !deny.is_empty();
         if !lists(&raw.allow, &raw.deny) && !raw.route.iter().any(|route| lists(&route.allow, &route.deny)) {
             return;
@@ -227,7 +220,7 @@ impl Checker<'_> {
     /// Where a PROXY header is required and no network may send one, nobody gets in. Over a Unix socket its permissions
     /// decide who may connect.
     fn trusts_a_network(&mut self, at: &KeyPath, raw: &raw::Listener) {
-        self.believes_somebody(at, raw);
+        self.believes_everybody(at, raw);
         let wants_header =
             raw.proxy_protocol == raw::ProxyProtocol::Accept && raw.protocol != raw::ListenerProtocol::Udp;
         let over_tcp = raw.bind.as_deref().is_some_and(|bind| !bind.starts_with("unix:"));

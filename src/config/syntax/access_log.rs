@@ -124,6 +124,7 @@ fn nearest_field(text: &str) -> Option<String> {
     let meant = match bare {
         "remote_addr" | "client_ip" | "clientip" | "ip" => Some("client"),
         "request_method" => Some("method"),
+        "remote_user" | "auth_user" => Some("user"),
         "uri" | "request_uri" | "path" | "url" => Some("target"),
         "body_bytes_sent" | "bytes_sent" => Some("bytes"),
         "request_time" => Some("duration_ms"),

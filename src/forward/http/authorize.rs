@@ -136,15 +136,22 @@ impl Connection {
     ) -> Result<Entry> {
         let now = Moment::at(entrance.exchange.began());
         let since = entrance.exchange.enters();
-        let admitted = |result: Result<()>| result.map(|()| Entry::Admitted(None));
+        let mut admitted = |user: &str| {
+            entrance.exchange.came_in_as(user);
+            Entry::Admitted(None)
+        };
         let result = match auth {
-            Auth::ClientCertificate(rule) => admitted(self.has_certificate(rule)),
+            Auth::ClientCertificate(rule) => self.has_certificate(rule).map(admitted),
             Auth::Basic(basic) => {
                 let client = self.sender(entrance.context.listener, request);
-                admitted(self.has_password(basic, client, request, now, entrance.told).await)
+                self.has_password(basic, client, request, now, entrance.told).await.map(|user| admitted(&user))
             }
             Auth::Jwt(jwt) => {
                 let claims = self.has_token(jwt, request, now, entrance.told).await;
+                let subject = claims.as_ref().ok().and_then(|claims| claims.get("sub")?.as_str());
+                if let Some(subject) = subject {
+                    entrance.exchange.came_in_as(subject);
+                }
                 let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.limit.by.is_claim());
                 claims.map(|claims| Entry::Admitted(is_wanted().then_some(claims)))
             }
@@ -174,16 +181,16 @@ impl Connection {
         }
     }
 
-    fn has_certificate(&self, rule: &CertificateRule) -> Result<()> {
+    /// The name in the client's certificate by which it comes in.
+    fn has_certificate(&self, rule: &CertificateRule) -> Result<&str> {
         let Some(certificate) = &self.certificate else {
             return Err(Error::new(Kind::Denied, "the client has shown no certificate"));
         };
-        match rule.admits(&certificate.names, SystemTime::now()) {
-            true => Ok(()),
-            false => Err(Error::new(Kind::Denied, "the client's certificate may not come in")),
-        }
+        let admitted = rule.admits(&certificate.names, SystemTime::now());
+        admitted.ok_or(Error::new(Kind::Denied, "the client's certificate may not come in"))
     }
 
+    /// The user that comes in with a password.
     async fn has_password(
         &self,
         basic: &Basic,
@@ -191,7 +198,7 @@ impl Connection {
         request: &mut Request,
         now: Moment,
         told: &mut Told,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let (remembered, seconds) = (&self.worker.remembered, now.as_millis() / 1000);
         let claimed = match one_of(&request.headers, &header::AUTHORIZATION).and_then(basic::claimed) {
             Some(claimed) => claimed,
@@ -200,8 +207,7 @@ impl Connection {
                 return Err(Error::new(Kind::Unauthenticated, "no user and password"));
             }
         };
-        let user =
-            basic.user_header.as_ref().map(|name| (name.clone(), HeaderValue::from_bytes(claimed.user.as_bytes())));
+        let user = claimed.user.clone();
         if let Known::Ask(question) = basic.look_up(&claimed, remembered, seconds) {
             let verified = basic.verify(question, claimed, client, (remembered, seconds));
             let verified = self.worker.timers.within(LONGEST_VERIFICATION, verified).await;
@@ -212,13 +218,15 @@ impl Connection {
             }
             verified?;
         }
-        if let Some((name, Ok(user))) = user {
-            request.headers.insert(name, user);
+        if let Some(name) = &basic.user_header
+            && let Ok(user) = HeaderValue::from_bytes(user.as_bytes())
+        {
+            request.headers.insert(name.clone(), user);
         }
         if !basic.passes_on {
             request.headers.remove(header::AUTHORIZATION);
         }
-        Ok(())
+        Ok(user)
     }
 }
 

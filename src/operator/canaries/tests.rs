@@ -51,7 +51,7 @@ async fn where_a_canary_is_outlives_a_restart() {
     let second = Canaries::load(Some(&folder), Arc::clone(&events));
     assert_eq!(take_on(&second, &plan(&[100, 10_000])), 0);
     let shown = second.shown("new", now).unwrap();
-    assert_eq!((shown.standing.stage, &*shown.standing.reason), (Stage::Back, "ann said so"));
+    assert_eq!((shown.standing.stage, &*shown.standing.reason), (Stage::Back, "sent back by ann"));
     assert_eq!(told(&events), [""; 0], "nothing has happened to it");
     let third = Canaries::load(Some(&folder), Arc::default());
     assert_eq!(take_on(&third, &plan(&[500, 10_000])), 500, "another plan");

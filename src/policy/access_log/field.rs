@@ -83,6 +83,8 @@ pub enum Field {
     TraceId,
     /// The backends that were tried.
     Tried,
+    /// Who has come in: the user, or the name by which a token or a certificate was let in.
+    User,
     /// `User-Agent`
     UserAgent,
     /// The worker.
@@ -114,7 +116,7 @@ const SECRET: [HeaderName; 4] =
 
 impl Field {
     /// All that have names. Some have two: lines of sessions have always said `bytes_received` and `server_name`.
-    pub const KNOWN: [(&'static str, Self); 42] = [
+    pub const KNOWN: [(&'static str, Self); 43] = [
         ("aborted", Self::Aborted),
         ("attempts", Self::Attempts),
         ("auth_ms", Self::Authorized),
@@ -155,6 +157,7 @@ impl Field {
         ("tls_version", Self::TlsVersion),
         ("trace_id", Self::TraceId),
         ("tried", Self::Tried),
+        ("user", Self::User),
         ("user_agent", Self::UserAgent),
         ("worker", Self::Worker),
     ];

@@ -61,6 +61,7 @@ const EXCHANGE: &[(&str, Field, bool)] = &[
     (",\"time\":", Field::Time, false),
     (",\"trace_id\":", Field::TraceId, true),
     (",\"tried\":", Field::Tried, false),
+    (",\"user\":", Field::User, true),
     (",\"user_agent\":", Field::UserAgent, false),
 ];
 
@@ -92,7 +93,8 @@ const SESSION: &[(&str, Field, bool)] = &[
 /// Apache's "combined", with the time it took in microseconds at the end.
 const COMBINED: &[(&str, Field)] = &[
     ("", Field::Client),
-    (" - - [", Field::TimeClf),
+    (" - ", Field::User),
+    (" [", Field::TimeClf),
     ("] \"", Field::Method),
     (" ", Field::Target),
     (" ", Field::Protocol),

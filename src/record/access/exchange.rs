@@ -54,6 +54,8 @@ pub struct Chosen {
     pub route: Option<Arc<str>>,
     /// The rate limit that has refused it, or would have.
     pub limit: Option<Box<str>>,
+    /// Who has come in, where the route asks for that.
+    pub user: Option<Box<str>>,
     /// The client's version of TLS.
     pub tls_version: Option<&'static str>,
     /// The name that the client asked for in TLS.
@@ -152,6 +154,7 @@ impl Facts for ExchangeFacts<'_> {
             Field::TlsVersion => Value::text(chosen.tls_version),
             Field::TraceId => entry.trace_id.map_or(Value::Absent, Value::Trace),
             Field::Tried => entry.attempts.backends(),
+            Field::User => chosen.user.as_deref().map_or(Value::Absent, |user| Value::Word(user.as_bytes())),
             Field::UserAgent => Value::header(entry.user_agent.as_ref()),
             Field::RequestHeader(at) => Value::header(chosen.request_headers.get(at).and_then(Option::as_ref)),
             Field::ResponseHeader(at) => Value::header(chosen.response_headers.get(at).and_then(Option::as_ref)),

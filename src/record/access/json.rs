@@ -23,7 +23,7 @@ pub(super) fn object(line: &mut Vec<u8>, members: &[Member], facts: &impl Facts)
 fn value(line: &mut Vec<u8>, said: Value<'_>) {
     match said {
         Value::Absent | Value::Null => line.extend_from_slice(b"null"),
-        Value::Text(text) => string(line, text),
+        Value::Text(text) | Value::Word(text) => string(line, text),
         Value::Plain(text) => plain(line, text),
         Value::Number(number) => number::decimal(line, number),
         Value::Millis(time) => number::millis(line, time),

@@ -246,6 +246,7 @@ fn chosen_fields_stand_in_the_order_in_which_they_were_chosen() {
         bytes_in: Some(Rc::new(5.into())),
         route: Some("path /x".into()),
         limit: None,
+        user: None,
         tls_version: Some("TLSv1.3"),
         server_name: Some("a.example".into()),
     };

@@ -19,6 +19,7 @@ fn value(line: &mut Vec<u8>, said: Value<'_>) {
     match said {
         Value::Absent | Value::Null => line.push(b'-'),
         Value::Text(text) => escaped(line, text),
+        Value::Word(text) => word(line, text),
         Value::Plain(text) => line.extend_from_slice(text),
         Value::Number(number) => number::decimal(line, number),
         Value::Millis(time) => number::millis(line, time),
@@ -41,6 +42,17 @@ fn value(line: &mut Vec<u8>, said: Value<'_>) {
         }
         Value::Share(share) => number::share(line, share),
         Value::Trace(id) => number::trace(line, id),
+    }
+}
+
+/// One word, which programs that read lines tell from the next one by the space: a name may have spaces in it, or be empty, or `-`.
+fn word(line: &mut Vec<u8>, text: &[u8]) {
+    if matches!(text, b"" | b"-") {
+        return line.extend_from_slice(if text.is_empty() { b"\"\"" } else { b"\\x2d" });
+    }
+    for (at, word) in text.split(|&byte| byte == b' ').enumerate() {
+        line.extend_from_slice(if at > 0 { b"\\x20" } else { b"" });
+        escaped(line, word);
     }
 }
 
@@ -67,6 +79,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_name_is_one_word_whatever_is_in_it() {
+        for (name, want) in [
+            ("ann", "ann"),
+            ("a b", "a\\x20b"),
+            (" - [", "\\x20-\\x20["),
+            ("", "\"\""),
+            ("-", "\\x2d"),
+            ("\u{e4}\"", "\\xc3\\xa4\\\""),
+        ] {
+            let mut line = Vec::new();
+            word(&mut line, name.as_bytes());
+            assert_eq!(String::from_utf8(line).unwrap(), want);
+        }
+    }
 
     proptest! {
         #[test]

@@ -17,6 +17,8 @@ pub(super) enum Value<'a> {
     Null,
     /// Text, which should be UTF-8 and need not be: it may be a client's.
     Text(&'a [u8]),
+    /// Text as [`Text`](Self::Text), without quotes around it in lines of text: what would end a word there is escaped as well.
+    Word(&'a [u8]),
     /// Text of printable ASCII without quotes and backslashes, which stands for itself however lines are written.
     Plain(&'a [u8]),
     /// A whole number.

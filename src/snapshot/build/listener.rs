@@ -57,6 +57,7 @@ pub(super) fn build(
         splits: routes.iter().enumerate().filter_map(|(place, (_, route))| Some((place, split_of(route)?))).collect(),
         route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
         limited: those(&routes, |route| !route.rate_limits.is_empty()),
+        guarded: those(&routes, |route| route.guard.is_some()),
         mirroring: those(&routes, |route| route.mirror.is_some()),
         has_variables: has_variables(listener, &routes, services),
         routes: Table::new(routes),

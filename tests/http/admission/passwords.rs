@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{authorization, user};
 use crate::support::h2;
-use crate::support::{Origin, Proxy, Scratch, config, wait_until};
+use crate::support::{LOG, Origin, Proxy, Scratch, config, wait_until};
 
 fn proxy(origin: &Origin, file: &std::path::Path, more: &str) -> Proxy {
     let route = format!(
@@ -86,6 +86,36 @@ fn a_password_is_asked_for_over_http_2_too_and_backends_may_get_it() {
         assert!(answer.headers.contains_key("www-authenticate"));
     });
     assert!(origin.request().field("authorization").is_some());
+}
+
+#[test]
+fn the_access_log_says_who_has_come_in_and_of_others_no_name() {
+    let (origin, dir) = (Origin::ok(), Scratch::new());
+    let file = dir.file("users", format!("{}{}", user("ann"), user("a b] \"")));
+    let route = format!(
+        "[[listener.route]]\npath_prefix = \"/in/\"\nservice = \"api\"\nauth = {{ basic = {{ file = {file:?} }} }}\n"
+    );
+    let text = config(&route, "", &[&origin]) + LOG;
+    let proxy = Proxy::start(&text);
+    assert_eq!(ask(&proxy, &authorization("ann", "secret")), 200);
+    assert_eq!(ask(&proxy, &authorization("ann", "wrong")), 401);
+    assert_eq!(proxy.client().get("/out").status, 200);
+    wait_until("the lines are written", || proxy.log().len() == 3);
+    let users = |log: Vec<String>| -> Vec<serde_json::Value> {
+        log.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["user"].clone()).collect()
+    };
+    let mut told = users(proxy.log());
+    told.sort_by_key(serde_json::Value::is_null);
+    assert_eq!(told, ["ann".into(), serde_json::Value::Null, serde_json::Value::Null]);
+    let denied = &proxy.status()["listeners"][0]["denied"];
+    assert_eq!(denied.as_array().map(Vec::len), Some(1), "{denied}");
+    assert_eq!((&denied[0]["route"], &denied[0]["credentials"]), (&"path_prefix /in/".into(), &1.into()), "{denied}");
+    assert!(proxy.log().iter().all(|line| !line.contains("secret") && !line.contains("wrong")));
+    assert_eq!(proxy.reload(&(text + "access_format = \"combined\"\n")).status, 200);
+    assert_eq!(ask(&proxy, &authorization("a b] \"", "secret")), 200);
+    wait_until("another line is written", || proxy.log().len() == 4);
+    let line = proxy.log().pop().unwrap();
+    assert!(line.starts_with(r#"127.0.0.1 - a\x20b]\x20\" ["#), "{line}");
 }
 
 #[test]

@@ -43,6 +43,13 @@ impl Exchange {
         }
     }
 
+    /// Its client has come in as this user.
+    pub fn came_in_as(&mut self, user: &str) {
+        if let Some(entry) = &mut self.access {
+            entry.chosen.user = Some(user.into());
+        }
+    }
+
     /// It has waited for a place at a backend since then, if that was measured.
     pub fn queued_since(&mut self, asked: Option<Instant>) {
         if let Some(asked) = asked {

@@ -177,9 +177,7 @@ proptest::proptest! {
         });
         let ([mut original, mut copy], _, waiting) = pair(pieces.collect(), 1 << 20);
         let mut copied: Vec<u8> = Vec::new();
-        let mut turns = turns.into_iter();
-        loop {
-            let Some(copy_s_turn) = turns.next() else { break };
+        for copy_s_turn in turns {
             let body = if copy_s_turn { &mut copy } else { &mut original };
             if let Poll::Ready(Some(Ok(frame))) = poll(body) && copy_s_turn {
                 copied.extend(frame.into_data().unwrap());
