@@ -60,48 +60,57 @@ fn text(status: &Value) -> String {
     }
     out += &backup(&status["ledger_backup"]);
     for (name, service) in status["services"].as_object().into_iter().flatten() {
-        let recent = &service["stats_5m"];
-        let _ = writeln!(
-            out,
-            "\n{name}  {}{}, {} of {} healthy; last 5 minutes: {}, {} failed{}",
-            plain(&service["balance"]),
-            if service["panic"] == true { ", PANIC (too few are healthy, so all are asked)" } else { "" },
-            service["healthy"],
-            service["total"],
-            requests(&recent["total"]),
-            recent["failed"].as_u64().unwrap_or_default().saturating_sub(refused::all_shed(recent)),
-            match (&recent["p50_ms"], &recent["p99_ms"]) {
-                (Value::Number(p50), Value::Number(p99)) => format!(", p50 {p50} ms, p99 {p99} ms"),
-                _ => String::new(),
-            }
-        );
-        out += &refused::by_service(&service["concurrency"], recent);
-        out += &hedges(&service["hedges"]);
-        if service["canary"].is_object() {
-            out += &format!("  canary: {}", canary::text(name, &service["canary"]));
-        }
-        out += &discovery(&service["discovery"]);
-        out += &zones(&service["zones"]);
-        out += &recovery(&service["recovery"]);
-        out += &shadow(&service["shadow"]);
-        for backend in service["backends"].as_array().into_iter().flatten() {
-            let why = match (plain(&backend["state"]), backend["reason"].as_str()) {
-                ("up", _) | (_, None | Some("")) => String::new(),
-                (_, Some(reason)) => format!(" ({reason})"),
-            };
-            let _ = writeln!(
-                out,
-                "  {}  {}{why}  weight {}, {} in flight, {}, {} failed",
-                plain(&backend["id"]),
-                plain(&backend["state"]),
-                backend["weight"],
-                backend["in_flight"],
-                requests(&backend["requests"]),
-                backend["failures"],
-            );
-        }
+        out += &service_text(name, service);
+        service["backends"].as_array().into_iter().flatten().for_each(|of| out += &backend(of));
     }
     out
+}
+
+/// A service without its backends.
+fn service_text(name: &str, service: &Value) -> String {
+    let recent = &service["stats_5m"];
+    let mut out = String::new();
+    // writing to a String can't fail
+    let _ = writeln!(
+        out,
+        "\n{name}  {}{}, {} of {} healthy; last 5 minutes: {}, {} failed{}",
+        plain(&service["balance"]),
+        if service["panic"] == true { ", PANIC (too few are healthy, so all are asked)" } else { "" },
+        service["healthy"],
+        service["total"],
+        requests(&recent["total"]),
+        recent["failed"].as_u64().unwrap_or_default().saturating_sub(refused::all_shed(recent)),
+        match (&recent["p50_ms"], &recent["p99_ms"]) {
+            (Value::Number(p50), Value::Number(p99)) => format!(", p50 {p50} ms, p99 {p99} ms"),
+            _ => String::new(),
+        }
+    );
+    out += &refused::by_service(&service["concurrency"], recent);
+    out += &hedges(&service["hedges"]);
+    if service["canary"].is_object() {
+        out += &format!("  canary: {}", canary::text(name, &service["canary"]));
+    }
+    out += &discovery(&service["discovery"]);
+    out += &zones(&service["zones"]);
+    out += &recovery(&service["recovery"]);
+    out += &shadow(&service["shadow"]);
+    out
+}
+
+fn backend(backend: &Value) -> String {
+    let why = match (plain(&backend["state"]), backend["reason"].as_str()) {
+        ("up", _) | (_, None | Some("")) => String::new(),
+        (_, Some(reason)) => format!(" ({reason})"),
+    };
+    format!(
+        "  {}  {}{why}  weight {}, {} in flight, {}, {} failed\n",
+        plain(&backend["id"]),
+        plain(&backend["state"]),
+        backend["weight"],
+        backend["in_flight"],
+        requests(&backend["requests"]),
+        backend["failures"],
+    )
 }
 
 /// The certificate of a listener that expires first, where that is soon.
