@@ -232,7 +232,7 @@ fn a_person_sends_it_back_starts_it_again_and_promotes_it() {
     let now = Moment::from_millis(1_000_000);
     let mut shift = Shift::new(plan(&[500, 10_000], 10), Standing::first(), now);
     let back = shift.say(Word::Back, "ann", now).unwrap();
-    assert_eq!(back, Change::Back { from: 500, requests: 0, reason: "ann said so".to_owned() });
+    assert_eq!(back, Change::Back { from: 500, requests: 0, reason: "sent back by ann".to_owned() });
     assert_eq!((shift.share(), shift.say(Word::Back, "ann", now)), (0, None));
     let nothing = Sample::default();
     let late = now.plus(Duration::from_secs(1_000));

@@ -108,8 +108,8 @@ fn the_access_log_says_who_has_come_in_and_of_others_no_name() {
     told.sort_by_key(serde_json::Value::is_null);
     assert_eq!(told, ["ann".into(), serde_json::Value::Null, serde_json::Value::Null]);
     let denied = &proxy.status()["listeners"][0]["denied"];
-    assert_eq!(denied.as_array().map(Vec::len), Some(1), "{denied}");
-    assert_eq!((&denied[0]["route"], &denied[0]["credentials"]), (&"path_prefix /in/".into(), &1.into()), "{denied}");
+    let of_route = denied.as_array().unwrap().iter().find(|of| of["route"] == "path_prefix /in/").unwrap();
+    assert_eq!(of_route["credentials"], 1, "{denied}");
     assert!(proxy.log().iter().all(|line| !line.contains("secret") && !line.contains("wrong")));
     assert_eq!(proxy.reload(&(text + "access_format = \"combined\"\n")).status, 200);
     assert_eq!(ask(&proxy, &authorization("a b] \"", "secret")), 200);
