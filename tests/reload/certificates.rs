@@ -249,7 +249,8 @@ fn a_reload_takes_no_certificate_away_whose_files_hold_a_mistake_in_that_moment(
         proxy.signal("HUP");
         wait_until("the reload is in force", || {
             let mut client = Client::connect_tls(proxy.address(), &authority.client(&[], None), "a.example").unwrap();
-            client.get(&format!("/new{round}")).status == 204
+            client.send(format!("GET /new{round} HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+            client.response().status == 204
         });
         for (identity, name) in [(&a, "a.example"), (&b, "b.example"), (&c, "c.example")] {
             assert_eq!(shown(&proxy, authority, name).as_deref(), Some(identity.chain.as_ref()), "{name}");
