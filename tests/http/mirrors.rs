@@ -348,8 +348,10 @@ fn a_second_service_that_takes_bodies_slowly_slows_nobody_down() {
         client.send(&body);
         assert!(client.response().body == body);
     }
-    // 16 MiB may wait on a worker, and the kernel holds a few of each besides
-    assert_eq!((mirrored(&proxy, "too_slow"), in_flight(&proxy)), (3, 1));
+    // 16 MiB may wait on a worker; how much of each the kernel holds besides is up to that
+    let given_up = mirrored(&proxy, "too_slow");
+    assert!(given_up > 0);
+    assert_eq!(given_up + in_flight(&proxy), 4);
     cue.give();
 }
 

@@ -149,7 +149,12 @@ class Instance:
         self.wait_for_store()
 
     def wait_for_store(self):
-        wait_until(f"{self.name} has its store", lambda: self.metric("evenkeel_session_store_up") == 1, 60)
+        # for a moment of doubt nobody asks the store, and what is decided waits, before it is said to be gone
+        wait_until(
+            f"{self.name} has its store, which has taken what waited",
+            lambda: self.metric("evenkeel_session_store_up") == 1 and not self.metric("evenkeel_session_store_queue_bytes"),
+            60,
+        )
 
     def metric(self, series):
         found = re.findall(rf"^{re.escape(series)}(?:{{[^}}]*}})? (\S+)$", get(self.admin, "/metrics"), re.M)
