@@ -145,7 +145,9 @@ fn without_etcd_the_traffic_goes_on_and_nothing_is_repaired_and_that_is_told_onc
     let told_before = told(&leader, "election_failed");
     etcd.set_silent(true);
     let unknown = wait_for_outcome(&leader, "unknown");
-    assert!(!lives(fleet.pid("pid").unwrap()), "{unknown}");
+    // the kernel may take a moment to end what it was told to kill
+    let pid = fleet.pid("pid").unwrap();
+    wait_until(&format!("the command is dead: {unknown}"), || !lives(pid));
     wait_for_brake(&leader, "not_leader");
     wait_until("it is told", || told(&leader, "election_failed") > told_before);
     assert_eq!(send(&leader, 20), 0);
