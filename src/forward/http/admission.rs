@@ -11,6 +11,15 @@ use super::routing::compared;
 use crate::error::Result;
 use crate::protocol::http::Request;
 use crate::route::meaning::Meaning;
+use crate::snapshot::{Listener, Route};
+
+/// Whether listener or route ask for anything, before they let a request in.
+pub(super) fn is_asked_for(listener: &Listener, route: &Route) -> bool {
+    route.guard.is_some()
+        || listener.client_limits.is_some()
+        || !listener.rate_limits.is_empty()
+        || !route.rate_limits.is_empty()
+}
 
 impl Connection {
     /// Lets a request in that a route has taken. What is given back is its answer, where it may not come in and that is not an error.
@@ -30,7 +39,9 @@ impl Connection {
         if let Some(guard) = &route.guard {
             self.comes_in(guard, listener, &request.headers)?;
         }
-        exchange.counts_for_client(self.in_flight(listener, request)?);
+        if let Some(share) = self.in_flight(listener, request)? {
+            exchange.counts_for_client(share);
+        }
         let by = CountedBy { request, path: compared(request, meaning), claims: None };
         let looked = self.limit(listener, &route.rate_limits, by, exchange);
         if let Some(answer) = limited::settle(looked, request, context, exchange).await {

@@ -9,7 +9,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::exchange::{Exchange, Rest};
 use super::paced::Paced;
-use crate::bandwidth::Paces;
+use crate::bandwidth::{Pace, Paces};
 use crate::error::Error;
 use crate::io::pipe::Pipe;
 use crate::layer4::splice::MaySplice;
@@ -51,9 +51,9 @@ pub enum Content {
 }
 
 impl Body {
-    /// The body of an answer that ends `exchange`.
-    pub fn new(content: Content, deadline: Option<Alarm>, mut exchange: Option<Exchange>) -> Self {
-        let pace = exchange.as_mut().and_then(Exchange::take_download_pace);
+    /// The body of an answer that ends `exchange`, held to the `pace` if there is one.
+    #[inline]
+    pub fn new(content: Content, pace: Option<Box<Pace>>, deadline: Option<Alarm>, exchange: Option<Exchange>) -> Self {
         Self { content, paced: pace.map(|pace| Box::new(Paced::new(pace))), deadline, exchange }
     }
 

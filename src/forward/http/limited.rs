@@ -96,14 +96,13 @@ impl Connection {
     ///
     /// The client has as many as it may have.
     #[inline]
-    pub(super) fn in_flight(&self, listener: &Listener, request: &Request) -> Result<ClientShare, Error> {
-        let Some(limits) = &listener.client_limits else { return Ok(ClientShare::default()) };
+    pub(super) fn in_flight(&self, listener: &Listener, request: &Request) -> Result<Option<ClientShare>, Error> {
+        let Some(limits) = &listener.client_limits else { return Ok(None) };
         // the connection of a proxy that is trusted has no place: its requests are of many clients
         let worker = self.worker.index;
         let place = limits.requests(self.place.as_ref(), || self.sender(listener, request), worker);
         let place = place.map_err(|_| Error::new(Kind::ClientLimit, ""))?;
-        let paces = place.as_ref().map(|place| limits.paces(place, &self.worker.timers, worker)).unwrap_or_default();
-        Ok(ClientShare { place, paces })
+        Ok(place.map(|place| ClientShare { paces: limits.paces(&place, &self.worker.timers, worker), place }))
     }
 
     /// Takes the request from all limits of its listener and its route: what has to be waited for, or that it is refused. What a limit has allowed

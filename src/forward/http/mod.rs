@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 
 use super::{Ingress, Worker};
 use crate::clock::Moment;
@@ -113,16 +113,17 @@ impl Handler for Connection {
             exchange.is_grpc_call();
         }
         let mut told = Told::default();
-        match self.run(&snapshot, request, &context, (&mut exchange, &mut told)).await {
-            Ok(AnsweredBy::Us(mut response)) => {
-                told.put(response.headers_mut());
-                own(response, exchange)
-            }
-            Ok(AnsweredBy::Backend(mut response, deadline)) => {
-                told.put(response.headers_mut());
+        let mut answered = self.run(&snapshot, request, &context, (&mut exchange, &mut told)).await;
+        if let Ok(answered) = &mut answered {
+            told.put(answered.headers_mut());
+        }
+        match answered {
+            Ok(AnsweredBy::Us(response)) => own(response, exchange),
+            Ok(AnsweredBy::Backend(response, deadline)) => {
                 exchange.answered(response.status(), response.body().rest());
                 exchange.answered_with(response.headers());
-                response.map(|content| Body::new(content, deadline, Some(exchange)))
+                let pace = exchange.take_download_pace();
+                response.map(|content| Body::new(content, pace, deadline, Some(exchange)))
             }
             Err(error) => {
                 tracing::debug!(%error, "an exchange failed");
@@ -173,10 +174,20 @@ enum AnsweredBy {
     Backend(Response<Content>, Option<Alarm>),
 }
 
+impl AnsweredBy {
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        match self {
+            Self::Us(response) => response.headers_mut(),
+            Self::Backend(response, _) => response.headers_mut(),
+        }
+    }
+}
+
 fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
     exchange.answered(response.status(), Rest::Whole);
     exchange.answered_with(response.headers());
-    response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
+    let pace = exchange.take_download_pace();
+    response.map(|bytes| Body::new(Content::Own(bytes), pace, None, Some(exchange)))
 }
 
 /// The answer to an exchange that failed: in the form of gRPC to a call, whose content type is given; else what its service has for such
@@ -229,7 +240,7 @@ fn asked(
 
 /// An answer that is not recorded.
 fn unrecorded(kind: Kind) -> Response<Body> {
-    error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None))
+    error_answer::answer(kind).map(|bytes| Body::new(Content::Own(bytes), None, None, None))
 }
 
 /// The answer when no snapshot knows the connection's listener. The order in which listeners go makes that impossible; without a listener
@@ -252,9 +263,11 @@ impl Connection {
             Err(error) => return Box::pin(self.without_route(error, &request, context, exchange)).await,
         };
         let preflight = context.takes(route, &request);
-        let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };
-        if let Some(answer) = self.admit(&mut request, meaning.as_ref(), preflight.is_some(), entrance).await? {
-            return Ok(AnsweredBy::Us(answer));
+        if admission::is_asked_for(listener, route) {
+            let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };
+            if let Some(answer) = self.admit(&mut request, meaning.as_ref(), preflight.is_some(), entrance).await? {
+                return Ok(AnsweredBy::Us(answer));
+            }
         }
         let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
             Ok(service) => service,

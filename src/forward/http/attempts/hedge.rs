@@ -124,14 +124,14 @@ impl<'a> Attempts<'a> {
         placed
     }
 
-    /// Makes another attempt beside the `first`, until one of them has a good answer or both have failed. Gives back how the last one ended, and its
-    /// backend: it is the one that the exchange speaks of then, and the other one has been seen to.
+    /// Makes another attempt beside the `first`, until one of them has a good answer or both have failed. Gives back how the last one ended:
+    /// it is the one that the exchange speaks of then, and the other one has been seen to.
     pub(super) async fn race<F: Future<Output = Ended>>(
         &mut self,
         mut first: Runner<'_, 'a, F>,
         admission: Admission,
         exchange: &mut Exchange,
-    ) -> (usize, Ended) {
+    ) -> Ended {
         let (worker, service) = (self.request.worker, self.request.service);
         let mut counted = CountedHedge { worker: worker.index, service, result: HedgeResult::Cancelled };
         let (connected, backends) = (Cell::default(), [first.attempt.backend, admission.backend()]);
@@ -171,7 +171,7 @@ impl<'a> Attempts<'a> {
             {
                 time.set(connected.take());
             }
-            return (backends[at], ended);
+            return ended;
         }
     }
 

@@ -157,7 +157,9 @@ async fn attempt_until_settled(
         let admission = admission?;
         let backend = admission.backend();
         exchange.attempt_begins(admission);
-        let (backend, result) = attempts.run(backend, exchange).await;
+        let result = attempts.run(backend, exchange).await;
+        // of two attempts at a time, it is another one's result, maybe
+        let backend = exchange.backend().unwrap_or(backend);
         let pause = match result {
             Ok(answer) => match attempts.pause_after_answer(backend, &answer) {
                 Some(pause) => {
@@ -235,26 +237,30 @@ impl<'a> Attempts<'a> {
 
     /// Makes the next attempt, with this backend: to its end, or until the backend is found to hang and the request can be sent to another, or
     /// until the path to it is found dead and the request can be sent again. Where it is late, another one may be made beside it (`hedge`): what is given
-    /// back comes from the backend that is given back with it.
-    async fn run(&mut self, backend: usize, exchange: &mut Exchange) -> (usize, Result<Answer<Content>, Failed>) {
+    /// back comes from the backend that the exchange speaks of then.
+    async fn run(&mut self, backend: usize, exchange: &mut Exchange) -> Result<Answer<Content>, Failed> {
         let attempt = self.next(backend, exchange);
         let hangs = attempt.hangs();
         let mut late = self.patience();
         let mut answer = pin!(attempt.run(self.body.repeat()));
-        let settled = poll_fn(|cx| match self.body.noted(answer.as_mut().poll(cx), exchange) {
-            Poll::Pending if attempt.is_cut_off() && self.may_repeat() => Poll::Ready(Ok(Err(Failed::cut_off()))),
-            Poll::Pending if attempt.hangs() != hangs && self.may_leave(backend) => {
-                Poll::Ready(Ok(Err(Failed::hung())))
+        let settled = poll_fn(|cx| {
+            let polled = answer.as_mut().poll(cx);
+            self.body.tell(exchange);
+            match polled {
+                Poll::Ready(ended) => Poll::Ready(Ok(ended)),
+                Poll::Pending if attempt.is_cut_off() && self.may_repeat() => Poll::Ready(Ok(Err(Failed::cut_off()))),
+                Poll::Pending if attempt.hangs() != hangs && self.may_leave(backend) => {
+                    Poll::Ready(Ok(Err(Failed::hung())))
+                }
+                Poll::Pending => match &mut late {
+                    None => Poll::Pending,
+                    Some(late) => self.poll_hedge(backend, late, cx).map(Err),
+                },
             }
-            Poll::Pending => match &mut late {
-                None => Poll::Pending,
-                Some(late) => self.poll_hedge(backend, late, cx).map(Err),
-            },
-            Poll::Ready(ended) => Poll::Ready(Ok(ended)),
         })
         .await;
         match settled {
-            Ok(result) => (backend, result),
+            Ok(result) => result,
             Err(admission) => {
                 let first = Runner { attempt: &attempt, hangs, answer: Some(answer) };
                 // boxed: few exchanges have two attempts at a time, and all would carry the room for it
@@ -370,12 +376,11 @@ impl RepeatableBody {
         self.0.as_ref().map_or(RequestBody::Empty, |replay| RequestBody::Replayed(Box::new(replay.attempt())))
     }
 
-    /// What came of polling an attempt, once the exchange knows whether it is the client that is waited for.
-    fn noted<T>(&self, polled: Poll<T>, exchange: &mut Exchange) -> Poll<T> {
+    /// Tells the exchange whether it is the client that is waited for.
+    fn tell(&self, exchange: &mut Exchange) {
         if let Some(replay) = &self.0 {
             exchange.body_is(replay.is_awaited(), replay.has_ended());
         }
-        polled
     }
 
     /// Whether the next attempt would get all of it.

@@ -13,10 +13,10 @@ use crate::limit::Place;
 use crate::metrics::{AdaptiveLimit, AttemptEnd, Failure, LimitPlace};
 
 /// What an exchange takes of what its client may have of a listener.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClientShare {
-    /// It is counted as one of the client's, where those are limited.
-    pub place: Option<Place>,
+    /// It is counted as one of the client's.
+    pub place: Place,
     /// What its bodies are held to, until they begin.
     pub paces: Paces,
 }
@@ -43,23 +43,23 @@ impl HeldPlace {
 impl Exchange {
     /// It takes this of what its client may have, until it ends.
     pub fn counts_for_client(&mut self, share: ClientShare) {
-        self.client = share;
+        self.client = Some(Box::new(share));
     }
 
     /// The pace of its request's body; `None` = as fast as it goes, or it was taken already.
     pub fn take_upload_pace(&mut self) -> Option<Box<Pace>> {
-        self.client.paces.up.take()
+        self.client.as_mut()?.paces.up.take()
     }
 
     /// The same for its answer.
     pub fn take_download_pace(&mut self) -> Option<Box<Pace>> {
-        self.client.paces.down.take()
+        self.client.as_mut()?.paces.down.take()
     }
 
     /// It was let in; `has_waited`: not at once.
     pub fn holds(&mut self, place: LimitPlace, has_waited: bool) {
         let (limit, let_in) = (Arc::clone(place.limit()), has_waited.then(Instant::now));
-        self.place = Some(HeldPlace { limit, place: Some(place), let_in, body_came: None });
+        self.place = Some(Box::new(HeldPlace { limit, place: Some(place), let_in, body_came: None }));
     }
 
     /// Its client is waited for, to send more of the body, if `is_awaited`; `has_ended`: the end of it has come.
@@ -78,7 +78,7 @@ impl Exchange {
     /// An attempt that is no hedge has ended, after so long to the head of its answer. What fails at once says nothing of how busy the backends are, but
     /// what has not answered in time does. It took that long from the end of the body on, where that came later than the attempt `began`.
     pub(super) fn took(&self, end: AttemptEnd, began: Instant, elapsed: Duration) {
-        if let Some(HeldPlace { place: Some(place), body_came, .. }) = &self.place
+        if let Some(HeldPlace { place: Some(place), body_came, .. }) = self.place.as_deref()
             && matches!(end, Ok(()) | Err(Failure::TimedOut))
         {
             let client = body_came.map_or(Duration::ZERO, |came| came.saturating_duration_since(began));
@@ -88,7 +88,7 @@ impl Exchange {
 
     /// The backends have nothing more to do for it: its place goes to the next one.
     pub(super) fn leave_limit(&mut self) {
-        if let Some(HeldPlace { place: Some(place), .. }) = self.place.take() {
+        if let Some(place) = self.place.take().and_then(|held| held.place) {
             self.ingress.worker().lines.give_back(place);
         }
     }

@@ -49,9 +49,9 @@ pub struct Exchange {
     /// What the access log says of the request, when there is one.
     access: Option<Box<log::ExchangeEntry>>,
     /// Its place within the adaptive limit of the service whose backends do the work, where there is one.
-    place: Option<HeldPlace>,
-    /// What it takes of what its client may have.
-    client: ClientShare,
+    place: Option<Box<HeldPlace>>,
+    /// What it takes of what its client may have, where that is limited.
+    client: Option<Box<ClientShare>>,
     /// Its trace, while exchanges are traced.
     trace: Option<Box<ExchangeTrace>>,
 }
@@ -95,7 +95,7 @@ impl Exchange {
             is_failure: false,
             access: None,
             place: None,
-            client: ClientShare::default(),
+            client: None,
             trace: None,
         }
     }
@@ -115,7 +115,7 @@ impl Exchange {
     pub fn attempt_begins(&mut self, admission: Admission) {
         // the clock is read again for the rare second attempt only, and for one that had to wait
         let first = if self.counted.backend().is_none() { self.ready.or(Some(self.outcome.began)) } else { None };
-        let let_in = self.place.as_mut().and_then(HeldPlace::take_let_in);
+        let let_in = self.place.as_mut().and_then(|held| held.take_let_in());
         let began = admission.placed.or(let_in).or(first).unwrap_or_else(Instant::now);
         self.counted.set_backend(admission.backend());
         self.trace_attempt(admission.backend(), began);
