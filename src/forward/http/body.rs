@@ -32,7 +32,7 @@ pub struct Body {
     paced: Option<Box<Paced>>,
     /// The time-out of the whole exchange.
     deadline: Option<Alarm>,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
 }
 
 /// Where a body comes from.
@@ -53,7 +53,12 @@ pub enum Content {
 impl Body {
     /// The body of an answer that ends `exchange`, held to the `pace` if there is one.
     #[inline]
-    pub fn new(content: Content, pace: Option<Box<Pace>>, deadline: Option<Alarm>, exchange: Option<Exchange>) -> Self {
+    pub fn new(
+        content: Content,
+        pace: Option<Box<Pace>>,
+        deadline: Option<Alarm>,
+        exchange: Option<Box<Exchange>>,
+    ) -> Self {
         Self { content, paced: pace.map(|pace| Box::new(Paced::new(pace))), deadline, exchange }
     }
 
@@ -269,7 +274,7 @@ impl MaySplice for Body {
 impl MayTunnel for Body {
     fn take_tunnel(&mut self) -> Option<Relay> {
         let Content::Tunnel(relay) = &mut self.content else { return None };
-        let up = self.exchange.as_mut().and_then(Exchange::take_upload_pace);
+        let up = self.exchange.as_mut().and_then(|exchange| exchange.take_upload_pace());
         let down = self.paced.take().map(|paced| paced.into_pace());
         relay.take().map(|relay| relay.paced(Paces { up, down }))
     }

@@ -94,7 +94,8 @@ impl Handler for Connection {
 
     async fn handle(&self, mut request: Box<Request>) -> Response<Body> {
         let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
-        let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
+        // boxed: it would be moved with its answer, again and again
+        let mut exchange = Box::new(Exchange::begin(&self.ingress, &snapshot, listener));
         let listener = &*snapshot.listeners[listener];
         let id = listener.request_id.as_ref();
         let id = id.map(|name| RequestId::assign(name, &mut request, &self.client, &self.worker));
@@ -144,7 +145,7 @@ impl Handler for Connection {
     fn refuse(&self, error: &Error, what: &Partial<'_>) -> Response<Body> {
         tracing::debug!(%error, "a request was refused");
         let Some((snapshot, listener)) = self.ingress.current() else { return without_listener() };
-        let mut exchange = Exchange::begin(&self.ingress, &snapshot, listener);
+        let mut exchange = Box::new(Exchange::begin(&self.ingress, &snapshot, listener));
         let listener = &*snapshot.listeners[listener];
         let id = listener.request_id.as_ref().map(|name| RequestId::new(name, &self.worker));
         let context = Context::new(self, listener, id, None);
@@ -183,7 +184,7 @@ impl AnsweredBy {
     }
 }
 
-fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
+fn own(response: Response<Bytes>, mut exchange: Box<Exchange>) -> Response<Body> {
     exchange.answered(response.status(), Rest::Whole);
     exchange.answered_with(response.headers());
     let pace = exchange.take_download_pace();
@@ -269,12 +270,16 @@ impl Connection {
                 return Ok(AnsweredBy::Us(answer));
             }
         }
-        let asked = match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
-            Ok(service) => service,
-            Err(mut response) => {
-                context.answering(None).complete(&mut response, Message::Regular);
-                return Ok(AnsweredBy::Us(response));
-            }
+        let asked = match &route.action {
+            // nearly all of them: nothing is made that could be the answer
+            Action::Service(service) if preflight.is_none() && !max_forwards::is_counted(&request.method) => *service,
+            _ => match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
+                Ok(service) => service,
+                Err(mut response) => {
+                    context.answering(None).complete(&mut response, Message::Regular);
+                    return Ok(AnsweredBy::Us(response));
+                }
+            },
         };
         let service = self.working(snapshot, asked, compared(&request, meaning.as_ref()), exchange)?;
         if let Some(mirror) = &route.mirror {

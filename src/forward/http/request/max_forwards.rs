@@ -8,9 +8,14 @@ use http::{Method, Response, StatusCode};
 use crate::protocol::http::Request;
 use crate::protocol::http::fields::PROXY_STATUS;
 
+/// Whether hops of a request with this method are counted.
+pub fn is_counted(method: &Method) -> bool {
+    matches!(*method, Method::OPTIONS | Method::TRACE)
+}
+
 /// Counts this hop. Returns the answer to a request that may go no further.
 pub fn count(request: &mut Request) -> Option<Response<Bytes>> {
-    if !matches!(request.method, Method::OPTIONS | Method::TRACE) {
+    if !is_counted(&request.method) {
         return None;
     }
     let said = request.headers.get_mut(header::MAX_FORWARDS)?;
