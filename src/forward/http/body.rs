@@ -43,9 +43,9 @@ pub enum Content {
     /// A backend's that was read whole, with its trailers.
     Whole(Bytes, Option<Box<HeaderMap>>),
     /// From a backend over HTTP/1.
-    H1(h1::ResponseBody),
+    H1(Box<h1::ResponseBody>),
     /// From a backend over HTTP/2.
-    H2(h2::ResponseBody),
+    H2(Box<h2::ResponseBody>),
     /// There is none: the connection is turned over to another protocol.
     Tunnel(Option<Box<Relay>>),
 }

@@ -29,8 +29,8 @@ use crate::upstream::terms::{CONTINUE_TIMEOUT, Failed, Terms, extends_timeout, s
 /// A backend's reply to a request.
 #[derive(Debug)]
 pub enum Reply {
-    /// A response.
-    Answer(Answer<ResponseBody>),
+    /// A response. Its body is boxed, because an answer is moved from hand to hand until its client has it.
+    Answer(Answer<Box<ResponseBody>>),
     /// A 101: the connection now speaks another protocol. It has the stream, and the bytes of that protocol that were already
     /// read.
     Upgraded(Answer<()>, Stream, BytesMut),
@@ -195,7 +195,7 @@ impl Sending {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(said));
         }
         let reusable = hop.persists(version) && length != Length::UntilClose;
-        let body = ResponseBody::new(self, length, reusable, Rc::clone(pool), terms);
+        let body = Box::new(ResponseBody::new(self, length, reusable, Rc::clone(pool), terms));
         Reply::Answer(Answer { status, headers, body })
     }
 }

@@ -40,7 +40,7 @@ pub struct Call {
 #[derive(Debug)]
 pub enum Reply {
     /// A response.
-    Answer(Answer<ResponseBody>),
+    Answer(Answer<Box<ResponseBody>>),
     /// The stream now speaks another protocol. It has the response in the form of HTTP/1.1 (a 101), and the stream.
     Upgraded(Answer<()>, Box<Tunnel>),
 }
@@ -202,7 +202,7 @@ impl Call {
         Reply::Answer(Answer {
             status,
             headers,
-            body: ResponseBody { call: self, alarm: None, moved: 0, timers, idle },
+            body: Box::new(ResponseBody { call: self, alarm: None, moved: 0, timers, idle }),
         })
     }
 }
