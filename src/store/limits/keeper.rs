@@ -158,6 +158,10 @@ impl Keeper {
             };
             next = next.max(Instant::now());
             took = began.elapsed();
+            // also where it comes late: it is told once
+            if answers.iter().any(|(seen, _)| seen.is_new) {
+                self.reporters.iter_mut().for_each(|(_, reporter)| reporter.tell_all());
+            }
             let in_time = took <= self.in_time;
             if in_time {
                 self.learn(&reports, answers);
