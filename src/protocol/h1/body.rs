@@ -45,6 +45,10 @@ impl ClientBody for RequestBody {
         self.wire.borrow().decoder.is_done()
     }
 
+    fn is_held(&self) -> bool {
+        false
+    }
+
     fn remaining(&self) -> Option<u64> {
         self.wire.borrow().decoder.remaining()
     }

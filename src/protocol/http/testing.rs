@@ -67,6 +67,8 @@ impl MaySplice for EchoBody {
     fn poll_splice(&mut self, _: &mut Pipe, _: &mut Context<'_>) -> Poll<Result<usize, Error>> {
         Poll::Pending
     }
+
+    fn poll_upload(&mut self, _: &mut Context<'_>) {}
 }
 
 /// A worker's, with generous limits.

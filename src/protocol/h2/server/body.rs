@@ -49,6 +49,10 @@ impl ClientBody for RequestBody {
         self.stream.is_read()
     }
 
+    fn is_held(&self) -> bool {
+        false
+    }
+
     fn remaining(&self) -> Option<u64> {
         self.stream.unread()
     }
