@@ -30,11 +30,11 @@ use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::breaker::Circuit;
 use crate::endpoint::{Endpoint, standing};
 use crate::health::paths::PathReading;
-use crate::metrics::adaptive::PRIORITIES;
+use crate::metrics::concurrency::PRIORITIES;
 use crate::metrics::hedges::OUTCOMES;
-use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Hedges, PathSeries, Registry, ZONES};
+use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, PathSeries, Registry, ZONES};
 use crate::shortage;
-use crate::snapshot::{Cut, Service, Snapshot};
+use crate::snapshot::{Cut, Hedges, Service, Snapshot};
 
 /// `GET /api/v1/status`
 pub(super) async fn show(
@@ -228,7 +228,8 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
 
 /// When a service hedges, which may not be known yet, and what came of it.
 fn hedges(hedges: &Hedges) -> Value {
-    let counts = OUTCOMES.iter().zip(hedges.read()).map(|(outcome, count)| ((*outcome).to_owned(), json!(count)));
+    let counts =
+        OUTCOMES.iter().zip(hedges.counts.read()).map(|(outcome, count)| ((*outcome).to_owned(), json!(count)));
     let after = hedges.after().map(|after| rounded(after.as_secs_f64() * 1e3));
     counts.chain([("after_ms".to_owned(), json!(after))]).collect::<Map<_, _>>().into()
 }
@@ -368,6 +369,13 @@ impl Shared {
     }
 }
 
+/// By service that hedges, the seconds after which it does; 0 = not known yet.
+fn hedge_times(snapshot: &Snapshot) -> Vec<(&str, f64)> {
+    let hedging = snapshot.services.iter().filter_map(|service| Some((service, service.hedges.as_ref()?)));
+    let times = hedging.map(|(service, hedges)| (&*service.name, hedges.after().unwrap_or_default().as_secs_f64()));
+    times.collect()
+}
+
 /// Reads what is known of backends and services, for those who read the metrics.
 fn read(shared: &Shared, then: impl FnOnce(&Registry, &metrics::Readings<'_>)) {
     let snapshot = shared.store.load();
@@ -394,6 +402,13 @@ fn read(shared: &Shared, then: impl FnOnce(&Registry, &metrics::Readings<'_>)) {
         })
         .collect();
     let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
-    let readings = metrics::Readings { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
+    let (hedge_after, concurrency) = (hedge_times(&snapshot), concurrency::readings(&snapshot));
+    let readings = metrics::Readings {
+        backends: &backends,
+        waiting: &waiting,
+        hedge_after: &hedge_after,
+        concurrency: &concurrency,
+        shortages: &shortage::counts(),
+    };
     then(&shared.registry, &readings);
 }

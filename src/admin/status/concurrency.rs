@@ -3,19 +3,33 @@
 use serde_json::{Map, Value, json};
 
 use crate::admin::rounded::to_thousandths as rounded;
-use crate::metrics::adaptive::PRIORITIES;
-use crate::snapshot::Service;
+use crate::metrics::ConcurrencyReading;
+use crate::metrics::concurrency::PRIORITIES;
+use crate::snapshot::{Service, Snapshot};
 
 /// What holds now, and how many were refused; null where the service has no such limit.
 pub(super) fn of(service: &Service) -> Value {
     let Some(limit) = &service.concurrency else { return Value::Null };
     let state = &limit.state;
     let shed: Map<String, Value> =
-        PRIORITIES.into_iter().map(str::to_owned).zip(state.read_shed().map(Value::from)).collect();
+        PRIORITIES.into_iter().map(str::to_owned).zip(state.counts().read_shed().map(Value::from)).collect();
     json!({
         "limit": state.limit(),
         "in_flight": state.in_flight(),
         "unloaded_ms": state.unloaded().map(|latency| rounded(latency.as_secs_f64() * 1e3)),
         "shed": shed,
     })
+}
+
+/// The same as metrics, of all services that have such a limit.
+pub(super) fn readings(snapshot: &Snapshot) -> Vec<ConcurrencyReading<'_>> {
+    let limited = snapshot.services.iter().filter_map(|service| Some((service, &service.concurrency.as_ref()?.state)));
+    limited
+        .map(|(service, state)| ConcurrencyReading {
+            service: &service.name,
+            limit: state.limit().unwrap_or(0),
+            in_flight: state.in_flight(),
+            unloaded: state.unloaded().unwrap_or_default().as_secs_f64(),
+        })
+        .collect()
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::Exchange;
 use crate::bandwidth::{Pace, Paces};
+use crate::concurrency::{AdaptiveLimit, ConcurrencyPlace};
 use crate::limit::Place;
-use crate::metrics::{AdaptiveLimit, AttemptEnd, Failure, LimitPlace};
+use crate::metrics::{AttemptEnd, Failure};
 
 /// What an exchange takes of what its client may have of a listener.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub struct ClientShare {
 pub struct HeldPlace {
     limit: Arc<AdaptiveLimit>,
     /// `None` = its client is waited for.
-    place: Option<LimitPlace>,
+    place: Option<ConcurrencyPlace>,
     /// When it was let in, where it had to wait: its first attempt begins then, and no backend has to answer for the wait.
     let_in: Option<Instant>,
     /// When the end of its body came, where that was waited for.
@@ -57,7 +58,7 @@ impl Exchange {
     }
 
     /// It was let in; `has_waited`: not at once.
-    pub fn holds(&mut self, place: LimitPlace, has_waited: bool) {
+    pub fn holds(&mut self, place: ConcurrencyPlace, has_waited: bool) {
         let (limit, let_in) = (Arc::clone(place.limit()), has_waited.then(Instant::now));
         self.place = Some(HeldPlace { limit, place: Some(place), let_in, body_came: None });
     }
