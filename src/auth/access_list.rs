@@ -1,6 +1,5 @@
 //! Who may come in by address: networks of the configuration, and of files that are read again when they change.
 
-use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -92,16 +91,6 @@ impl AccessList {
     /// The files that it is read from.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.allow.files.iter().chain(&self.deny.files).map(PathBuf::as_path)
-    }
-}
-
-impl fmt::Display for FileProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ", line {line}")?;
-        }
-        write!(f, ": {}", self.reason)
     }
 }
 

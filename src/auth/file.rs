@@ -1,5 +1,6 @@
 //! The files that say who may come in: how they are opened, and what may be wrong with one.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,16 @@ pub struct FileProblem {
     pub line: Option<usize>,
     /// What is wrong, for people.
     pub reason: String,
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
 }
 
 /// Opens a file.
