@@ -15,7 +15,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use super::Connection;
 use super::context::Context;
 use super::exchange::Exchange;
-use super::request::sender;
+use super::request::sender::{self, Trust};
 use crate::auth::basic::{self, Known};
 use crate::auth::jwt::Object;
 use crate::auth::{Auth, Basic, CertificateRule};
@@ -174,7 +174,7 @@ impl Connection {
 
     /// Whether the address of the client may come in.
     pub(super) fn comes_in(&self, guard: &Guard, listener: &Listener, headers: &HeaderMap) -> Result<()> {
-        let address = || -> Option<IpAddr> { sender::certain(&self.client, headers, &listener.trusted_proxies) };
+        let address = || -> Option<IpAddr> { sender::certain(&self.client, headers, Trust::of(listener)) };
         match guard.admits(self.worker.index, address) {
             true => Ok(()),
             false => Err(Error::new(Kind::Denied, "the address of the client may not come in")),

@@ -57,7 +57,8 @@ use context::Context;
 use exchange::{Exchange, Rest, access};
 use request::changes::Message;
 use request::id::RequestId;
-use request::{max_forwards, sender};
+use request::max_forwards;
+use request::sender::{self, Trust};
 use routing::compared;
 
 /// A client's connection, as its exchanges see it.
@@ -375,6 +376,6 @@ impl Connection {
     }
 
     fn sender(&self, listener: &Listener, request: &Request) -> Option<IpAddr> {
-        sender::find(&self.client, &request.headers, &listener.trusted_proxies)
+        sender::find(&self.client, &request.headers, Trust::of(listener))
     }
 }
