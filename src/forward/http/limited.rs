@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::context::Context;
 use super::exchange::{ClientShare, Exchange};
-use super::{AnsweredBy, Connection, explained};
+use super::{Connection, explained};
 use crate::auth::jwt::{Claim, Object};
 use crate::balance::hash_key;
 use crate::clock;
@@ -126,20 +126,6 @@ impl Connection {
         }
         // boxed, so that requests that are not held back have no room for a timer
         Ok((delay > Duration::ZERO).then(|| Box::pin(sleep(delay))))
-    }
-
-    /// The answer to a request that no route takes: it counts for the limits of its listener as others do, so that who looks for what is not there is limited
-    /// too.
-    pub(super) async fn without_route(
-        &self,
-        error: Error,
-        request: &Request,
-        context: &Context<'_>,
-        exchange: &mut Exchange,
-    ) -> Result<AnsweredBy, Error> {
-        let by = CountedBy { request, path: request.uri.path(), claims: None };
-        let looked = self.limit(context.listener, &[], by, exchange);
-        settle(looked, request, context, exchange).await.map(AnsweredBy::Us).ok_or(error)
     }
 
     fn take(

@@ -247,11 +247,11 @@ impl Connection {
         context: &Context<'s>,
         (exchange, told): (&mut Exchange, &mut Told),
     ) -> Result<AnsweredBy> {
-        let listener = context.listener;
-        let (route, meaning) = match self.find_route(listener, &mut request, exchange) {
-            Ok(found) => found,
-            Err(error) => return Box::pin(self.without_route(error, &request, context, exchange)).await,
-        };
+        let found = self.find_route(context.listener, &mut request, exchange);
+        if let Some(answer) = self.count(found.as_ref().ok(), &request, context, exchange).await? {
+            return Ok(AnsweredBy::Us(answer));
+        }
+        let (route, meaning) = found?;
         let preflight = context.takes(route, &request);
         let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };
         if let Some(answer) = self.admit(&mut request, meaning.as_ref(), preflight.is_some(), entrance).await? {
