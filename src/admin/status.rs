@@ -2,7 +2,7 @@
 
 mod concurrency;
 mod denied;
-mod limits;
+mod rate_limits;
 mod mirrored;
 mod query;
 
@@ -90,7 +90,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "listeners": listeners,
         "cluster": cluster::cluster(shared),
         "services": services,
-        "limits": limits::all(&snapshot),
+        "limits": rate_limits::all(&snapshot),
         "ledger_backup": backup(shared),
     });
     if query.picks() {

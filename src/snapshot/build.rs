@@ -11,7 +11,7 @@
 mod affinity;
 mod client_limits;
 mod handles;
-mod limits;
+mod rate_limits;
 mod listener;
 #[cfg(test)]
 pub mod testing;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-pub use limits::scope as limit_scope;
+pub use rate_limits::scope as rate_limit_scope;
 
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};

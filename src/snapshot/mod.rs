@@ -26,7 +26,7 @@ mod zones;
 
 #[cfg(test)]
 pub use build::testing;
-pub use build::{BuildError, MakeTls, build, limit_scope};
+pub use build::{BuildError, MakeTls, build, rate_limit_scope};
 pub use canary::Canary;
 pub use client_limits::{AboveLimit, ClientLimits};
 pub use concurrency_limit::ConcurrencyLimit;

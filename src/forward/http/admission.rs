@@ -7,7 +7,7 @@ use super::Connection;
 use super::authorize::{Entrance, Entry};
 use super::context::Context;
 use super::exchange::Exchange;
-use super::limited::{self, CountedBy};
+use super::rate_limits::{self, CountedBy};
 use super::request::changes::Message;
 use super::routing::compared;
 use crate::error::Result;
@@ -35,7 +35,7 @@ impl Connection {
             found.map_or((&[][..], None), |(route, meaning)| (&*route.rate_limits, meaning.as_ref()));
         let by = CountedBy { request, path: compared(request, meaning), claims: None };
         let looked = self.limit(listener, of_route, by, exchange);
-        Ok(limited::settle(looked, request, context, exchange).await)
+        Ok(rate_limits::settle(looked, request, context, exchange).await)
     }
 
     /// Lets a request in that a route has taken and that was counted. What is given back is its answer, where it may not come in and that is not an error.
@@ -65,7 +65,7 @@ impl Connection {
             Entry::Admitted(Some(claims)) => {
                 let by = CountedBy { request, path: compared(request, meaning), claims: Some(&claims) };
                 let looked = self.limit(listener, &route.rate_limits, by, exchange);
-                Ok(limited::settle(looked, request, context, exchange).await)
+                Ok(rate_limits::settle(looked, request, context, exchange).await)
             }
             Entry::Answered(mut response) => {
                 context.answering(None).complete(&mut response, Message::Error);

@@ -9,7 +9,7 @@ mod context;
 mod cors;
 mod error_answer;
 mod exchange;
-mod limited;
+mod rate_limits;
 mod load_report;
 mod mirror;
 mod own_answer;
