@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{limits, parts};
+use super::{parts, rate_limits};
 use crate::backup::Backups;
 use crate::config::model;
 use crate::lead::{self, Candidate};

@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::admin::rounded::to_thousandths as rounded;
-use crate::metrics::ConcurrencyReading;
 use crate::metrics::concurrency::PRIORITIES;
-use crate::snapshot::{Service, Snapshot};
+use crate::snapshot::Service;
 
 /// What holds now, and how many were refused; null where the service has no such limit.
 pub(super) fn of(service: &Service) -> Value {
@@ -19,17 +18,4 @@ pub(super) fn of(service: &Service) -> Value {
         "unloaded_ms": state.unloaded().map(|latency| rounded(latency.as_secs_f64() * 1e3)),
         "shed": shed,
     })
-}
-
-/// The same as metrics, of all services that have such a limit.
-pub(super) fn readings(snapshot: &Snapshot) -> Vec<ConcurrencyReading<'_>> {
-    let limited = snapshot.services.iter().filter_map(|service| Some((service, &service.concurrency.as_ref()?.state)));
-    limited
-        .map(|(service, state)| ConcurrencyReading {
-            service: &service.name,
-            limit: state.limit().unwrap_or(0),
-            in_flight: state.in_flight(),
-            unloaded: state.unloaded().unwrap_or_default().as_secs_f64(),
-        })
-        .collect()
 }

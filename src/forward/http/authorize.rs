@@ -152,7 +152,7 @@ impl Connection {
                 if let Some(subject) = subject {
                     entrance.exchange.came_in_as(subject);
                 }
-                let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.limit.by.is_claim());
+                let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.rule.by.is_claim());
                 claims.map(|claims| Entry::Admitted(is_wanted().then_some(claims)))
             }
             // boxed, because it asks a backend, and the others would carry the room for that
