@@ -26,7 +26,7 @@ mod kept_certificates;
 mod ingress_tests;
 mod key_sources;
 mod listener_events;
-mod limits;
+mod rate_limits;
 mod listener_tls;
 mod listeners;
 mod names;

@@ -34,7 +34,7 @@ pub const MOST_PATHS: usize = 16;
 
 /// `[listener.limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// The longest time from the first byte of a request to the end of its headers.
     pub header_timeout: Duration,
     /// The most bytes of a request's head.

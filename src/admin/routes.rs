@@ -16,7 +16,7 @@ use http::header::{ALLOW, HeaderValue};
 use super::answer::Problem;
 use super::{
     Shared, backends, canary, certificates, cluster, events, faults, guard, hand_over, history, live, login,
-    maintenance, page, pick, probes, recovery, reload, ring, route_list, sla, status, why,
+    maintenance, metrics, page, pick, probes, recovery, reload, ring, route_list, sla, status, why,
 };
 use crate::canary::Word as CanaryWord;
 use crate::operator::Command;
@@ -34,7 +34,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/assets/{file}", allow(READ, get(page::asset)))
         .route(login::LOGIN, allow("POST", post(login::login)))
         .route(login::LOGOUT, allow("POST", post(login::logout)))
-        .route("/metrics", allow(READ, get(status::show_metrics)))
+        .route("/metrics", allow(READ, get(metrics::show)))
         .route("/api/v1/status", allow(READ, get(status::show)))
         .route("/api/v1/config", allow(READ, get(status::show_config)))
         .route("/api/v1/live", allow(READ, get(live::live)))

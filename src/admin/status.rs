@@ -1,8 +1,8 @@
-//! `GET /api/v1/status`, `/api/v1/config` and `/metrics`. All of it is read at the moment of the request.
+//! `GET /api/v1/status` and `/api/v1/config`. All of it is read at the moment of the request.
 
 mod concurrency;
 mod denied;
-mod limits;
+mod rate_limits;
 mod mirrored;
 mod query;
 
@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{self, RawQuery};
-use http::header::{ACCEPT, HeaderMap};
 use serde_json::{Map, Value, json};
 
 use self::query::{BackendName, StatusQuery};
 use super::Shared;
 use super::answer::{self, Answer, Problem};
-use super::backend_reading::{BackendReading, circuit, told_state, work_share};
+use super::backend_reading::{BackendReading, told_state};
 use super::backends::no_service;
 use super::canary;
 use super::certificates::first_to_expire;
@@ -27,14 +26,12 @@ use super::rounded::to_thousandths as rounded;
 use super::shadow;
 use crate::affinity::Affinity;
 use crate::clock::{Moment, Stamp, rfc3339};
-use crate::endpoint::breaker::Circuit;
 use crate::endpoint::{Endpoint, standing};
 use crate::health::paths::PathReading;
-use crate::metrics::adaptive::PRIORITIES;
+use crate::metrics::ZONES;
+use crate::metrics::concurrency::PRIORITIES;
 use crate::metrics::hedges::OUTCOMES;
-use crate::metrics::{self, BackendReading as SeriesReading, Collect, Format, Hedges, PathSeries, Registry, ZONES};
-use crate::shortage;
-use crate::snapshot::{Cut, Service, Snapshot};
+use crate::snapshot::{Cut, Hedges, Service, Snapshot};
 
 /// `GET /api/v1/status`
 pub(super) async fn show(
@@ -48,12 +45,6 @@ pub(super) async fn show(
 /// `GET /api/v1/config`
 pub(super) async fn show_config(extract::State(shared): extract::State<Arc<Shared>>) -> Answer {
     answer::json(&(shared.effective.load().to_json)())
-}
-
-/// `GET /metrics`
-pub(super) async fn show_metrics(extract::State(shared): extract::State<Arc<Shared>>, headers: HeaderMap) -> Answer {
-    let format = Format::wanted(headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()));
-    answer::text(format.content_type(), metrics(&shared, format))
 }
 
 /// The status, in the form that tools rely on. A member is null where nothing was measured.
@@ -90,7 +81,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "listeners": listeners,
         "cluster": cluster::cluster(shared),
         "services": services,
-        "limits": limits::all(&snapshot),
+        "limits": rate_limits::all(&snapshot),
         "ledger_backup": backup(shared),
     });
     if query.picks() {
@@ -228,7 +219,8 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
 
 /// When a service hedges, which may not be known yet, and what came of it.
 fn hedges(hedges: &Hedges) -> Value {
-    let counts = OUTCOMES.iter().zip(hedges.read()).map(|(outcome, count)| ((*outcome).to_owned(), json!(count)));
+    let counts =
+        OUTCOMES.iter().zip(hedges.counts.read()).map(|(outcome, count)| ((*outcome).to_owned(), json!(count)));
     let after = hedges.after().map(|after| rounded(after.as_secs_f64() * 1e3));
     counts.chain([("after_ms".to_owned(), json!(after))]).collect::<Map<_, _>>().into()
 }
@@ -339,61 +331,4 @@ fn paths(shared: &Shared, endpoint: &Endpoint, now: Moment) -> Value {
         })
     };
     paths.into_iter().map(shown).collect()
-}
-
-/// The same for the metrics.
-fn path_series(shared: &Shared, endpoint: &Endpoint) -> Vec<PathSeries> {
-    let paths = shared.monitor.paths(&endpoint.service, &endpoint.id).unwrap_or_default();
-    let series = |path: PathReading| PathSeries {
-        address: path.address.to_string(),
-        up: path.is_up,
-        chosen: path.is_chosen,
-        rtt: path.rtt_ms.map(|rtt| rtt / 1e3),
-        loss: path.loss,
-    };
-    paths.into_iter().map(series).collect()
-}
-
-/// The text of `/metrics`.
-fn metrics(shared: &Shared, format: Format) -> String {
-    let mut page = String::new();
-    read(shared, |registry, readings| registry.render(readings, format, &mut page));
-    page
-}
-
-impl Shared {
-    /// Hands a reading of all metrics over to `to`.
-    pub fn collect(&self, to: &mut dyn Collect) {
-        read(self, |registry, readings| registry.collect(readings, to));
-    }
-}
-
-/// Reads what is known of backends and services, for those who read the metrics.
-fn read(shared: &Shared, then: impl FnOnce(&Registry, &metrics::Readings<'_>)) {
-    let snapshot = shared.store.load();
-    let now = Moment::now();
-    let all = snapshot.services.iter().flat_map(|service| (0..service.endpoints.len()).map(move |at| (service, at)));
-    let backends: Vec<SeriesReading<'_>> = all
-        .map(|(service, at)| {
-            let endpoint = &service.endpoints[at];
-            let state = told_state(service, at, now);
-            SeriesReading {
-                service: &endpoint.service,
-                id: &endpoint.id,
-                in_flight: endpoint.live.in_flight(),
-                up: state.is_usable(),
-                state: state.as_str(),
-                work_share: work_share(endpoint),
-                breaker: circuit(service, endpoint, now).map(|circuit| match circuit {
-                    Circuit::Closed => 0,
-                    Circuit::Open => 1,
-                    Circuit::HalfOpen => 2,
-                }),
-                paths: endpoint.addresses.paths().map_or_else(Vec::new, |_| path_series(shared, endpoint)),
-            }
-        })
-        .collect();
-    let waiting: Vec<_> = snapshot.services.iter().map(|service| (&*service.name, service.waiting.len())).collect();
-    let readings = metrics::Readings { backends: &backends, waiting: &waiting, shortages: &shortage::counts() };
-    then(&shared.registry, &readings);
 }

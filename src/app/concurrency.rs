@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::concurrency::AdaptiveLimit;
 use crate::concurrency::limiter::Limiter;
 use crate::concurrency::shedding::{ShedNews, Shedding};
 use crate::concurrency::window::Seen;
 use crate::event::{Events, Kind, SheddingChange, Subject};
-use crate::metrics::AdaptiveLimit;
-use crate::metrics::adaptive::{FINE_BUCKETS, PRIORITIES};
+use crate::metrics::concurrency::{FINE_BUCKETS, PRIORITIES};
 use crate::snapshot::Snapshot;
 
 /// The least time between two looks: what makes the control plane look sooner says nothing of latencies.
@@ -51,8 +51,8 @@ impl Concurrency {
                         name: Arc::clone(&service.name),
                         limiter: Limiter::new(limit.rule, found, now, fastrand::u64(..)),
                         shedding: Shedding::default(),
-                        seen: limit.state.latencies(),
-                        shed: limit.state.read_shed(),
+                        seen: limit.state.counts().latencies(),
+                        shed: limit.state.counts().read_shed(),
                         state: Arc::clone(&limit.state),
                     }
                 }
@@ -79,7 +79,7 @@ impl Concurrency {
 
 impl Limited {
     fn look(&mut self, now: Moment) -> Option<ShedNews> {
-        let (latencies, shed) = (self.state.latencies(), self.state.read_shed());
+        let (latencies, shed) = (self.state.counts().latencies(), self.state.counts().read_shed());
         let new = std::array::from_fn(|at| latencies[at].wrapping_sub(self.seen[at]));
         let new_shed: [u64; PRIORITIES.len()] = std::array::from_fn(|at| shed[at].wrapping_sub(self.shed[at]));
         (self.seen, self.shed) = (latencies, shed);
@@ -130,7 +130,7 @@ mod tests {
         for look in 1..=5 {
             let held: Vec<_> = std::iter::from_fn(|| state.enter(1000)).collect();
             held.iter().cycle().take(60).for_each(|place| place.took(0, Duration::from_millis(8)));
-            state.shed(0, 2);
+            state.counts().shed(0, 2);
             driver.look(AT(100 * look), &events);
         }
         let told = events.newest(10).events;

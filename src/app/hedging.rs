@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::metrics::BUCKETS;
 use crate::metrics::latencies::quantile;
-use crate::metrics::{BUCKETS, Hedges};
 use crate::policy::Hedge;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Hedges, Snapshot};
 
 /// How often the quantiles are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ impl Hedging {
                 None => {
                     // what a setting of before has said is not known to be right
                     hedges.set_after(None);
-                    Watched { hedges: Arc::clone(hedges), seen: hedges.latencies(), window: Window::new(share) }
+                    Watched { hedges: Arc::clone(hedges), seen: hedges.counts.latencies(), window: Window::new(share) }
                 }
             };
             watched.window.share = share;
@@ -79,7 +79,7 @@ impl Hedging {
         }
         self.looked = Some(now);
         for Watched { hedges, seen, window } in &mut self.services {
-            let read = hedges.latencies();
+            let read = hedges.counts.latencies();
             let new = std::array::from_fn(|at| read[at].wrapping_sub(seen[at]));
             *seen = read;
             hedges.set_after(window.after(&new, since));

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{limits, parts};
+use super::{parts, rate_limits};
 use crate::backup::Backups;
 use crate::config::model;
 use crate::lead::{self, Candidate};
@@ -13,7 +13,7 @@ use crate::notify::{self, PreparedWebhooks, Webhooks};
 use crate::otlp::{self, Exporter};
 use crate::share::{Place, Sharing};
 use crate::snapshot::Store;
-use crate::store::limits::LimitStores;
+use crate::store::limits::RateLimitStores;
 use crate::store::sessions::Stores;
 
 /// What is in use.
@@ -26,7 +26,7 @@ pub(super) struct Integrations {
     /// The stores that sessions are shared through.
     pub stores: Stores,
     /// The stores by which rate limits are enforced together.
-    pub limit_stores: LimitStores,
+    pub limit_stores: RateLimitStores,
     /// Has this instance elected.
     pub candidate: Candidate,
     /// What instances share.
@@ -71,7 +71,7 @@ impl Integrations {
             exporter,
             backups: Backups::new(state_dir, events(), Arc::clone(registry)),
             stores,
-            limit_stores: LimitStores::new(events()),
+            limit_stores: RateLimitStores::new(events()),
             candidate: Candidate::new(events()),
             sharing: Arc::new(Sharing::new(state_dir, events())),
         };
@@ -92,7 +92,7 @@ impl Integrations {
         self.exporter.commit(prepared.otlp);
         self.backups.commit(config.backup.as_ref());
         self.stores.commit(config, registry);
-        self.limit_stores.commit(limits::shared(config, &store.load()), registry);
+        self.limit_stores.commit(rate_limits::shared(config, &store.load()), registry);
         self.candidate.commit(prepared.cluster);
         if before.is_none_or(|before| before.cluster != config.cluster) {
             self.sharing.commit(prepared.share);

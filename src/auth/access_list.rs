@@ -1,7 +1,5 @@
 //! Who may come in by address: networks of the configuration, and of files that are read again when they change.
 
-use std::fmt;
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
+use super::file::{FileProblem, open};
 use super::ranges::{Ranges, Verdict};
 
 /// The largest file of networks that is read: half a million in their longest form.
@@ -33,17 +32,6 @@ pub struct AccessList {
     /// Held from before the files are read until what they held is in force. Each file is watched by itself, and a change of any has all of them read: a reading that was begun
     /// earlier must not be put in force later.
     reading: Mutex<()>,
-}
-
-/// Why a file could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileProblem {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, from 1; `None` = it is about the file as a whole.
-    pub line: Option<usize>,
-    /// What is wrong, for people.
-    pub reason: String,
 }
 
 impl Networks {
@@ -106,16 +94,6 @@ impl AccessList {
     }
 }
 
-impl fmt::Display for FileProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ", line {line}")?;
-        }
-        write!(f, ": {}", self.reason)
-    }
-}
-
 /// A network as it is written: with a prefix, or as one address.
 ///
 /// # Errors
@@ -154,15 +132,6 @@ fn read(file: &Path, mut take: impl FnMut(IpNet)) -> Result<(), FileProblem> {
             take(network(text).map_err(|reason| problem(Some(number), reason))?);
         }
     }
-}
-
-pub(super) fn open(file: &Path) -> Result<File, String> {
-    let why = |error: std::io::Error| error.to_string();
-    // anything else (a pipe, a terminal) could keep us waiting for ever
-    if !std::fs::metadata(file).map_err(why)?.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    File::open(file).map_err(why)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 pub mod access_list;
 pub mod basic;
 pub mod client_certificate;
+mod file;
 pub mod forward;
 pub mod jwt;
 mod ranges;
@@ -16,9 +17,10 @@ mod remembered;
 
 use std::path::Path;
 
-pub use access_list::{AccessList, FileProblem, Networks};
+pub use access_list::{AccessList, Networks};
 pub use basic::Basic;
 pub use client_certificate::CertificateRule;
+pub use file::FileProblem;
 pub use forward::Forward;
 pub use jwt::Jwt;
 pub use remembered::Remembered;
@@ -74,23 +76,5 @@ impl Watched for Auth {
             Self::Basic(basic) => basic.reload(),
             Self::Jwt(jwt) => jwt.keys.reload(),
         }
-    }
-}
-
-/// A file's text, of at most `largest` bytes.
-///
-/// # Errors
-///
-/// Why it can't be read.
-fn text(file: &Path, largest: u64) -> Result<String, FileProblem> {
-    use std::io::Read as _;
-    let problem = |reason: String| FileProblem { file: file.to_owned(), line: None, reason };
-    let mut text = String::new();
-    let opened = access_list::open(file).map_err(problem)?;
-    let read = opened.take(largest + 1).read_to_string(&mut text);
-    read.map_err(|error| problem(error.to_string()))?;
-    match text.len() as u64 > largest {
-        true => Err(problem(format!("it is larger than {} MiB", largest >> 20))),
-        false => Ok(text),
     }
 }

@@ -54,7 +54,11 @@ impl Sources {
             let at = kept.iter().position(|new| new.files.are_the_pair_of(&old.files));
             match at {
                 Some(at) if kept[at] != *old && kept[at].may_replace(old, wall).is_err() => kept[at] = Arc::clone(old),
-                Some(_) => {}
+                Some(at) => {
+                    if let Some(response) = staple_that_stays(&kept[at], old, wall) {
+                        kept[at] = Arc::new(kept[at].stapled(Some(response)));
+                    }
+                }
                 // where it was: behind the one that it was behind
                 None => kept.insert(behind, Arc::clone(old)),
             }
@@ -70,6 +74,13 @@ impl Sources {
             Source::Folder(folder) => files.cert.starts_with(folder),
         })
     }
+}
+
+/// The OCSP response of `old` that goes on being sent with the same certificate, read anew without one: the file of both holds none that can be used.
+fn staple_that_stays(new: &Certificate, old: &Certificate, wall: SystemTime) -> Option<Vec<u8>> {
+    let has_lost_it = new == old && new.certified.ocsp.is_none() && new.files.ocsp.is_some();
+    let staple = (has_lost_it && new.files.ocsp == old.files.ocsp).then(|| staple::stapled_to(old)).flatten();
+    staple.filter(|staple| staple.is_for(new, wall)).map(|staple| staple.response)
 }
 
 /// What was read from them.
@@ -131,7 +142,8 @@ struct Pair {
 
 impl Pair {
     fn new(files: PairFiles, shown: Option<Arc<Certificate>>) -> Self {
-        let (kept, staple) = (Kept::new(shown.clone()), Kept::new(None));
+        let staple = shown.as_ref().filter(|_| files.ocsp.is_some()).and_then(|shown| staple::stapled_to(shown));
+        let (kept, staple) = (Kept::new(shown.clone()), Kept::new(staple.map(Arc::new)));
         Self { files, kept, staple, is_over_told: false, shown, gone: None }
     }
 

@@ -51,6 +51,14 @@ impl Staple {
     }
 }
 
+/// The response that is stapled to this certificate, where one is.
+pub fn stapled_to(certificate: &Certificate) -> Option<Staple> {
+    let response = certificate.certified.ocsp.as_ref()?;
+    let leaf = certificate.leaf()?;
+    let single = single(basic(response)?.ok()?, number(leaf.serial()), leaf.issuer())??;
+    Some(Staple { response: response.clone(), serial: number(leaf.serial()).to_vec(), until: single.until })
+}
+
 /// Reads the response about this certificate.
 pub fn read(path: &Path, certificate: &Certificate, now: SystemTime) -> Reading<Staple> {
     let bytes = read::bytes(Part::Ocsp, path);

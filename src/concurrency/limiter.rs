@@ -255,7 +255,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::metrics::adaptive::FINE_BUCKETS;
+    use crate::metrics::concurrency::FINE_BUCKETS;
 
     const RULE: Concurrency = Concurrency {
         min: 3,
@@ -307,7 +307,7 @@ mod tests {
         // eight times as slow, whatever is in flight
         let told = looks(&mut limiter, 50..150, 64, 20, 10);
         let unloaded = told.unloaded.unwrap().as_secs_f64();
-        assert!((unloaded / crate::metrics::adaptive::middle_of(64) - 1.0).abs() < 0.01, "{told:?}");
+        assert!((unloaded / crate::metrics::concurrency::middle_of(64) - 1.0).abs() < 0.01, "{told:?}");
         assert!(told.limit > 20, "within 10 s: {told:?}");
     }
 
@@ -329,7 +329,7 @@ mod tests {
             assert_eq!(told.limit, limit, "{time}");
         }
         let unloaded = limiter.decision().unloaded.unwrap().as_secs_f64();
-        assert!((unloaded / crate::metrics::adaptive::middle_of(40) - 1.0).abs() < 0.01, "{unloaded}");
+        assert!((unloaded / crate::metrics::concurrency::middle_of(40) - 1.0).abs() < 0.01, "{unloaded}");
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::limiter::Limiter;
 use super::waiting;
 use super::window::Seen;
+use super::{AdaptiveLimit, ConcurrencyPlace};
 use crate::clock::Moment;
-use crate::metrics::{AdaptiveLimit, LimitPlace, Registry};
+use crate::metrics::Registry;
 use crate::policy::{Concurrency, Priority};
 
 const RULE: Concurrency = Concurrency {
@@ -43,7 +44,7 @@ struct Load {
 }
 
 /// What was let in: when it came, when it was let in, and its place.
-type LetIn = (u64, u64, LimitPlace);
+type LetIn = (u64, u64, ConcurrencyPlace);
 
 /// A simulated service.
 struct Service {
@@ -63,7 +64,7 @@ struct Service {
     busy: BinaryHeap<Reverse<(u64, usize)>>,
     working: Vec<Option<LetIn>>,
     next_look: u64,
-    seen: ([u32; crate::metrics::adaptive::FINE_BUCKETS], u64),
+    seen: ([u32; crate::metrics::concurrency::FINE_BUCKETS], u64),
 }
 
 /// What came of it.
@@ -85,7 +86,7 @@ impl Result {
 
 impl Service {
     fn new(servers: usize, work: Duration, kind: Work, seed: u64) -> Self {
-        let limit = Registry::new(1).adaptive("api");
+        let limit = Arc::new(AdaptiveLimit::new(Registry::new(1).concurrency("api")));
         let limiter = Limiter::new(RULE, None, moment(0), seed);
         let first = limiter.decision();
         limit.publish(first.limit, first.epoch);
@@ -102,7 +103,7 @@ impl Service {
             busy: BinaryHeap::new(),
             working: Vec::new(),
             next_look: 100_000,
-            seen: ([0; crate::metrics::adaptive::FINE_BUCKETS], 0),
+            seen: ([0; crate::metrics::concurrency::FINE_BUCKETS], 0),
         }
     }
 
@@ -168,7 +169,7 @@ impl Service {
     }
 
     fn shed(&mut self, priority: Priority, result: &mut Result) {
-        self.limit.shed(0, priority as usize);
+        self.limit.counts().shed(0, priority as usize);
         result.shed[priority as usize] += 1;
     }
 
@@ -215,7 +216,7 @@ impl Service {
 
     fn look(&mut self, result: &mut Result) {
         self.next_look += 100_000;
-        let (latencies, shed) = (self.limit.latencies(), self.limit.read_shed().iter().sum());
+        let (latencies, shed) = (self.limit.counts().latencies(), self.limit.counts().read_shed().iter().sum());
         let new = std::array::from_fn(|at| latencies[at].wrapping_sub(self.seen.0[at]));
         let seen = Seen { latencies: &new, peak: self.limit.take_peak(), shed: shed - self.seen.1 };
         self.seen = (latencies, shed);

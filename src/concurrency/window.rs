@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::metrics::adaptive::{FINE_BUCKETS, middle_of};
+use crate::metrics::concurrency::{FINE_BUCKETS, middle_of};
 
 /// A window is closed no sooner.
 const SHORTEST: Duration = Duration::from_millis(100);

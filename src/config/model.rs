@@ -5,7 +5,7 @@
 
 mod cluster;
 mod key_source;
-mod limit;
+mod rate_limit;
 mod means;
 mod otlp;
 mod recovery;
@@ -30,16 +30,16 @@ use crate::limit::PerClient;
 use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::template::AnswerBody;
 use crate::policy::{
-    AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, Mirroring, PathRules, Priority, Rewrite, SplitBy,
+    AdminToken, Cors, HeaderChanges, ListenerProtocol, Mirroring, PathRules, Priority, RequestLimits, Rewrite, SplitBy,
     TimeoutOverride,
 };
 use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
 pub use key_source::KeySource;
-pub use limit::{LimitStore, RateLimit};
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
+pub use rate_limit::{RateLimit, RateLimitStore};
 pub use recovery::{PLACEHOLDERS, Recovery, StrategyMeans};
 pub use service::{Affinity, Backend, Detect, Discover, RedisStore, Service, SharedBy, Sla, Source, StoreAddress};
 pub use state::{BACKUP_PLACE, Backup, BackupPlace};
@@ -197,7 +197,7 @@ pub struct Listener {
     /// A connection with nothing under way is closed after this time.
     pub idle_timeout: Duration,
     /// What clients may do.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// TLS, when it is terminated here.
     pub tls: Option<ServerTls>,
     /// The field that carries the id of each request; `None` = requests get none.

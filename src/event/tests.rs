@@ -58,7 +58,7 @@ fn of_many_the_newest_are_kept_and_who_was_away_is_told_how_many_were_missed() {
     assert_eq!((told(&batch), batch.missed), (vec![26], 0));
     assert_eq!(events.since(0, usize::MAX).events.len(), KEPT);
     let mut text = String::new();
-    registry.render(&Readings { backends: &[], waiting: &[], shortages: &[] }, Format::Prometheus, &mut text);
+    registry.render(&Readings::default(), Format::Prometheus, &mut text);
     let has = |line: &str| assert!(text.lines().any(|other| other == line), "{line}");
     has("evenkeel_events_total{kind=\"panic_began\"} 10025");
     has("evenkeel_events_total{kind=\"backend_up\"} 0");

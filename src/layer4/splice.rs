@@ -25,7 +25,7 @@ pub trait MaySplice {
 
     /// Called while the client does not take more of the response: goes on sending the request to the backend. Without this, a
     /// client that reads the response only after it has sent its whole request would wait for ever.
-    fn poll_upload(&mut self, _: &mut Context<'_>) {}
+    fn poll_upload(&mut self, cx: &mut Context<'_>);
 }
 
 /// The state of splicing one body.
@@ -150,6 +150,8 @@ mod tests {
                 Ok(moved)
             })
         }
+
+        fn poll_upload(&mut self, _: &mut Context<'_>) {}
     }
 
     /// Until the runtime has heard of what may be read here and written there.

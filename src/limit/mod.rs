@@ -27,9 +27,9 @@ pub use clients::{ClientRates, Clients, Counted, PerClient, Place};
 pub use reporter::{Answer, DEMAND_FADES, Report, Reporter, faded};
 pub use table::{Look, Table};
 
-/// A limit, as the configuration has it.
+/// A rate limit, as the configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
+pub struct RateLimitRule {
     /// What it is called in answers, metrics and the log.
     pub name: String,
     /// How fast, and how many at once.

@@ -7,11 +7,15 @@
 //!
 //! While there are no answers, nothing of what is counted is reported later: it was allowed within this instance's part. When there are some again, the
 //! time here is told instead, for the store may have lost its own.
+//!
+//! A store may also be emptied while it answers. So each report says how far the key is ahead here, which a store that has no earlier report of this
+//! instance goes by, and all keys are reported anew ([`Reporter::tell_all`]) when a store does not know this instance any more.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::shared::Counted;
 use super::table::{SLOTS, nanos};
 use super::{Rate, Table};
 
@@ -31,8 +35,10 @@ pub struct Report {
     pub key: u64,
     /// By how much its time has moved on, by requests that were allowed here.
     pub used: Duration,
-    /// Its time is ahead of the clock by at least so much, whatever the store knows.
-    pub at_least: Duration,
+    /// How far its time is ahead of the clock, by what the store has answered before and by `used`.
+    pub ahead: Duration,
+    /// It is ahead by so much whatever the store knows; otherwise only if the store has no earlier report of this instance about this key.
+    pub is_certain: bool,
     /// The requests that it sends here: each counts for the less the older it is ([`DEMAND_FADES`]).
     pub demand: f64,
     /// The rate by which it has used that.
@@ -56,6 +62,8 @@ pub struct Reporter {
     demands: HashMap<u64, (f64, Duration)>,
     /// The bucket after the last one that was reported.
     next: usize,
+    /// The first of the buckets whose keys are still to be reported anew, if any are.
+    untold: Option<usize>,
 }
 
 impl Reporter {
@@ -63,25 +71,52 @@ impl Reporter {
     /// table.
     pub fn collect(&mut self, table: &Table, rate: Rate, most: usize, now: Duration) -> Vec<Report> {
         let Some(shared) = &table.shared else { return Vec::new() };
-        let is_divided = shared.is_divided();
+        let is_certain = shared.is_divided();
         let mut reports = Vec::new();
         self.next = shared.marked(self.next, |bucket| {
             for slot in bucket * SLOTS..(bucket + 1) * SLOTS {
-                let Some(counted) = shared.take(slot) else { continue };
-                let key = table.slot(slot).key.load(Relaxed);
                 let ahead = table.slot(slot).tat.load(Relaxed).saturating_sub(nanos(now));
-                let demand = self.demand(key, counted.sent, now);
-                let (used, at_least) = match is_divided {
+                let Some(Counted { allowed, sent }) = shared.take(slot) else { continue };
+                let key = table.slot(slot).key.load(Relaxed);
+                let demand = self.demand(key, sent, now);
+                let moved = |factor| rate.cost(factor).saturating_mul(allowed.into());
+                let (used, ahead) = match is_certain {
                     true => (0, ahead),
-                    false => (rate.cost(shared.weight()).saturating_mul(u64::from(counted.allowed)), 0),
+                    // what the others were guessed to allow meanwhile is not known
+                    false => {
+                        let used = moved(shared.weight());
+                        (used, ahead.saturating_sub(moved(shared.factor(slot))).saturating_add(used))
+                    }
                 };
-                let [used, at_least] = [used, at_least].map(Duration::from_nanos);
-                reports.push(Report { key, used, at_least, demand, rate, slot });
+                let [used, ahead] = [used, ahead].map(Duration::from_nanos);
+                reports.push(Report { key, used, ahead, is_certain, demand, rate, slot });
             }
             reports.len() < most
         });
+        self.report_anew(table, rate, most, now, &mut reports);
         self.forget(now);
         reports
+    }
+
+    /// The store has forgotten this instance, and with it what that has reported: all keys are reported once more, as far as there is room for them beside those
+    /// that there are requests for.
+    pub fn tell_all(&mut self) {
+        self.untold = Some(0);
+    }
+
+    /// Adds reports of the keys that have to be reported anew, until there are `most`.
+    fn report_anew(&mut self, table: &Table, rate: Rate, most: usize, now: Duration, reports: &mut Vec<Report>) {
+        while let Some(bucket) = self.untold.filter(|_| reports.len() < most) {
+            self.untold = Some(bucket + 1).filter(|next| *next < table.buckets());
+            for slot in bucket * SLOTS..(bucket + 1) * SLOTS {
+                let [key, tat] = [&table.slot(slot).key, &table.slot(slot).tat].map(|of| of.load(Relaxed));
+                let ahead = Duration::from_nanos(tat.saturating_sub(nanos(now)));
+                if !ahead.is_zero() {
+                    let demand = self.demands.get(&key).map_or(0.0, |(demand, at)| faded(*demand, *at, now));
+                    reports.push(Report { key, used: Duration::ZERO, ahead, is_certain: false, demand, rate, slot });
+                }
+            }
+        }
     }
 
     /// Sets right what the table has of a key, by the answer to the report about it.

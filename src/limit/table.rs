@@ -154,6 +154,10 @@ impl Table {
         (place, is_ahead)
     }
 
+    pub(super) fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
     pub(super) fn slot(&self, at: usize) -> &Slot {
         &self.buckets[at / SLOTS].0[at % SLOTS]
     }

@@ -12,7 +12,7 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::settings::{Accepted, ListenerSettings};
 use super::{http, sessions};
@@ -24,6 +24,7 @@ use crate::metrics::{Denial, ListenerMetrics};
 use crate::policy::ListenerProtocol;
 use crate::protocol::http::Setup;
 use crate::shortage;
+use crate::snapshot::Listener;
 
 /// The pause when the kernel has no more file descriptors or memory for us: something that is open has to end first.
 const EXHAUSTED: Duration = Duration::from_millis(50);
@@ -39,6 +40,9 @@ pub(super) enum ListeningSocket {
     Tcp(AsyncFd<TcpListener>),
     Unix(UnixListener),
 }
+
+/// The set-up of a connection, and its protocol.
+type SetUp = (Rc<Setup>, ListenerProtocol);
 
 /// What one worker needs to serve one listener.
 #[derive(Debug)]
@@ -63,9 +67,9 @@ impl WorkerListener {
     }
 
     /// What a connection from this address is served with; `None` = it may not come in, and is to be closed before anything is read of it.
-    fn admit(&mut self, socket: &Socket, source: Option<SocketAddr>) -> Option<Accepted> {
+    fn admit(&mut self, socket: &Socket, source: Option<SocketAddr>) -> Option<(Accepted, SetUp)> {
         let accepted = self.next();
-        let Some((snapshot, listener)) = self.ingress.current() else { return Some(accepted) };
+        let (snapshot, listener) = self.ingress.current()?;
         let (listener, worker) = (&snapshot.listeners[listener], self.ingress.worker().index);
         let address = source.map(|source| source.ip());
         if let Some(guard) = listener.guard.as_ref().filter(|_| listener.refuses(address)) {
@@ -73,12 +77,13 @@ impl WorkerListener {
             tracing::debug!(listener = %listener.name, ?source, "a connection was refused for its address");
             return None;
         }
+        let setup = self.set_up(&accepted, listener);
         // a PROXY header is to tell who the client is
         if listener.client_limits.is_none() || listener.proxy_protocol {
-            return Some(accepted);
+            return Some((accepted, setup));
         }
         match listener.connects(address, worker) {
-            Ok(place) => Some(Accepted { place, ..accepted }),
+            Ok(place) => Some((Accepted { place, ..accepted }, setup)),
             Err(_) => {
                 socket.reset_on_close();
                 None
@@ -86,10 +91,13 @@ impl WorkerListener {
         }
     }
 
-    /// The set-up of a connection, and its protocol.
-    fn setup(&mut self, accepted: &Accepted) -> Option<(Rc<Setup>, ListenerProtocol)> {
-        let (snapshot, listener) = accepted.ingress.current()?;
-        let listener = &snapshot.listeners[listener];
+    /// The set-up of a connection that has waited for its place: what holds now may be something else than before.
+    fn set_up_anew(&mut self, accepted: &Accepted) -> Option<SetUp> {
+        let (snapshot, listener) = self.ingress.current()?;
+        Some(self.set_up(accepted, &snapshot.listeners[listener]))
+    }
+
+    fn set_up(&mut self, accepted: &Accepted, listener: &Listener) -> SetUp {
         let is_limited = accepted.settings.places.is_some();
         let is_handing_over = accepted.ingress.is_handing_over();
         let last = self.setup.as_ref().filter(|last| {
@@ -100,7 +108,7 @@ impl WorkerListener {
                 && !last.drain.has_begun()
         });
         if let Some(last) = last {
-            return Some((Rc::clone(last), listener.protocol));
+            return (Rc::clone(last), listener.protocol);
         }
         let worker = accepted.ingress.worker();
         let mut limits = listener.limits.clone();
@@ -117,7 +125,7 @@ impl WorkerListener {
             resting: is_limited.then(|| self.resting.clone()),
         });
         self.setup = Some(Rc::clone(&setup));
-        Some((setup, listener.protocol))
+        (setup, listener.protocol)
     }
 }
 
@@ -164,20 +172,27 @@ pub(super) async fn run(
             // the connection was gone before it was accepted
             Err(_) => continue,
         };
-        let Some(accepted) = serving.admit(&socket, address) else { continue };
-        // above the limit, this connection waits here, and those behind it wait in the kernel's queue
-        let place = match &accepted.settings.places {
-            Some(places) => tokio::select! {
-                place = place(places, &accepted) => place,
-                // the listener is going: this last connection is served above the limit
-                queue = &mut stop => {
-                    serving.spawn(socket, address, accepted, None);
-                    break queue;
-                }
-            },
+        let Some((accepted, setup)) = serving.admit(&socket, address) else { continue };
+        let place = match accepted.settings.places.as_ref().map(|places| Arc::clone(places).try_acquire_owned()) {
             None => None,
+            Some(Ok(place)) => Some(place),
+            // above the limit, this connection waits here, and those behind it wait in the kernel's queue
+            Some(Err(_)) => {
+                let (place, queue) = tokio::select! {
+                    place = place_that_comes_free(&accepted) => (place, None),
+                    // the listener is going: this last connection is served above the limit
+                    queue = &mut stop => (None, Some(queue)),
+                };
+                if let Some(setup) = serving.set_up_anew(&accepted) {
+                    serving.spawn(socket, address, accepted, setup, place);
+                }
+                match queue {
+                    Some(queue) => break queue,
+                    None => continue,
+                }
+            }
         };
-        serving.spawn(socket, address, accepted, place);
+        serving.spawn(socket, address, accepted, setup, place);
     };
     evicting.abort();
     if queue != BacklogOwner::HandedOver {
@@ -188,7 +203,7 @@ pub(super) async fn run(
 /// Takes what the kernel has already accepted for this process, as far as there are places.
 fn take_queued(listening: ListeningSocket, serving: &mut WorkerListener) {
     for (socket, address) in listening.queued() {
-        let Some(accepted) = serving.admit(&socket, address) else { continue };
+        let Some((accepted, setup)) = serving.admit(&socket, address) else { continue };
         let place = match &accepted.settings.places {
             Some(places) => match Arc::clone(places).try_acquire_owned() {
                 Ok(place) => Some(place),
@@ -196,16 +211,14 @@ fn take_queued(listening: ListeningSocket, serving: &mut WorkerListener) {
             },
             None => None,
         };
-        serving.spawn(socket, address, accepted, place);
+        serving.spawn(socket, address, accepted, setup, place);
     }
 }
 
 /// Waits for a place for a connection. While there is none, the connection that has been idle for longest is closed,
 /// and clients that are answered meanwhile are told to close theirs.
-async fn place(places: &Arc<Semaphore>, accepted: &Accepted) -> Option<OwnedSemaphorePermit> {
-    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        return Some(place);
-    }
+async fn place_that_comes_free(accepted: &Accepted) -> Option<OwnedSemaphorePermit> {
+    let places = accepted.settings.places.as_ref()?;
     let ListenerSettings { eviction, max_connections, .. } = &*accepted.settings;
     let _waits = eviction.wait();
     accepted.warn_that_full(*max_connections);
@@ -225,9 +238,9 @@ impl WorkerListener {
         socket: Socket,
         address: Option<SocketAddr>,
         accepted: Accepted,
+        (setup, protocol): SetUp,
         place: Option<OwnedSemaphorePermit>,
     ) {
-        let Some((setup, protocol)) = self.setup(&accepted) else { return };
         // counted before the task starts, so that a drain that begins before its first turn knows of it
         let open = OpenConnection::new(&accepted);
         let connections = accepted.ingress.connections.clone();

@@ -1,6 +1,5 @@
 //! Hedged requests: what came of second attempts that were made beside one that was late, and how long first attempts take.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::latencies::BUCKETS;
@@ -36,12 +35,10 @@ impl HedgeResult {
     }
 }
 
-/// The hedges of one service, and when they are made.
+/// The hedges of one service.
 #[derive(Debug)]
-pub struct Hedges {
+pub struct HedgeCounts {
     slots: PerWorker<Slot>,
-    /// In microseconds; 0 = not known.
-    after: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -51,23 +48,9 @@ struct Slot {
     latencies: Buckets,
 }
 
-impl Hedges {
+impl HedgeCounts {
     pub(super) fn new(workers: usize) -> Self {
-        Self { slots: PerWorker::new(workers), after: AtomicU64::new(0) }
-    }
-
-    /// How long an attempt is waited for before another one is made beside it; `None` = that is not known yet.
-    pub fn after(&self) -> Option<Duration> {
-        match self.after.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Duration::from_micros(micros)),
-        }
-    }
-
-    /// The control plane says how long an attempt is waited for.
-    pub fn set_after(&self, after: Option<Duration>) {
-        let micros = after.map_or(0, |after| u64::try_from(after.as_micros()).unwrap_or(u64::MAX).max(1));
-        self.after.store(micros, Ordering::Relaxed);
+        Self { slots: PerWorker::new(workers) }
     }
 
     /// Counts one, on the thread of `worker`.

@@ -10,9 +10,9 @@
 //! handle of it, and all metrics are in the one list [`names`] all the same. The data path does not: the facade's handles are calls through
 //! a vtable to atomics that all workers would contend for.
 
-pub mod adaptive;
 pub mod age;
 pub mod collect;
+pub mod concurrency;
 mod denials;
 mod durations;
 mod exemplar;
@@ -50,20 +50,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-pub use adaptive::{AdaptiveLimit, LimitPlace};
 pub use collect::{Bucket, Collect, Histogram, Number};
+pub use concurrency::ConcurrencyCounts;
 pub use denials::{Denial, Denials};
 pub use durations::{Distribution, Durations};
 pub use exemplar::Exemplar;
 pub use format::Format;
 pub use grpc::GrpcCalls;
-pub use hedges::Hedges;
+pub use hedges::HedgeCounts;
 pub use latencies::BUCKETS;
 pub use listeners::ListenerMetrics;
 pub use losses::Loss;
 pub use mirrored::{MirrorInFlight, MirrorResult, Mirrored};
 pub use promised::{PromiseEnd, PromisedRequests};
-pub use readings::{BackendReading, PathSeries, Readings};
+pub use readings::{BackendReading, ConcurrencyReading, PathSeries, Readings};
 pub use refusals::Refusal;
 pub use requests::{CLASSES, Requests, SessionEnd};
 pub use retries::Retries;
@@ -93,9 +93,9 @@ pub struct Registry {
     upstreams: Family<2, UpstreamMetrics>,
     attempts: Family<1, ServiceAttempts>,
     retries: Family<1, Retries>,
-    hedges: Family<1, Hedges>,
+    hedges: Family<1, HedgeCounts>,
     mirrored: Family<2, Mirrored>,
-    adaptive: Family<1, AdaptiveLimit>,
+    concurrency: Family<1, ConcurrencyCounts>,
     zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
@@ -127,7 +127,7 @@ impl Registry {
             retries: Family::default(),
             hedges: Family::default(),
             mirrored: Family::default(),
-            adaptive: Family::default(),
+            concurrency: Family::default(),
             zone_picks: Family::default(),
             grpc: Family::default(),
             promised: Family::default(),
@@ -211,8 +211,8 @@ impl Registry {
     }
 
     /// The hedges of a service.
-    pub fn hedges(&self, service: &str) -> Arc<Hedges> {
-        self.hedges.get([service], || Hedges::new(self.workers))
+    pub fn hedges(&self, service: &str) -> Arc<HedgeCounts> {
+        self.hedges.get([service], || HedgeCounts::new(self.workers))
     }
 
     /// The copies of requests that come by a listener and go to a service.
@@ -220,9 +220,9 @@ impl Registry {
         self.mirrored.get([listener, service], || Mirrored::new(self.workers))
     }
 
-    /// The adaptive limit of a service.
-    pub fn adaptive(&self, service: &str) -> Arc<AdaptiveLimit> {
-        self.adaptive.get([service], || AdaptiveLimit::new(self.workers))
+    /// What is counted for the adaptive limit of a service.
+    pub fn concurrency(&self, service: &str) -> Arc<ConcurrencyCounts> {
+        self.concurrency.get([service], || ConcurrencyCounts::new(self.workers))
     }
 
     /// How the gRPC calls of a service ended.

@@ -36,13 +36,30 @@ pub struct PathSeries {
     pub loss: f64,
 }
 
-/// What is known elsewhere than here, at the time of the reading.
+/// What is known of the adaptive limit of a service.
 #[derive(Debug)]
+pub struct ConcurrencyReading<'a> {
+    /// The service.
+    pub service: &'a str,
+    /// The limit; 0 = not known yet.
+    pub limit: u32,
+    /// Exchanges in flight within it.
+    pub in_flight: u32,
+    /// The latency without load, in seconds; 0 = not known yet.
+    pub unloaded: f64,
+}
+
+/// What is known elsewhere than here, at the time of the reading.
+#[derive(Debug, Default)]
 pub struct Readings<'a> {
     /// Each backend of each service.
     pub backends: &'a [BackendReading<'a>],
     /// By service, the requests that wait for a place at a backend.
     pub waiting: &'a [(&'a str, usize)],
+    /// By service that hedges, the seconds after which it does; 0 = not known yet.
+    pub hedge_after: &'a [(&'a str, f64)],
+    /// Of each service that has an adaptive limit.
+    pub concurrency: &'a [ConcurrencyReading<'a>],
     /// How often this machine was out of something, by the name of what it was out of.
     pub shortages: &'a [(&'a str, u64)],
 }

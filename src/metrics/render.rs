@@ -97,8 +97,8 @@ impl Registry {
         self.recorded_to(&names::ADMIN_REFUSED, &mut out);
         self.recorded_to(&names::ACCESS_LOG_DROPPED, &mut out);
         self.retries_to(&mut out);
-        self.hedges_to(&mut out);
-        self.adaptive_to(&mut out);
+        self.hedges_to(readings, &mut out);
+        self.concurrency_to(readings, &mut out);
         self.recorded_to(&names::CANARY_SHARE, &mut out);
         self.mirrored_to(&mut out);
         self.limits_to(&mut out);
@@ -252,17 +252,16 @@ impl Registry {
         }
     }
 
-    fn hedges_to(&self, out: &mut Sink<'_>) {
-        let held = self.hedges.held();
+    fn hedges_to(&self, readings: &Readings<'_>, out: &mut Sink<'_>) {
         out.announce(&names::HEDGES);
-        for ([service], hedges) in &held {
+        for ([service], hedges) in &self.hedges.held() {
             for (outcome, count) in hedges::OUTCOMES.into_iter().zip(hedges.read()) {
                 out.series(&names::HEDGES, &[service, outcome], count);
             }
         }
         out.announce(&names::HEDGE_AFTER);
-        for ([service], hedges) in &held {
-            out.series(&names::HEDGE_AFTER, &[service], hedges.after().map_or(0.0, |after| after.as_secs_f64()));
+        for (service, after) in readings.hedge_after {
+            out.series(&names::HEDGE_AFTER, &[service], *after);
         }
     }
 

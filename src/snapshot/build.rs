@@ -11,7 +11,7 @@
 mod affinity;
 mod client_limits;
 mod handles;
-mod limits;
+mod rate_limits;
 mod listener;
 #[cfg(test)]
 pub mod testing;
@@ -25,19 +25,20 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-pub use limits::scope as limit_scope;
+pub use rate_limits::scope as rate_limit_scope;
 
 use super::course::courses;
 use super::service::{Detection, Promised, ServiceSettings};
-use super::{ConcurrencyLimit, Listener, Service, Snapshot, ZonePreference};
+use super::{ConcurrencyLimit, Hedges, Listener, Service, Snapshot, ZonePreference};
 use crate::clock::Moment;
+use crate::concurrency::AdaptiveLimit;
 use crate::config::model;
 use crate::detect::fault::Detector;
 use crate::detect::service::Settings;
 use crate::endpoint::addresses::Addresses;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Live, Target};
-use crate::metrics::{Hedges, PromisedRequests, Registry};
+use crate::metrics::{PromisedRequests, Registry};
 use crate::policy::{Balance, KeyFrom, UpstreamProtocol};
 use crate::protocol::http::{HeadLimits, Leniency};
 use handles::Handles;
@@ -138,8 +139,8 @@ fn build_service(
         totals: registry.totals(&service.name),
         durations: registry.durations(&service.name),
         retries: registry.retries(&service.name),
-        hedges: hedges(service, registry),
-        concurrency: service.concurrency.map(|rule| ConcurrencyLimit::new(rule, registry.adaptive(&service.name))),
+        hedges: hedges(service, before, registry),
+        concurrency: concurrency(service, before, registry),
         grpc: registry.grpc(&service.name),
         promised: service.sla.as_ref().map(|sla| promised(sla, registry.promised(&service.name))),
         protection: before.map_or_else(Arc::default, |before| Arc::clone(&before.protection)),
@@ -168,8 +169,18 @@ fn connection(
 }
 
 /// The hedges of a service that hedges. The control plane says after which time that is, when the snapshot is in force.
-fn hedges(service: &model::Service, registry: &Registry) -> Option<Arc<Hedges>> {
-    service.retry.hedge.map(|_| registry.hedges(&service.name))
+fn hedges(service: &model::Service, before: Option<&Service>, registry: &Registry) -> Option<Arc<Hedges>> {
+    service.retry.hedge?;
+    let known = before.and_then(|before| before.hedges.clone());
+    Some(known.unwrap_or_else(|| Arc::new(Hedges::new(registry.hedges(&service.name)))))
+}
+
+/// The adaptive limit of a service that has one. What was found before goes on.
+fn concurrency(service: &model::Service, before: Option<&Service>, registry: &Registry) -> Option<ConcurrencyLimit> {
+    let rule = service.concurrency?;
+    let known = before.and_then(|before| before.concurrency.as_ref()).map(|limit| Arc::clone(&limit.state));
+    let new = || Arc::new(AdaptiveLimit::new(registry.concurrency(&service.name)));
+    Some(ConcurrencyLimit::new(rule, known.unwrap_or_else(new)))
 }
 
 /// What a consistent hash is taken of, where an algorithm needs one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::metrics::{AdaptiveLimit, LimitPlace};
+use crate::concurrency::{AdaptiveLimit, ConcurrencyPlace};
 use crate::policy::{Concurrency, Priority};
 
 /// How many exchanges of a service may be in flight.
@@ -24,7 +24,7 @@ impl ConcurrencyLimit {
     }
 
     /// Lets an exchange of this priority in, if the limit allows.
-    pub fn enter(&self, priority: Priority) -> Option<LimitPlace> {
+    pub fn enter(&self, priority: Priority) -> Option<ConcurrencyPlace> {
         self.state.enter(self.rule.part(priority))
     }
 }

@@ -12,6 +12,7 @@ mod concurrency_limit;
 mod connecting;
 mod course;
 mod detour;
+mod hedges;
 mod mirror;
 mod protection;
 mod redirect;
@@ -25,12 +26,13 @@ mod zones;
 
 #[cfg(test)]
 pub use build::testing;
-pub use build::{BuildError, MakeTls, build, limit_scope};
+pub use build::{BuildError, MakeTls, build, rate_limit_scope};
 pub use canary::Canary;
 pub use client_limits::{AboveLimit, ClientLimits};
 pub use concurrency_limit::ConcurrencyLimit;
 pub use course::Course;
 pub use detour::{Cut, Detour, Way};
+pub use hedges::Hedges;
 pub use mirror::Mirror;
 pub use protection::Protection;
 pub use redirect::RedirectTemplate;

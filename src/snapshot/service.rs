@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{ConcurrencyLimit, Detour, Protection, Shadow, ZonePreference, Zones};
+use super::{ConcurrencyLimit, Detour, Hedges, Protection, Shadow, ZonePreference, Zones};
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -21,9 +21,7 @@ use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
-use crate::metrics::{
-    Durations, GrpcCalls, Hedges, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics,
-};
+use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
 use crate::policy::{
     Balance, Breaker, Dependency, Fallback, HeaderChanges, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader,
     Retry, Statuses, Timeouts, UpstreamProtocol,

@@ -15,14 +15,14 @@ use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
-use crate::limit::{self, Limit};
+use crate::limit::{self, RateLimitRule};
 use crate::metrics::rate_limited::RateLimited;
 use crate::metrics::{Denial, Denials, Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
-    CertificateHeader, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Priority, Rewrite, TimeoutOverride,
-    Timeouts, Tracing,
+    CertificateHeader, Cors, HeaderChanges, ListenerProtocol, PathRules, Priority, RequestLimits, Rewrite,
+    TimeoutOverride, Timeouts, Tracing,
 };
 use crate::route::Table;
 
@@ -140,7 +140,7 @@ pub struct Listener {
     /// A route is protected for some methods only: fields by which a backend may take another method than the request's are dropped.
     pub guards_methods: bool,
     /// What clients may do.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// Limits over all its routes.
     pub rate_limits: Box<[RateLimit]>,
     /// What each client may have; `None` = as much as it likes.
@@ -167,10 +167,10 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct RateLimit {
     /// As the configuration has it.
-    pub limit: Limit,
+    pub rule: RateLimitRule,
     /// What its keys have used. It stays from snapshot to snapshot.
     pub table: Arc<limit::Table>,
-    /// What sets it apart from the limits of other listeners and routes: the same on all instances ([`limit_scope`](super::limit_scope)).
+    /// What sets it apart from the limits of other listeners and routes: the same on all instances ([`rate_limit_scope`](super::rate_limit_scope)).
     pub scope: u64,
     /// A secret that sets the hashes of what requests say apart from those of addresses, because clients can compute both.
     pub apart: u64,

@@ -85,6 +85,18 @@ fn a_route_has_limits_of_its_own_beside_those_of_its_listener() {
 }
 
 #[test]
+fn who_looks_for_what_is_not_there_or_may_not_come_in_is_limited_too() {
+    let origin = Origin::ok();
+    let route = "[[listener.route]]\npath = \"/x\"\nservice = \"api\"\n[[listener.route]]\npath = \"/closed\"\n\
+        deny = [\"127.0.0.0/8\"]\nservice = \"api\"\n";
+    let text = config(&(hourly(3, "") + route), "", &[&origin]);
+    let proxy = Proxy::start(&text.replacen("service = \"api\"\n", "", 1));
+    let mut client = proxy.client();
+    let asked = ["/none", "/closed", "/x", "/x", "/closed", "/none"].map(|path| client.get(path).status);
+    assert_eq!(asked, [404, 403, 200, 429, 429, 429]);
+}
+
+#[test]
 fn what_may_wait_is_held_back_instead() {
     let origin = Origin::ok();
     let limit = "[[listener.rate_limit]]\nrate = \"10/s\"\nburst = 1\ndelay = \"10s\"\n";

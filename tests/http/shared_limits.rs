@@ -131,3 +131,32 @@ fn who_raises_the_rate_of_a_shared_limit_locks_nobody_out() {
     both_have_the_answers(&redis);
     assert_eq!(redis.limits().len(), 1, "it is one key by any rate");
 }
+
+#[test]
+fn a_store_that_is_emptied_while_it_answers_gives_nobody_a_new_burst() {
+    let (origin, redis) = (Origin::ok(), Redis::start());
+    let text = config(&shared(&redis, 5, "by = \"header:x-key\""), "", &[&origin]);
+    let (here, there) = (Proxy::start(&text), Proxy::start(&text));
+    until("both are up", || is_up(&here) && is_up(&there) && redis.members() == 2);
+    let (mut one, mut other) = (here.client(), there.client());
+    let ask = |client: &mut Client, key: &str| {
+        client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nX-Key: {key}\r\n\r\n"));
+        client.response().status
+    };
+    for key in ["a", "b"] {
+        assert_eq!([(); 5].map(|()| ask(&mut one, key)), [200; 5]);
+        ask(&mut other, key);
+    }
+    until("it is reported", || redis.reporters() == 2 && redis.limits().len() == 2);
+    both_have_the_answers(&redis);
+    let known = redis.limits().len();
+    for _ in 0..5 {
+        redis.forgets_all();
+        until("both are back", || redis.members() == 2);
+        both_have_the_answers(&redis);
+        assert_eq!([(); 5].map(|()| ask(&mut one, "a")), [429; 5]);
+        assert_eq!([(); 5].map(|()| ask(&mut other, "a")), [429; 5]);
+    }
+    until("keys that nobody asks for are there again", || redis.limits().len() == known);
+    assert_eq!((ask(&mut one, "b"), ask(&mut other, "b")), (429, 429));
+}

@@ -177,7 +177,10 @@ impl Redis {
 
     /// It forgets everything.
     pub fn forgets_all(&self) {
-        self.state().entries.clear();
+        let mut state = self.state();
+        state.entries.clear();
+        state.limits.clear();
+        state.members.clear();
     }
 
     /// All that it holds is kept for so many seconds only.
@@ -324,12 +327,14 @@ impl State {
     fn take_reports(&mut self, keys: usize, rest: &[&str]) -> String {
         let (names, rest) = rest.split_at(keys);
         let (id, now) = (rest[0], Instant::now());
+        let is_new = u8::from(!self.members.contains_key(id));
         *self.members.entry(id.to_owned()).or_default() += 1;
         let micros = |text: &str| Duration::from_nanos((text.parse::<f64>().unwrap() * 1e3) as u64);
-        let mut answer = format!("*{}\r\n:{}\r\n:0\r\n", 2 * keys, self.members.len());
+        let mut answer = format!("*{}\r\n:{}\r\n:0\r\n:{is_new}\r\n", 1 + 2 * keys, self.members.len());
         let late = now - micros(rest[4]);
-        for (name, report) in names[1..].iter().zip(rest[5..].chunks(4)) {
-            let (interval, burst) = report[3].split_once('/').unwrap();
+        for (name, report) in names[1..].iter().zip(rest[5..].chunks(5)) {
+            let [used, ahead, is_certain, demand, rate] = *report else { panic!("{report:?}") };
+            let (interval, burst) = rate.split_once('/').unwrap();
             let rate = [micros(interval), micros(burst)];
             let new = || Limit { until: late, rate, demands: HashMap::new() };
             let Limit { until, rate: before, demands } = self.limits.entry((*name).to_owned()).or_insert_with(new);
@@ -337,11 +342,11 @@ impl State {
                 let ahead = until.duration_since(now).mul_f64(rate[0].as_secs_f64() / before[0].as_secs_f64());
                 (*until, *before) = (now + ahead.min(rate[1]), rate);
             }
-            *until = (*until).max(late) + micros(report[0]);
-            if report[1] != "0.0" {
-                *until = (*until).max(now + micros(report[1]));
+            *until = (*until).max(late) + micros(used);
+            let is_known = demands.insert(id.to_owned(), demand.parse().unwrap()).is_some();
+            if ahead != "0.0" && (is_certain == "1" || !is_known) {
+                *until = (*until).max(now + micros(ahead));
             }
-            demands.insert(id.to_owned(), report[2].parse().unwrap());
             let others: f64 = demands.iter().filter(|(who, _)| *who != id).map(|(_, demand)| demand).sum();
             for text in [
                 (until.duration_since(now).as_micros() as i64 - now.duration_since(*until).as_micros() as i64)

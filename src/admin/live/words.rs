@@ -4,7 +4,7 @@ use super::reading::{ServiceReading, Unusable};
 use crate::detect::fault::{self, Subject};
 use crate::endpoint::state::DecidedBy;
 use crate::health::faults::Fault;
-use crate::metrics::adaptive::PRIORITIES;
+use crate::metrics::concurrency::PRIORITIES;
 
 /// From this share of failures on a service is down: more of its requests fail than succeed.
 const DOWN: f64 = 0.5;

@@ -1,6 +1,6 @@
 //! The counters of a service at one time, and what happened between two such times.
 
-use crate::metrics::adaptive::PRIORITIES;
+use crate::metrics::concurrency::PRIORITIES;
 use crate::metrics::{Distribution, Requests};
 use crate::snapshot::Service;
 
@@ -28,7 +28,7 @@ impl Sample {
             succeeded,
             failed,
             retries: retries_succeeded + retries_failed,
-            shed: service.concurrency.as_ref().map(|limit| limit.state.read_shed()).unwrap_or_default(),
+            shed: service.concurrency.as_ref().map(|limit| limit.state.counts().read_shed()).unwrap_or_default(),
             durations: service.durations.read(),
         }
     }

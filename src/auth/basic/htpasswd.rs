@@ -7,7 +7,7 @@ use ahash::AHashMap;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 
 use super::hash::StoredHash;
-use crate::auth::{FileProblem, text};
+use crate::auth::file::{FileProblem, text};
 
 /// The largest file that is read.
 const LARGEST: u64 = 16 << 20;

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Notify, watch};
 
 use super::keys::{Keys, LARGEST};
-use crate::auth::FileProblem;
+use crate::auth::file::{FileProblem, text};
 use crate::clock::Moment;
 
 /// Keys are not fetched more often than this because of tokens: whoever makes them up must not make us ask the issuer each time.
@@ -80,7 +80,7 @@ impl KeySet {
     /// What is wrong with it; the keys stay as they were.
     pub fn reload(&self) -> Result<usize, FileProblem> {
         let Some(file) = &self.file else { return Ok(self.current().len()) };
-        let text = crate::auth::text(file, LARGEST as u64)?;
+        let text = text(file, LARGEST as u64)?;
         let problem = |reason| FileProblem { file: file.clone(), line: None, reason };
         let keys = Keys::parse(text.as_bytes()).map_err(problem)?;
         let count = keys.len();

@@ -170,3 +170,60 @@ fn what_another_configuration_has_not_read_stays_where_it_was_among_its_own_sour
     assert_eq!(names(&pair.keep(vec![Arc::clone(&all[2])], &all, play.wall)), "c", "the others are not its own");
     assert_eq!(names(&Sources::default().keep(Vec::new(), &all, play.wall)), "");
 }
+
+#[test]
+fn a_staple_stays_over_a_reload_while_its_file_holds_a_mistake() {
+    let mut play = Play::new();
+    let issuer = play.write("a", &[7]);
+    let staple = |serial: u8| response(&[serial], &issuer, &[0x80, 0], "20260101000000Z", Some("20260105000100Z"));
+    play.put("a.ocsp", staple(7));
+    assert_eq!(play.look(0), names(&["a+ocsp"]));
+    let sources = Sources { certificates: vec![Source::Folder(play.folder.0.clone())], ..Sources::default() };
+    let read = |play: &Play| {
+        let files = sources.certificates[0].pairs().unwrap().remove(0);
+        let certificate = read::pair(&files).result.unwrap();
+        let stapled = staple::read(files.ocsp.as_ref().unwrap(), &certificate, play.wall).result.ok();
+        Arc::new(certificate.stapled(stapled.map(|staple| staple.response)))
+    };
+    let reload = |play: &mut Play, new: Vec<Arc<Certificate>>, seconds: u64| {
+        let in_force = play.keeper.pairs[0].shown.clone().unwrap();
+        let certificates = sources.keep(new, &[in_force], play.wall + Duration::from_secs(seconds));
+        let is_stapled = certificates[0].certified.ocsp.is_some();
+        let material = Material { certificates, ..Material::default() };
+        play.keeper = Keeper::new(Watched { owner: Owner::Admin, sources: sources.clone(), material });
+        is_stapled
+    };
+    // the response is of the certificate that comes next, whose own file is not there yet
+    play.put("a.ocsp", staple(8));
+    let new = read(&play);
+    assert!(new.certified.ocsp.is_none());
+    assert!(reload(&mut play, vec![new], 1), "the one in force stays");
+    assert_eq!(play.look(1), nothing());
+    // the certificate can't be read either
+    play.put("a.pem", "half of it");
+    assert!(reload(&mut play, Vec::new(), 2));
+    assert_eq!(play.look(2), nothing());
+    let (renewed, told) = play.look(60);
+    assert_eq!(renewed, Some(vec!["a".to_owned()]), "its time is over: {told:?}");
+}
+
+#[test]
+fn a_staple_that_is_over_or_that_nobody_wants_any_more_goes_with_a_reload() {
+    let mut play = Play::new();
+    let issuer = play.write("a", &[7]);
+    play.put("a.ocsp", response(&[7], &issuer, &[0x80, 0], "20260101000000Z", Some("20260105000100Z")));
+    assert_eq!(play.look(0), names(&["a+ocsp"]));
+    let sources = Sources { certificates: vec![Source::Folder(play.folder.0.clone())], ..Sources::default() };
+    let in_force = play.keeper.pairs[0].shown.clone().unwrap();
+    let files = sources.certificates[0].pairs().unwrap().remove(0);
+    let new = read::pair(&files).result.unwrap();
+    let elsewhere = PairFiles { ocsp: None, ..files };
+    let is_kept = |new: Certificate, seconds: u64| {
+        let wall = play.wall + Duration::from_secs(seconds);
+        let kept = sources.keep(vec![Arc::new(new)], &[Arc::clone(&in_force)], wall);
+        kept[0].certified.ocsp.is_some()
+    };
+    assert!(is_kept(new.stapled(None), 59));
+    assert!(!is_kept(new.stapled(None), 60), "it is over");
+    assert!(!is_kept(Certificate { files: elsewhere, ..new }, 1), "no file is named");
+}

@@ -1,7 +1,7 @@
 //! `[listener.client_limits]`: what each client may have.
 
 use super::Checker;
-use super::limit::rate;
+use super::rate_limit::rate;
 use crate::bandwidth::ByteRate;
 use crate::config::raw::{self, ListenerProtocol as Protocol};
 use crate::config::syntax;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::header::{self, HeaderName};
 
-use super::limit::Claims;
+use super::rate_limit::Claims;
 use super::{Checker, all, all_or_nothing, cors};
 use crate::config::mistake::Mistake;
 use crate::config::model::{Address, Listener, ServerTls};
@@ -13,7 +13,7 @@ use crate::config::raw;
 use crate::config::syntax::{self, ListenAddress};
 use crate::config::tree::KeyPath;
 use crate::io;
-use crate::policy::{HeaderChanges, Limits, ListenerProtocol, PathRules};
+use crate::policy::{HeaderChanges, ListenerProtocol, PathRules, RequestLimits};
 
 impl Checker<'_> {
     pub(super) fn listeners(&mut self, raw: &[raw::Listener], admin: Option<SocketAddr>) -> Option<Vec<Listener>> {
@@ -285,8 +285,8 @@ pub(super) fn protocol(raw: raw::ListenerProtocol) -> ListenerProtocol {
     }
 }
 
-fn limits(raw: &raw::Limits) -> Limits {
-    Limits {
+fn limits(raw: &raw::Limits) -> RequestLimits {
+    RequestLimits {
         header_timeout: raw.header_timeout.0,
         // The schema keeps it below 16 MiB.
         max_header_bytes: usize::try_from(raw.max_header_bytes.0).unwrap_or(usize::MAX),

@@ -18,7 +18,7 @@ mod discover;
 mod failover;
 mod headers;
 mod layer4;
-mod limit;
+mod rate_limit;
 mod listener;
 mod log;
 mod means;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::headers::FRAMING;
-use super::limit::Claims;
+use super::rate_limit::Claims;
 use super::{Checker, all, all_or_nothing};
 use crate::canary::WHOLE;
 use crate::config::model::{Action, Canary, Route};

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::metrics::{AdaptiveLimit, LimitPlace};
+use crate::concurrency::{AdaptiveLimit, ConcurrencyPlace};
 use crate::policy::Priority;
 use crate::snapshot::ConcurrencyLimit;
 
@@ -26,7 +26,7 @@ struct InLine {
     /// The part of the limit that is open to it, in thousandths.
     part: u32,
     /// It was given this place, and does not know yet.
-    place: Option<LimitPlace>,
+    place: Option<ConcurrencyPlace>,
     waker: Option<Waker>,
 }
 
@@ -38,7 +38,7 @@ pub struct Ticket<'a> {
 
 impl Lines {
     /// Gives a place back: it goes to the most important of those who wait for it here, and of these to the one that came first.
-    pub fn give_back(&self, place: LimitPlace) {
+    pub fn give_back(&self, place: ConcurrencyPlace) {
         if self.waiting.borrow().is_empty() {
             return;
         }
@@ -47,7 +47,7 @@ impl Lines {
         self.let_in(&limit);
     }
 
-    fn hand_over(&self, place: LimitPlace) {
+    fn hand_over(&self, place: ConcurrencyPlace) {
         let address = Arc::as_ptr(place.limit()).addr();
         let mut free = Some(place);
         for next in self.waiting.borrow_mut().range_mut(all_of(address)).map(|(_, next)| next) {
@@ -100,7 +100,7 @@ impl Lines {
 }
 
 impl InLine {
-    fn give(&mut self, place: LimitPlace) {
+    fn give(&mut self, place: ConcurrencyPlace) {
         self.place = Some(place);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -115,7 +115,7 @@ fn all_of(limit: usize) -> RangeInclusive<Turn> {
 
 impl Ticket<'_> {
     /// Ready with a place, when it was given one or finds one. Only the first of a line looks.
-    pub fn poll(&self, limit: &ConcurrencyLimit, priority: Priority, cx: &Context<'_>) -> Poll<LimitPlace> {
+    pub fn poll(&self, limit: &ConcurrencyLimit, priority: Priority, cx: &Context<'_>) -> Poll<ConcurrencyPlace> {
         let waiting = &mut *self.lines.waiting.borrow_mut();
         let (address, rank, _) = self.turn;
         let first = waiting.range((address, rank, 0)..).find(|(_, waiter)| waiter.place.is_none());
@@ -159,12 +159,12 @@ mod tests {
             normal: 800,
             low: 600,
         };
-        let state = Registry::new(2).adaptive("api");
+        let state = Arc::new(AdaptiveLimit::new(Registry::new(2).concurrency("api")));
         state.publish(places, 1);
         ConcurrencyLimit { rule, state }
     }
 
-    fn poll(ticket: &Ticket<'_>, limit: &ConcurrencyLimit, priority: Priority) -> Option<LimitPlace> {
+    fn poll(ticket: &Ticket<'_>, limit: &ConcurrencyLimit, priority: Priority) -> Option<ConcurrencyPlace> {
         match ticket.poll(limit, priority, &Context::from_waker(Waker::noop())) {
             Poll::Ready(place) => Some(place),
             Poll::Pending => None,

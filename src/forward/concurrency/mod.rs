@@ -14,16 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
+use crate::concurrency::ConcurrencyPlace;
 use crate::concurrency::waiting::{self, ASK};
 use crate::error::{Error, Kind, Result};
-use crate::metrics::LimitPlace;
 use crate::policy::Priority;
 use crate::protocol::http::Presence;
 use crate::snapshot::ConcurrencyLimit;
 use crate::timer::Alarm;
 
 /// Takes a place at once, where there is one and nobody who came before waits for it.
-pub fn enter(worker: &Worker, limit: &ConcurrencyLimit, priority: Priority) -> Option<LimitPlace> {
+pub fn enter(worker: &Worker, limit: &ConcurrencyLimit, priority: Priority) -> Option<ConcurrencyPlace> {
     worker.lines.let_in(&limit.state);
     if worker.lines.has_before(address(limit), priority) { None } else { limit.enter(priority) }
 }
@@ -39,9 +39,9 @@ pub async fn wait(
     priority: Priority,
     longest: Duration,
     (client, abort_on_close): (Option<&Presence>, bool),
-) -> Result<LimitPlace> {
+) -> Result<ConcurrencyPlace> {
     let shed = |why| {
-        limit.state.shed(worker.index, priority as usize);
+        limit.state.counts().shed(worker.index, priority as usize);
         Error::new(Kind::Shed, why)
     };
     if worker.lines.len(address(limit), priority) >= room(limit, priority) {
@@ -64,7 +64,7 @@ pub async fn wait(
 /// How many may wait on one worker.
 fn room(limit: &ConcurrencyLimit, priority: Priority) -> usize {
     let in_all = limit.state.limit().unwrap_or(limit.rule.initial);
-    waiting::room(in_all, limit.state.workers(), priority)
+    waiting::room(in_all, limit.state.counts().workers(), priority)
 }
 
 fn address(limit: &ConcurrencyLimit) -> usize {

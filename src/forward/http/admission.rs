@@ -5,7 +5,9 @@ use http::Response;
 
 use super::Connection;
 use super::authorize::{Entrance, Entry};
-use super::limited::{self, CountedBy};
+use super::context::Context;
+use super::exchange::Exchange;
+use super::rate_limits::{self, CountedBy};
 use super::request::changes::Message;
 use super::routing::compared;
 use crate::error::Result;
@@ -13,16 +15,39 @@ use crate::protocol::http::Request;
 use crate::route::meaning::Meaning;
 use crate::snapshot::{Listener, Route};
 
-/// Whether listener or route ask for anything, before they let a request in.
-pub(super) fn is_asked_for(listener: &Listener, route: &Route) -> bool {
-    route.guard.is_some()
-        || listener.client_limits.is_some()
+/// Whether anything is counted of the requests that a route takes, or of those that none takes.
+pub(super) fn is_counted(listener: &Listener, route: Option<&Route>) -> bool {
+    listener.client_limits.is_some()
         || !listener.rate_limits.is_empty()
-        || !route.rate_limits.is_empty()
+        || route.is_some_and(|route| !route.rate_limits.is_empty())
 }
 
 impl Connection {
-    /// Lets a request in that a route has taken. What is given back is its answer, where it may not come in and that is not an error.
+    /// Counts a request for its client, and takes it from all limits of its listener and of the route that takes it, but for those by what tokens say. One that
+    /// no route takes counts as others do, so that who looks for what is not there is limited too. What is given back is the answer to one that is above a limit.
+    ///
+    /// # Errors
+    ///
+    /// Its client has as many in flight as it may have.
+    pub(super) async fn count(
+        &self,
+        found: Option<&(&Route, Option<Meaning>)>,
+        request: &Request,
+        context: &Context<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Response<Bytes>>> {
+        let listener = context.listener;
+        if let Some(share) = self.in_flight(listener, request)? {
+            exchange.counts_for_client(share);
+        }
+        let (of_route, meaning) =
+            found.map_or((&[][..], None), |(route, meaning)| (&*route.rate_limits, meaning.as_ref()));
+        let by = CountedBy { request, path: compared(request, meaning), claims: None };
+        let looked = self.limit(listener, of_route, by, exchange);
+        Ok(rate_limits::settle(looked, request, context, exchange).await)
+    }
+
+    /// Lets a request in that a route has taken and that was counted. What is given back is its answer, where it may not come in and that is not an error.
     ///
     /// # Errors
     ///
@@ -39,14 +64,6 @@ impl Connection {
         if let Some(guard) = &route.guard {
             self.comes_in(guard, listener, &request.headers)?;
         }
-        if let Some(share) = self.in_flight(listener, request)? {
-            exchange.counts_for_client(share);
-        }
-        let by = CountedBy { request, path: compared(request, meaning), claims: None };
-        let looked = self.limit(listener, &route.rate_limits, by, exchange);
-        if let Some(answer) = limited::settle(looked, request, context, exchange).await {
-            return Ok(Some(answer));
-        }
         // browsers ask without credentials whether they may send some (Fetch, section 3.3.5)
         if is_preflight {
             return Ok(None);
@@ -57,7 +74,7 @@ impl Connection {
             Entry::Admitted(Some(claims)) => {
                 let by = CountedBy { request, path: compared(request, meaning), claims: Some(&claims) };
                 let looked = self.limit(listener, &route.rate_limits, by, exchange);
-                Ok(limited::settle(looked, request, context, exchange).await)
+                Ok(rate_limits::settle(looked, request, context, exchange).await)
             }
             Entry::Answered(mut response) => {
                 context.answering(None).complete(&mut response, Message::Error);

@@ -15,7 +15,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use super::Connection;
 use super::context::Context;
 use super::exchange::Exchange;
-use super::request::sender;
+use super::request::sender::{self, Trust};
 use crate::auth::basic::{self, Known};
 use crate::auth::jwt::Object;
 use crate::auth::{Auth, Basic, CertificateRule};
@@ -152,7 +152,7 @@ impl Connection {
                 if let Some(subject) = subject {
                     entrance.exchange.came_in_as(subject);
                 }
-                let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.limit.by.is_claim());
+                let is_wanted = || entrance.route.rate_limits.iter().any(|limit| limit.rule.by.is_claim());
                 claims.map(|claims| Entry::Admitted(is_wanted().then_some(claims)))
             }
             // boxed, because it asks a backend, and the others would carry the room for that
@@ -174,7 +174,7 @@ impl Connection {
 
     /// Whether the address of the client may come in.
     pub(super) fn comes_in(&self, guard: &Guard, listener: &Listener, headers: &HeaderMap) -> Result<()> {
-        let address = || -> Option<IpAddr> { sender::certain(&self.client, headers, &listener.trusted_proxies) };
+        let address = || -> Option<IpAddr> { sender::certain(&self.client, headers, Trust::of(listener)) };
         match guard.admits(self.worker.index, address) {
             true => Ok(()),
             false => Err(Error::new(Kind::Denied, "the address of the client may not come in")),

@@ -9,7 +9,7 @@ mod context;
 mod cors;
 mod error_answer;
 mod exchange;
-mod limited;
+mod rate_limits;
 mod load_report;
 mod mirror;
 mod own_answer;
@@ -57,7 +57,8 @@ use context::Context;
 use exchange::{Exchange, Rest, access};
 use request::changes::Message;
 use request::id::RequestId;
-use request::{max_forwards, sender};
+use request::max_forwards;
+use request::sender::{self, Trust};
 use routing::compared;
 
 /// A client's connection, as its exchanges see it.
@@ -258,13 +259,15 @@ impl Connection {
         context: &Context<'s>,
         (exchange, told): (&mut Exchange, &mut Told),
     ) -> Result<AnsweredBy> {
-        let listener = context.listener;
-        let (route, meaning) = match self.find_route(listener, &mut request, exchange) {
-            Ok(found) => found,
-            Err(error) => return Box::pin(self.without_route(error, &request, context, exchange)).await,
-        };
+        let found = self.find_route(context.listener, &mut request, exchange);
+        if admission::is_counted(context.listener, found.as_ref().ok().map(|(route, _)| *route))
+            && let Some(answer) = self.count(found.as_ref().ok(), &request, context, exchange).await?
+        {
+            return Ok(AnsweredBy::Us(answer));
+        }
+        let (route, meaning) = found?;
         let preflight = context.takes(route, &request);
-        if admission::is_asked_for(listener, route) {
+        if route.guard.is_some() {
             let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };
             if let Some(answer) = self.admit(&mut request, meaning.as_ref(), preflight.is_some(), entrance).await? {
                 return Ok(AnsweredBy::Us(answer));
@@ -393,6 +396,6 @@ impl Connection {
     }
 
     fn sender(&self, listener: &Listener, request: &Request) -> Option<IpAddr> {
-        sender::find(&self.client, &request.headers, &listener.trusted_proxies)
+        sender::find(&self.client, &request.headers, Trust::of(listener))
     }
 }

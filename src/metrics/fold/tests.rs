@@ -44,7 +44,7 @@ impl Fleet {
     fn scrape(&self) -> String {
         let readings: Vec<_> = self.backends.iter().map(|(id, ..)| reading(id)).collect();
         let mut text = String::new();
-        let readings = Readings { backends: &readings, waiting: &[], shortages: &[] };
+        let readings = Readings { backends: &readings, ..Readings::default() };
         self.registry.render(&readings, Format::Prometheus, &mut text);
         text
     }

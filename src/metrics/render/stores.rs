@@ -2,7 +2,7 @@
 
 use super::super::client_limits::ClientLimit;
 use super::super::fold::Sink;
-use super::super::{Registry, adaptive, names, rate_limited, session_lookups};
+use super::super::{Readings, Registry, concurrency, names, rate_limited, session_lookups};
 
 impl Registry {
     pub(super) fn sessions_to(&self, out: &mut Sink<'_>) {
@@ -25,24 +25,17 @@ impl Registry {
         self.recorded_to(&names::SESSION_STORE_WRITES, out);
     }
 
-    pub(super) fn adaptive_to(&self, out: &mut Sink<'_>) {
-        let limits = self.adaptive.held();
+    pub(super) fn concurrency_to(&self, readings: &Readings<'_>, out: &mut Sink<'_>) {
+        let limits = readings.concurrency;
         out.announce(&names::CONCURRENCY_LIMIT);
-        for ([service], limit) in &limits {
-            out.series(&names::CONCURRENCY_LIMIT, &[service], limit.limit().unwrap_or(0));
-        }
+        limits.iter().for_each(|limit| out.series(&names::CONCURRENCY_LIMIT, &[limit.service], limit.limit));
         out.announce(&names::CONCURRENCY_IN_FLIGHT);
-        for ([service], limit) in &limits {
-            out.series(&names::CONCURRENCY_IN_FLIGHT, &[service], limit.in_flight());
-        }
+        limits.iter().for_each(|limit| out.series(&names::CONCURRENCY_IN_FLIGHT, &[limit.service], limit.in_flight));
         out.announce(&names::CONCURRENCY_UNLOADED);
-        for ([service], limit) in &limits {
-            let unloaded = limit.unloaded().map_or(0.0, |latency| latency.as_secs_f64());
-            out.series(&names::CONCURRENCY_UNLOADED, &[service], unloaded);
-        }
+        limits.iter().for_each(|limit| out.series(&names::CONCURRENCY_UNLOADED, &[limit.service], limit.unloaded));
         out.announce(&names::SHED);
-        for ([service], limit) in &limits {
-            for (priority, count) in adaptive::PRIORITIES.into_iter().zip(limit.read_shed()) {
+        for ([service], counts) in &self.concurrency.held() {
+            for (priority, count) in concurrency::PRIORITIES.into_iter().zip(counts.read_shed()) {
                 out.series(&names::SHED, &[service, priority], count);
             }
         }

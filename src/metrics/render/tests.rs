@@ -9,7 +9,7 @@ use super::super::hedges::HedgeResult;
 use super::super::mirrored::MirrorResult;
 use super::super::rate_limited::LimitResult;
 use super::super::session_lookups::LookupResult;
-use super::super::{Format, PromiseEnd};
+use super::super::{ConcurrencyReading, Format, PromiseEnd};
 use super::*;
 
 /// What a scraper reads: the value of each series, by its name and its labels' values.
@@ -19,7 +19,7 @@ impl Scrape {
     /// Reads a text back; panics where it breaks the format.
     fn of(registry: &Registry, backends: &[BackendReading<'_>]) -> Self {
         let mut text = String::new();
-        let readings = Readings { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)] };
+        let readings = Readings { backends, waiting: &[("app", 3)], shortages: &[("ports", 3)], ..Readings::default() };
         registry.render(&readings, Format::Prometheus, &mut text);
         let mut announced: Vec<&str> = Vec::new();
         let mut series: Vec<(String, Vec<String>, f64)> = Vec::new();
@@ -204,14 +204,11 @@ fn everything() -> String {
     let retries = registry.retries("api");
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);
-    hedges.set_after(Some(Duration::from_millis(80)));
     let mirrored = registry.mirrored("web", "next");
     mirrored.count(1, MirrorResult::TooLarge);
     let copy = mirrored.begin(0, 1);
-    let adaptive = registry.adaptive("api");
-    adaptive.publish(24, 1);
-    adaptive.set_unloaded(Some(Duration::from_millis(4)));
-    adaptive.shed(1, 2);
+    let concurrency = registry.concurrency("api");
+    concurrency.shed(1, 2);
     let promised = registry.promised("api");
     promised.count(0, PromiseEnd::Good);
     promised.count(1, PromiseEnd::Slow);
@@ -293,13 +290,30 @@ fn everything() -> String {
     let readings = Readings {
         backends: &[backend("a", Some(2)), backend("b", None)],
         waiting: &[("api", 3)],
+        hedge_after: &[("api", 0.08)],
+        concurrency: &[ConcurrencyReading { service: "api", limit: 24, in_flight: 0, unloaded: 0.004 }],
         shortages: &[("ports", 3)],
     };
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
     drop((
-        denials, requests, durations, listener, upstream, other, attempts, retries, hedges, adaptive, zone_picks,
-        limited, promised, calls, lookups, mirrored, copy,
+        denials,
+        requests,
+        durations,
+        listener,
+        upstream,
+        other,
+        attempts,
+        retries,
+        hedges,
+        concurrency,
+        zone_picks,
+        limited,
+        promised,
+        calls,
+        lookups,
+        mirrored,
+        copy,
     ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")

@@ -144,7 +144,7 @@ fn what_runs_what_ended_and_what_was_learned_is_in_the_metrics() {
         }]);
     });
     let mut text = String::new();
-    registry.render(&Readings { backends: &[], waiting: &[], shortages: &[] }, Format::Prometheus, &mut text);
+    registry.render(&Readings::default(), Format::Prometheus, &mut text);
     for line in [
         "evenkeel_recoveries_total{service=\"api\",strategy=\"restart\",outcome=\"healed\"} 1",
         "evenkeel_recoveries_total{service=\"api\",strategy=\"restart\",outcome=\"dry_run\"} 1",

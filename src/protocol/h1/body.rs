@@ -13,7 +13,7 @@ use http_body::Frame;
 use super::decode::Decoded;
 use super::wire::Wire;
 use crate::error::Error;
-use crate::policy::Limits;
+use crate::policy::RequestLimits;
 use crate::protocol::http::ClientBody;
 use crate::protocol::http::body_limiter::BodyLimiter;
 use crate::timer::Timers;
@@ -27,7 +27,7 @@ pub struct RequestBody {
 
 impl RequestBody {
     /// The body of the current request on `wire`, within `limits`.
-    pub(super) fn new(wire: Rc<RefCell<Wire>>, limits: &Limits, timers: &Timers) -> Self {
+    pub(super) fn new(wire: Rc<RefCell<Wire>>, limits: &RequestLimits, timers: &Timers) -> Self {
         Self { wire, limiter: BodyLimiter::new(limits, timers) }
     }
 }
@@ -43,6 +43,10 @@ impl ClientBody for RequestBody {
 
     fn is_done(&self) -> bool {
         self.wire.borrow().decoder.is_done()
+    }
+
+    fn is_held(&self) -> bool {
+        false
     }
 
     fn remaining(&self) -> Option<u64> {

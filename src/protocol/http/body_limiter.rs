@@ -11,7 +11,7 @@ use http_body::Frame;
 use super::fields;
 use super::min_rate::MinRate;
 use crate::error::{Error, Kind, Result};
-use crate::policy::Limits;
+use crate::policy::RequestLimits;
 use crate::timer::Timers;
 
 /// Counts the bytes of one body and enforces its limits.
@@ -27,7 +27,7 @@ pub struct BodyLimiter {
 
 impl BodyLimiter {
     /// The limits for a body of which nothing has arrived yet.
-    pub fn new(limits: &Limits, timers: &Timers) -> Self {
+    pub fn new(limits: &RequestLimits, timers: &Timers) -> Self {
         Self {
             received: 0,
             max: limits.max_body,

@@ -7,14 +7,14 @@ use super::fields::Date;
 use crate::drain::Drain;
 use crate::eviction::IdleList;
 use crate::io::pipe::Pipes;
-use crate::policy::Limits;
+use crate::policy::RequestLimits;
 use crate::timer::Timers;
 
 /// The settings that a client's connection is served with.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The limits on what the client may send.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// How long a connection may be without a request, and how long a client may read nothing of its response.
     pub idle_timeout: Duration,
     /// The worker's timers.

@@ -17,7 +17,7 @@ use crate::drain::Drain;
 use crate::error::Error;
 use crate::io::pipe::Pipe;
 use crate::layer4::splice::MaySplice;
-use crate::policy::Limits;
+use crate::policy::RequestLimits;
 use crate::timer::Timers;
 
 /// Sends every body back as it comes.
@@ -67,12 +67,14 @@ impl MaySplice for EchoBody {
     fn poll_splice(&mut self, _: &mut Pipe, _: &mut Context<'_>) -> Poll<Result<usize, Error>> {
         Poll::Pending
     }
+
+    fn poll_upload(&mut self, _: &mut Context<'_>) {}
 }
 
 /// A worker's, with generous limits.
 pub fn setup() -> Setup {
     Setup {
-        limits: Limits {
+        limits: RequestLimits {
             header_timeout: Duration::from_secs(10),
             max_header_bytes: 4096,
             max_headers: 100,

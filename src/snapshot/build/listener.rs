@@ -9,7 +9,7 @@ use super::super::{
 };
 use super::BuildError;
 use super::client_limits;
-use super::limits::{self, Of};
+use super::rate_limits::{self, Of};
 use crate::auth::{AccessList, Auth};
 use crate::config::model;
 use crate::endpoint::Target;
@@ -32,7 +32,7 @@ pub(super) fn build(
     let certificate_header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
     let own_fields = own_fields(listener, is_mirroring);
     let limits =
-        |of: Of<'_>, wanted: &[model::RateLimit]| limits::build(of, &listener.name, wanted, previous, registry);
+        |of: Of<'_>, wanted: &[model::RateLimit]| rate_limits::build(of, &listener.name, wanted, previous, registry);
     let denials = |route: &str| registry.denials(&listener.name, route);
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {

@@ -21,7 +21,7 @@ use crate::endpoint::standing;
 use crate::metrics::Registry;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
-    self, HeaderChanges, Limits, ListenerProtocol, PathRules, Pool, Rewrite, TimeoutOverride, Timeouts,
+    self, HeaderChanges, ListenerProtocol, PathRules, Pool, RequestLimits, Rewrite, TimeoutOverride, Timeouts,
     UpstreamProtocol,
 };
 use crate::route::{Conditions, Lookup, Path};
@@ -148,7 +148,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         paths: PathRules::default(),
         max_connections: 7,
         idle_timeout: Duration::from_secs(75),
-        limits: Limits {
+        limits: RequestLimits {
             header_timeout: Duration::from_secs(10),
             max_header_bytes: 65_536,
             max_headers: 100,

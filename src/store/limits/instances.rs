@@ -13,6 +13,8 @@ pub(super) struct Seen {
     pub present: u32,
     /// Instances that have fallen silent without a farewell, not longer ago than the store counts them.
     pub silent: u32,
+    /// The instance that asks was not among them before.
+    pub is_new: bool,
 }
 
 /// The instances that enforce limits together.
@@ -67,12 +69,12 @@ mod tests {
     /// What is known of three, with a store that has answered for long.
     fn three() -> Instances {
         let mut instances = Instances::default();
-        instances.told(Seen { present: 3, silent: 0 }, Duration::ZERO);
+        instances.told(Seen { present: 3, silent: 0, is_new: false }, Duration::ZERO);
         instances
     }
 
     fn told(instances: &mut Instances, present: u32, silent: u32, now: Duration) -> (u32, u32) {
-        instances.told(Seen { present, silent }, now);
+        instances.told(Seen { present, silent, is_new: false }, now);
         (instances.present(), instances.all())
     }
 

@@ -15,9 +15,9 @@ use super::super::outage::Outage;
 use super::super::trial::Trial;
 use super::instances::{Instances, Seen};
 use super::script;
-use super::{FAREWELL, SharedLimit};
+use super::{FAREWELL, SharedRateLimit};
 use crate::clock::{self, Moment};
-use crate::config::model::LimitStore;
+use crate::config::model::RateLimitStore;
 use crate::limit::{Answer, Report, Reporter};
 use crate::metrics::names;
 
@@ -42,7 +42,7 @@ pub(super) struct Keeper {
     prefix: String,
     /// Names this instance among the others.
     id: String,
-    limits: watch::Receiver<Vec<SharedLimit>>,
+    limits: watch::Receiver<Vec<SharedRateLimit>>,
     /// In the order of the limits, with what they are of.
     reporters: Vec<(u64, Reporter)>,
     /// Counts collections.
@@ -67,8 +67,8 @@ type Answered = (Seen, Vec<Answer>);
 impl Keeper {
     pub(super) fn new(
         target: Target,
-        by: &LimitStore,
-        limits: watch::Receiver<Vec<SharedLimit>>,
+        by: &RateLimitStore,
+        limits: watch::Receiver<Vec<SharedRateLimit>>,
         outage: Outage,
     ) -> Self {
         let name = || by.store.shown();
@@ -158,6 +158,10 @@ impl Keeper {
             };
             next = next.max(Instant::now());
             took = began.elapsed();
+            // also where it comes late: it is told once
+            if answers.iter().any(|(seen, _)| seen.is_new) {
+                self.reporters.iter_mut().for_each(|(_, reporter)| reporter.tell_all());
+            }
             let in_time = took <= self.in_time;
             if in_time {
                 self.learn(&reports, answers);

@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::connect::Target;
 use super::outage::Outage;
-use crate::config::model::LimitStore;
+use crate::config::model::RateLimitStore;
 use crate::event::{Events, StoreUse};
 use crate::limit::{Rate, Table};
 use crate::metrics::{Registry, names};
@@ -29,9 +29,9 @@ const FAREWELL: Duration = Duration::from_millis(300);
 
 /// A limit that instances enforce together.
 #[derive(Debug, Clone)]
-pub struct SharedLimit {
+pub struct SharedRateLimit {
     /// By what.
-    pub by: LimitStore,
+    pub by: RateLimitStore,
     /// What sets it apart from other limits there: the same on all instances.
     pub scope: u64,
     /// What its keys have used.
@@ -42,7 +42,7 @@ pub struct SharedLimit {
 
 /// The stores that are in use.
 #[derive(Debug)]
-pub struct LimitStores {
+pub struct RateLimitStores {
     events: Arc<Events>,
     running: Vec<Running>,
 }
@@ -50,13 +50,13 @@ pub struct LimitStores {
 /// A store with its keeper, which ends when this is dropped.
 #[derive(Debug)]
 struct Running {
-    by: LimitStore,
-    limits: watch::Sender<Vec<SharedLimit>>,
+    by: RateLimitStore,
+    limits: watch::Sender<Vec<SharedRateLimit>>,
     ended: oneshot::Receiver<()>,
     thread: JoinHandle<()>,
 }
 
-impl LimitStores {
+impl RateLimitStores {
     /// None is in use.
     pub fn new(events: Arc<Events>) -> Self {
         Self { events, running: Vec::new() }
@@ -64,9 +64,9 @@ impl LimitStores {
 
     /// Has these limits enforced together, and no others. A store that is in use already goes on. Where one can't be used, that is logged, and each instance
     /// enforces its limits alone.
-    pub fn commit(&mut self, limits: Vec<SharedLimit>, registry: &Registry) {
+    pub fn commit(&mut self, limits: Vec<SharedRateLimit>, registry: &Registry) {
         self.running.retain(|running| limits.iter().any(|limit| limit.by == running.by));
-        let mut new: Vec<LimitStore> = Vec::new();
+        let mut new: Vec<RateLimitStore> = Vec::new();
         for limit in &limits {
             let is_known = self.running.iter().any(|running| running.by == limit.by) || new.contains(&limit.by);
             if !is_known {
@@ -89,7 +89,7 @@ impl LimitStores {
         }
     }
 
-    fn begin(&self, by: LimitStore) -> Result<Running, String> {
+    fn begin(&self, by: RateLimitStore) -> Result<Running, String> {
         let target = Target::new(&by.store)?;
         let (limits, received) = watch::channel(Vec::new());
         let (end, ended) = oneshot::channel();

@@ -267,6 +267,7 @@ impl Keeper {
     fn begin_doubt(&mut self, open: &mut Open) {
         if !self.outage.is_told() && self.doubt.is_none() {
             self.doubt = Some(Instant::now() + self.patience());
+            self.counted.up.set(0.0);
             open.probe_at = Instant::now();
         }
     }

@@ -30,7 +30,7 @@ const CLAIMS: [&str; 22] = [
 ];
 
 /// What a trusted proxy sends for a client at 192.0.2.66, who may not come in, and who has sent the rest.
-const BEHIND: [&str; 20] = [
+const BEHIND: [&str; 22] = [
     "X-Forwarded-For: 192.0.2.66",
     "X-Forwarded-For: 10.1.2.3, 192.0.2.66",
     "X-Forwarded-For: 10.1.2.3,192.0.2.66",
@@ -51,6 +51,8 @@ const BEHIND: [&str; 20] = [
     "Forwarded: for=10.1.2.3, for=192.0.2.66",
     "Forwarded: for=10.1.2.3;for=192.0.2.66, for=_hidden",
     "Forwarded: by=10.1.2.3",
+    "Forwarded: for=10.1.2.3;for=192.0.2.66",
+    "Forwarded: for=192.0.2.66; FOR=\"10.1.2.3\"",
 ];
 
 fn proxy(origin: &Origin, trusted: &str) -> Proxy {
@@ -101,4 +103,40 @@ fn twenty_spellings_of_x_forwarded_for_and_none_lets_a_client_in_behind_a_truste
         client.send(format!("GET /admin HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n"));
         assert_eq!(client.response().status, 200, "{lines}");
     }
+}
+
+#[test]
+fn who_a_trusted_proxy_names_in_the_field_for_one_address_is_the_client_everywhere() {
+    let origin = Origin::ok();
+    let listener = "client_ip_header = \"x-real-ip\"\nallow = [\"10.1.0.0/16\"]\n\
+        [[listener.route]]\npath = \"/who\"\nrespond = { status = 200, body = \"${client_ip}\" }\n\
+        [[listener.route.rate_limit]]\nname = \"a\"\nrate = \"1/h\"\nburst = 1\nby = \"client\"\n";
+    let asked = |proxy: &Proxy, path: &str, lines: &str| {
+        let mut client = proxy.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{lines}\r\n"));
+        client.response()
+    };
+    let trusting = config(&format!("trusted_proxies = [\"127.0.0.0/8\"]\n{listener}"), "", &[&origin]);
+    let proxy = Proxy::start(&trusting);
+    for lines in [
+        "",
+        "X-Real-IP: 192.0.2.66\r\n",
+        "X-Real-IP: 10.1.2.3, 10.1.2.3\r\n",
+        "X-Real-IP: 10.1.2.3\r\nX-Real-IP: 10.1.2.4\r\n",
+        "X-Real-IP: 10.1.2.3\r\nX-Forwarded-For: 192.0.2.66\r\n",
+        "X-Real-IP: 10.1.2.3\r\nForwarded: for=_hidden\r\n",
+        "X_Real_IP: 10.1.2.3\r\n",
+    ] {
+        assert_eq!(asked(&proxy, "/other", lines).status, 403, "{lines}");
+    }
+    let who = asked(&proxy, "/who", "X-Real-IP: 10.1.2.3\r\n");
+    assert_eq!((who.status, who.text()), (200, "10.1.2.3".to_owned()));
+    assert_eq!(asked(&proxy, "/who", "X-Real-IP: 10.1.2.3\r\n").status, 429, "it has had its one request");
+    assert_eq!(asked(&proxy, "/who", "X-Real-IP: 10.1.2.4\r\n").status, 200, "another client has its own");
+    assert_eq!(asked(&proxy, "/other", "X-Real-IP: 10.1.2.4\r\n").status, 200);
+    let request = origin.requests().pop().unwrap();
+    assert_eq!(request.head.all("x-real-ip"), ["10.1.2.4"]);
+    // nobody else is believed
+    let proxy = Proxy::start(&config(&listener.replace("10.1.0.0/16", "127.0.0.0/8"), "", &[&origin]));
+    assert_eq!(asked(&proxy, "/who", "X-Real-IP: 10.1.2.3\r\n").text(), "127.0.0.1");
 }

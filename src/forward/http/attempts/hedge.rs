@@ -73,7 +73,7 @@ impl Drop for CountedHedge<'_> {
 
 fn count(worker: usize, service: &Service, result: HedgeResult) {
     if let Some(hedges) = &service.hedges {
-        hedges.count(worker, result);
+        hedges.counts.count(worker, result);
     }
 }
 

@@ -180,7 +180,7 @@ impl Connection {
         }
         if let Some(name) = &context.listener.client_ip_header {
             let sender = self.sender(context.listener, request);
-            client_ip::put(&mut headers, name, &self.client, sender);
+            client_ip::put(&mut headers, name, sender);
         }
         self.client.forward(&mut headers, request.host.as_ref());
         // RFC 8441, section 4: what asks for a tunnel by CONNECT is the handshake that is a GET in HTTP/1.1

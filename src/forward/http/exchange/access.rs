@@ -134,6 +134,10 @@ impl ClientBody for CountedBody {
         self.inner.is_done()
     }
 
+    fn is_held(&self) -> bool {
+        self.inner.is_held()
+    }
+
     fn remaining(&self) -> Option<u64> {
         self.inner.remaining()
     }

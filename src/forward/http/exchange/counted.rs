@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::waiters::Waiters;
-use crate::metrics::{Durations, GrpcCalls, Hedges, Requests, UpstreamMetrics};
+use crate::metrics::{Durations, GrpcCalls, HedgeCounts, Requests, UpstreamMetrics};
 use crate::policy::Breaker;
 use crate::record;
 use crate::snapshot::{Current, Promised, Service};
@@ -63,7 +63,7 @@ struct ServiceHandles {
     breaker: Option<Breaker>,
     consecutive_failures: u32,
     takes_reports: bool,
-    hedges: Option<Arc<Hedges>>,
+    hedges: Option<Arc<HedgeCounts>>,
 }
 
 /// The service that an exchange asks for.
@@ -97,7 +97,7 @@ pub struct ServiceView<'a> {
     /// What backends say about their load in answers is believed.
     pub takes_reports: bool,
     /// Its hedges, if it hedges.
-    pub hedges: Option<&'a Arc<Hedges>>,
+    pub hedges: Option<&'a Arc<HedgeCounts>>,
 }
 
 /// The backend that an exchange was sent to last.
@@ -228,7 +228,7 @@ impl Counted {
                 breaker: service.breaker.as_ref(),
                 consecutive_failures: service.outlier.consecutive_failures,
                 takes_reports: service.load_reports.orca,
-                hedges: service.hedges.as_ref(),
+                hedges: service.hedges.as_ref().map(|hedges| &hedges.counts),
             }),
             Self::Detached(detached) => detached.service.as_ref().map(|handles| ServiceView {
                 index: handles.index,
@@ -277,7 +277,7 @@ impl ServiceHandles {
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
             takes_reports: service.load_reports.orca,
-            hedges: service.hedges.clone(),
+            hedges: service.hedges.as_ref().map(|hedges| Arc::clone(&hedges.counts)),
         }
     }
 }

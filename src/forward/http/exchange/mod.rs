@@ -5,7 +5,7 @@ pub mod access;
 mod before;
 mod counted;
 mod hedged;
-mod limited;
+mod places;
 mod logged;
 mod traced;
 
@@ -30,8 +30,8 @@ use crate::snapshot::{Current, Service};
 use crate::trace::ExchangeTrace;
 use crate::upstream::terms::Failed;
 use counted::{AskedView, BackendView, Counted};
-pub use limited::ClientShare;
-use limited::HeldPlace;
+pub use places::ClientShare;
+use places::HeldPlace;
 
 /// One exchange.
 #[derive(Debug)]

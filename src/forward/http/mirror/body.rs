@@ -213,6 +213,10 @@ impl ClientBody for Original {
         self.inner.is_done()
     }
 
+    fn is_held(&self) -> bool {
+        self.inner.is_held()
+    }
+
     fn remaining(&self) -> Option<u64> {
         self.inner.remaining()
     }
@@ -267,6 +271,10 @@ impl ClientBody for Copied {
     fn is_done(&self) -> bool {
         let feed = self.feed.0.borrow();
         feed.end == Some(End::Whole) && feed.waiting == 0 && feed.trailers.is_none()
+    }
+
+    fn is_held(&self) -> bool {
+        false
     }
 
     fn remaining(&self) -> Option<u64> {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
+use crate::concurrency::ConcurrencyPlace;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Retry, Side};
 use crate::forward::Worker;
 use crate::forward::concurrency;
 use crate::forward::placement::Admission;
 use crate::forward::placement::attempt_result::{self, AttemptResult};
-use crate::metrics::{AttemptEnd, BeganIn, Failure, LimitPlace, MirrorResult, UpstreamMetrics};
+use crate::metrics::{AttemptEnd, BeganIn, Failure, MirrorResult, UpstreamMetrics};
 use crate::policy::Priority;
 use crate::snapshot::Service;
 use crate::upstream::terms::Failed;
@@ -23,7 +24,7 @@ pub struct CopyAttempt<'a> {
     service: &'a Arc<Service>,
     backend: usize,
     admission: Option<Admission>,
-    place: Option<LimitPlace>,
+    place: Option<ConcurrencyPlace>,
     began: Instant,
     /// Set while it waits for the head of its answer.
     waits_since: Option<BeganIn>,

@@ -47,7 +47,7 @@ pub fn prepare(
     refuse_in_trailers(&mut request.body, layers);
     if let Some(name) = &listener.client_ip_header {
         let sender = context.connection.sender(listener, request);
-        client_ip::put(&mut request.headers, name, client, sender);
+        client_ip::put(&mut request.headers, name, sender);
     }
     if layers.iter().all(|layer| layer.is_empty()) {
         // nothing looks at the fields that say who the client is: they are written as they go out, from what its connection keeps

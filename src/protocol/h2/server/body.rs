@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
 use crate::error::{Error, Kind};
-use crate::policy::Limits;
+use crate::policy::RequestLimits;
 use crate::protocol::h2::link::stream::{Piece, Stream};
 use crate::protocol::http::ClientBody;
 use crate::protocol::http::body_limiter::BodyLimiter;
@@ -28,7 +28,7 @@ pub struct RequestBody {
 
 impl RequestBody {
     /// The body of `stream`, within `limits`.
-    pub(super) fn new(stream: Rc<Stream>, limits: &Limits, timers: &Timers, owes_continue: bool) -> Self {
+    pub(super) fn new(stream: Rc<Stream>, limits: &RequestLimits, timers: &Timers, owes_continue: bool) -> Self {
         Self { stream, limiter: BodyLimiter::new(limits, timers), owes_continue }
     }
 }
@@ -47,6 +47,10 @@ impl ClientBody for RequestBody {
 
     fn is_done(&self) -> bool {
         self.stream.is_read()
+    }
+
+    fn is_held(&self) -> bool {
+        false
     }
 
     fn remaining(&self) -> Option<u64> {

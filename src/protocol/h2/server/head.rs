@@ -6,7 +6,7 @@ use http::uri::{self, PathAndQuery, Uri};
 use http::{Method, Version};
 
 use crate::error::{Error, Kind};
-use crate::policy::Limits;
+use crate::policy::RequestLimits;
 use crate::protocol::h2::connection_fields::forbidden;
 use crate::protocol::h2::hpack::{Field, Pseudo};
 use crate::protocol::http::fields;
@@ -47,7 +47,7 @@ pub enum Refused {
 
 impl Fields {
     /// A collector without fields.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &RequestLimits) -> Self {
         Self {
             method: None,
             scheme: None,
@@ -150,7 +150,7 @@ impl Fields {
     }
 
     /// The request without its body, and the value of `content-length`. `ended` says that there is no body.
-    pub fn request(&mut self, limits: &Limits, ended: bool) -> Result<(Box<Request>, Option<u64>), Refused> {
+    pub fn request(&mut self, limits: &RequestLimits, ended: bool) -> Result<(Box<Request>, Option<u64>), Refused> {
         if let Some(detail) = self.malformed {
             return Err(malformed(detail));
         }
@@ -232,7 +232,7 @@ impl Fields {
     }
 
     /// The method and URI from `:method`, `:scheme` and `:path` (section 8.3.1).
-    fn target(&self, limits: &Limits) -> Result<(Method, Uri), Refused> {
+    fn target(&self, limits: &RequestLimits) -> Result<(Method, Uri), Refused> {
         let method = self.method.as_ref().ok_or_else(|| malformed("no :method"))?;
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed(":method is malformed"))?;
         let (scheme, path) = match (&self.scheme, &self.path) {

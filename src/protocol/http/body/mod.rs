@@ -29,9 +29,7 @@ pub trait ClientBody: Debug {
     fn is_done(&self) -> bool;
 
     /// Whether it is us who don't read it now, because its client has used up its bandwidth.
-    fn is_held(&self) -> bool {
-        false
-    }
+    fn is_held(&self) -> bool;
 
     /// The bytes of the body that have not been read yet, when that number is known.
     fn remaining(&self) -> Option<u64>;

@@ -26,6 +26,10 @@ impl ClientBody for Pieces {
         self.0.is_empty()
     }
 
+    fn is_held(&self) -> bool {
+        true
+    }
+
     fn remaining(&self) -> Option<u64> {
         None
     }
@@ -96,6 +100,12 @@ fn a_copy_reads_what_its_original_has_read() {
     drop(original);
     assert_eq!(read(&mut copy), (11, Some(trailers), true));
     assert_eq!(feed.given_up(), None);
+}
+
+#[test]
+fn an_original_is_held_while_its_body_is_and_its_copy_never() {
+    let ([original, copy], ..) = pair(vec![data(10)], 100);
+    assert!(original.is_held() && !copy.is_held());
 }
 
 #[test]

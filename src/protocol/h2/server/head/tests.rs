@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::*;
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> RequestLimits {
+    RequestLimits {
         header_timeout: Duration::from_secs(1),
         max_header_bytes: 4096,
         max_headers: 10,

@@ -1,5 +1,5 @@
-//! The adaptive limit of a service (`[service.NAME.concurrency]`), as workers meet it: one number that the control plane publishes, the exchanges in
-//! flight, how long attempts take, and what was shed.
+//! The adaptive limit of a service (`[service.NAME.concurrency]`), as workers meet it: one number that the control plane publishes, and the exchanges in
+//! flight. What workers count for whoever finds that number is [`ConcurrencyCounts`].
 //!
 //! All workers share the number of exchanges in flight, because the backends do: shares of a limit of 20 for each of 16 workers would be 1 or 2, and one
 //! worker would refuse what another one has room for. It costs an exchange two atomic operations on a cache line of its own, and only where a service has a
@@ -9,30 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::slots::{Count, PerWorker, SmallCount};
-
-/// `priority`, in the order of the policy's priorities.
-pub const PRIORITIES: [&str; 3] = ["high", "normal", "low"];
-
-/// Buckets of the histogram of latencies: eight for each octave, from 64 µs to 134 s. A mean that is taken of their middles is right to 6 %, and, what
-/// matters more, two means of the same latencies are equal.
-pub const FINE_BUCKETS: usize = 1 + 8 * (LAST_OCTAVE - FIRST_OCTAVE) as usize;
-
-/// The first octave begins at 2^6 µs.
-const FIRST_OCTAVE: u32 = 6;
-/// The last one ends at 2^27 µs.
-const LAST_OCTAVE: u32 = 27;
+use crate::metrics::ConcurrencyCounts;
 
 /// The whole of a limit, where a priority's part of it is given in thousandths.
-pub const WHOLE_LIMIT: u32 = 1000;
+const WHOLE_LIMIT: u32 = 1000;
 
 /// The adaptive limit of one service.
 #[derive(Debug)]
 pub struct AdaptiveLimit {
     published: Published,
     busy: Busy,
-    slots: PerWorker<Slot>,
-    workers: usize,
+    counts: Arc<ConcurrencyCounts>,
 }
 
 /// What the control plane says, on a cache line that workers only read.
@@ -55,31 +42,23 @@ struct Busy {
     peak: AtomicU32,
 }
 
-/// One worker's counts.
-#[derive(Debug)]
-struct Slot {
-    latencies: [SmallCount; FINE_BUCKETS],
-    /// By priority.
-    shed: [Count; PRIORITIES.len()],
-}
-
-impl Default for Slot {
-    fn default() -> Self {
-        Self { latencies: std::array::from_fn(|_| SmallCount::default()), shed: Default::default() }
-    }
-}
-
 /// One of the exchanges that may be in flight. It is free again when this is dropped.
 #[derive(Debug)]
-pub struct LimitPlace {
+pub struct ConcurrencyPlace {
     limit: Arc<AdaptiveLimit>,
     /// The epoch in which it was taken.
     epoch: u32,
 }
 
 impl AdaptiveLimit {
-    pub(super) fn new(workers: usize) -> Self {
-        Self { published: Published::default(), busy: Busy::default(), slots: PerWorker::new(workers), workers }
+    /// One that is not known yet, with what workers count for it.
+    pub fn new(counts: Arc<ConcurrencyCounts>) -> Self {
+        Self { published: Published::default(), busy: Busy::default(), counts }
+    }
+
+    /// What workers count for it.
+    pub fn counts(&self) -> &ConcurrencyCounts {
+        &self.counts
     }
 
     /// The limit as it holds now; `None` = it is not known yet.
@@ -117,11 +96,6 @@ impl AdaptiveLimit {
         self.published.unloaded.store(micros, Ordering::Relaxed);
     }
 
-    /// How many workers share it.
-    pub fn workers(&self) -> usize {
-        self.workers
-    }
-
     /// How many exchanges are in flight.
     pub fn in_flight(&self) -> u32 {
         self.busy.in_flight.load(Ordering::Relaxed)
@@ -134,20 +108,20 @@ impl AdaptiveLimit {
     }
 
     /// Lets one more in, unless so many are in flight as this part of the limit allows.
-    pub fn enter(self: &Arc<Self>, part: u32) -> Option<LimitPlace> {
+    pub fn enter(self: &Arc<Self>, part: u32) -> Option<ConcurrencyPlace> {
         let (limit, epoch) = self.read_published();
         let most = part_of(limit, part);
         let one_more = |count: u32| (count < most).then_some(count + 1);
         let before = self.busy.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         self.note_peak(before + 1);
-        Some(LimitPlace { limit: Arc::clone(self), epoch })
+        Some(ConcurrencyPlace { limit: Arc::clone(self), epoch })
     }
 
     /// Counts one more, whatever the limit: it was let in before, and has given its place back meanwhile.
-    pub fn enter_again(self: &Arc<Self>) -> LimitPlace {
+    pub fn enter_again(self: &Arc<Self>) -> ConcurrencyPlace {
         let before = self.busy.in_flight.fetch_add(1, Ordering::Relaxed);
         self.note_peak(before + 1);
-        LimitPlace { limit: Arc::clone(self), epoch: self.epoch() }
+        ConcurrencyPlace { limit: Arc::clone(self), epoch: self.epoch() }
     }
 
     fn note_peak(&self, in_flight: u32) {
@@ -156,28 +130,9 @@ impl AdaptiveLimit {
             self.busy.peak.fetch_max(in_flight, Ordering::Relaxed);
         }
     }
-
-    /// One of the priority at this place of [`PRIORITIES`] was refused, on the thread of `worker`.
-    pub fn shed(&self, worker: usize, priority: usize) {
-        self.slots.of(worker).shed[priority].add(1);
-    }
-
-    /// How many of each priority were refused, in the order of [`PRIORITIES`].
-    pub fn read_shed(&self) -> [u64; PRIORITIES.len()] {
-        std::array::from_fn(|priority| self.slots.sum(|slot| &slot.shed[priority]))
-    }
-
-    /// The histogram of how long attempts have taken to the head of the answer. Its counts wrap around.
-    pub fn latencies(&self) -> [u32; FINE_BUCKETS] {
-        let mut buckets = [0_u32; FINE_BUCKETS];
-        for slot in self.slots.used() {
-            buckets.iter_mut().zip(&slot.latencies).for_each(|(sum, count)| *sum = sum.wrapping_add(count.get()));
-        }
-        buckets
-    }
 }
 
-impl LimitPlace {
+impl ConcurrencyPlace {
     /// Its limit.
     pub fn limit(&self) -> &Arc<AdaptiveLimit> {
         &self.limit
@@ -201,12 +156,12 @@ impl LimitPlace {
     /// one under which the exchange was let in: what was let in before says nothing of that limit.
     pub fn took(&self, worker: usize, elapsed: Duration) {
         if self.epoch == self.limit.epoch() {
-            self.limit.slots.of(worker).latencies[fine_bucket(elapsed)].add(1);
+            self.limit.counts.took(worker, elapsed);
         }
     }
 }
 
-impl Drop for LimitPlace {
+impl Drop for ConcurrencyPlace {
     fn drop(&mut self) {
         self.limit.busy.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -220,48 +175,15 @@ fn part_of(limit: u32, part: u32) -> u32 {
     }
 }
 
-/// The bucket of a latency.
-fn fine_bucket(elapsed: Duration) -> usize {
-    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    let octave = (micros | 1).ilog2();
-    match octave {
-        0..FIRST_OCTAVE => 0,
-        FIRST_OCTAVE..LAST_OCTAVE => {
-            let part = (micros >> (octave - 3)) & 7;
-            1 + 8 * (octave - FIRST_OCTAVE) as usize + part as usize
-        }
-        _ => FINE_BUCKETS - 1,
-    }
-}
-
-/// The middle of a bucket, in seconds.
-pub fn middle_of(bucket: usize) -> f64 {
-    const MICROS: f64 = 1e6;
-    let Some(place) = bucket.checked_sub(1) else { return f64::from(1 << (FIRST_OCTAVE - 1)) / MICROS };
-    let (octave, part) = (place / 8, place % 8);
-    let width = f64::from(1_u32 << (FIRST_OCTAVE - 3)) * (octave as f64).exp2();
-    width * (8.5 + part as f64) / MICROS
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_middle_of_a_bucket_is_near_whatever_is_in_it() {
-        for micros in (64..2_000_000_u64).step_by(37) {
-            let elapsed = Duration::from_micros(micros);
-            let middle = middle_of(fine_bucket(elapsed));
-            assert!((middle / elapsed.as_secs_f64() - 1.0).abs() < 0.07, "{micros}: {middle}");
-        }
-        assert_eq!(fine_bucket(Duration::ZERO), 0);
-        assert_eq!(fine_bucket(Duration::from_secs(3_600)), FINE_BUCKETS - 1);
-        assert_eq!(fine_bucket(Duration::from_micros((1 << LAST_OCTAVE) - 1)), FINE_BUCKETS - 1);
-    }
+    use crate::metrics::Registry;
+    use crate::metrics::concurrency::middle_of;
 
     #[test]
     fn each_part_of_the_limit_has_its_places_and_a_limit_that_is_not_known_has_all() {
-        let limit = Arc::new(AdaptiveLimit::new(2));
+        let limit = Arc::new(AdaptiveLimit::new(Registry::new(2).concurrency("api")));
         let free: Vec<_> = (0..100).map(|_| limit.enter(600).unwrap()).collect();
         drop(free);
         assert_eq!((limit.in_flight(), limit.take_peak()), (0, 100));
@@ -280,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_place_is_passed_on_within_the_part_of_who_gets_it() {
-        let limit = Arc::new(AdaptiveLimit::new(1));
+        let limit = Arc::new(AdaptiveLimit::new(Registry::new(1).concurrency("api")));
         limit.publish(10, 1);
         let mut held: Vec<_> = std::iter::from_fn(|| limit.enter(1000)).collect();
         let place = held.pop().unwrap().pass_on(600).unwrap_err();
@@ -292,14 +214,16 @@ mod tests {
 
     #[test]
     fn what_was_let_in_under_another_limit_is_not_counted() {
-        let limit = Arc::new(AdaptiveLimit::new(1));
+        let limit = Arc::new(AdaptiveLimit::new(Registry::new(1).concurrency("api")));
         limit.publish(10, 1);
         let old = limit.enter(1000).unwrap();
         limit.publish(5, 2);
         let new = limit.enter(1000).unwrap();
         old.took(0, Duration::from_secs(1));
         new.took(0, Duration::from_millis(1));
-        assert_eq!(limit.latencies().iter().sum::<u32>(), 1);
-        assert_eq!(limit.latencies()[fine_bucket(Duration::from_millis(1))], 1);
+        let latencies = limit.counts().latencies();
+        assert_eq!(latencies.iter().sum::<u32>(), 1);
+        let middle = middle_of(latencies.iter().position(|count| *count == 1).unwrap());
+        assert!(middle < 0.002, "{middle}");
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::context::Context;
 use super::exchange::{ClientShare, Exchange};
-use super::{AnsweredBy, Connection, explained};
+use super::{Connection, explained};
 use crate::auth::jwt::{Claim, Object};
 use crate::balance::hash_key;
 use crate::clock;
@@ -29,15 +29,15 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 /// The key of a limit that counts nothing apart.
 const ALL: u64 = 1;
 
-/// A request is above a limit.
+/// A request is above a rate limit.
 #[derive(Debug)]
-pub struct Limited {
+pub struct AboveRateLimit {
     /// In so many seconds the client may send again; above 0.
     seconds: u32,
     policy: HeaderValue,
 }
 
-impl Limited {
+impl AboveRateLimit {
     /// The answer.
     fn answer(self, request: &Request, context: &Context<'_>, exchange: &mut Exchange) -> Response<Bytes> {
         let error = Error::new(Kind::RateLimited(self.seconds), "");
@@ -61,7 +61,7 @@ impl Limited {
 
 /// Waits for as long as a request is held back; nothing is done for a client that leaves meanwhile. Gives back the answer to one that is above a limit.
 pub async fn settle(
-    looked: Result<Option<Pin<Box<Sleep>>>, Limited>,
+    looked: Result<Option<Pin<Box<Sleep>>>, AboveRateLimit>,
     request: &Request,
     context: &Context<'_>,
     exchange: &mut Exchange,
@@ -114,11 +114,11 @@ impl Connection {
         of_route: &[RateLimit],
         by: CountedBy<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Option<Pin<Box<Sleep>>>, Limited> {
+    ) -> Result<Option<Pin<Box<Sleep>>>, AboveRateLimit> {
         if listener.rate_limits.is_empty() && of_route.is_empty() {
             return Ok(None);
         }
-        let is_now = |limit: &&RateLimit| limit.limit.by.is_claim() == by.claims.is_some();
+        let is_now = |limit: &&RateLimit| limit.rule.by.is_claim() == by.claims.is_some();
         let mut delay = Duration::ZERO;
         for limit in listener.rate_limits.iter().chain(of_route).filter(is_now) {
             delay = delay.max(self.take(limit, listener, by, exchange)?);
@@ -127,28 +127,14 @@ impl Connection {
         Ok((delay > Duration::ZERO).then(|| Box::pin(sleep(delay))))
     }
 
-    /// The answer to a request that no route takes: it counts for the limits of its listener as others do, so that who looks for what is not there is limited
-    /// too.
-    pub(super) async fn without_route(
-        &self,
-        error: Error,
-        request: &Request,
-        context: &Context<'_>,
-        exchange: &mut Exchange,
-    ) -> Result<AnsweredBy, Error> {
-        let by = CountedBy { request, path: request.uri.path(), claims: None };
-        let looked = self.limit(context.listener, &[], by, exchange);
-        settle(looked, request, context, exchange).await.map(AnsweredBy::Us).ok_or(error)
-    }
-
     fn take(
         &self,
         limit: &RateLimit,
         listener: &Listener,
         by: CountedBy<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Duration, Limited> {
-        let RateLimit { limit: settings, table, counts, policy, .. } = limit;
+    ) -> Result<Duration, AboveRateLimit> {
+        let RateLimit { rule: settings, table, counts, policy, .. } = limit;
         let key = self.limit_key(limit, listener, by);
         let now = clock::monotonic(exchange.began());
         let Look { taken, has_displaced } = table.take(key, settings.rate, now, settings.delay);
@@ -175,20 +161,15 @@ impl Connection {
                 counts.count(worker, LimitResult::Refused);
                 exchange.above_limit(&settings.name);
                 let seconds = wait.as_millis().div_ceil(1000).max(1);
-                Err(Limited { seconds: u32::try_from(seconds).unwrap_or(u32::MAX), policy: policy.clone() })
+                Err(AboveRateLimit { seconds: u32::try_from(seconds).unwrap_or(u32::MAX), policy: policy.clone() })
             }
         }
     }
 
     /// The hash of what the limit counts apart.
-    fn limit_key(
-        &self,
-        RateLimit { limit, apart, .. }: &RateLimit,
-        listener: &Listener,
-        counted: CountedBy<'_>,
-    ) -> u64 {
+    fn limit_key(&self, RateLimit { rule, apart, .. }: &RateLimit, listener: &Listener, counted: CountedBy<'_>) -> u64 {
         let CountedBy { request, path, claims } = counted;
-        let by = &limit.by;
+        let by = &rule.by;
         let sender = || self.sender(listener, request);
         // over a Unix socket nobody has an address: they are all one client
         let client = || keys::of_address(by.prefix(sender().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))));

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::store::StoreKeys;
 use super::{Checker, all, all_or_nothing};
-use crate::config::model::{LimitStore, RateLimit};
+use crate::config::model::{RateLimit, RateLimitStore};
 use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
-use crate::limit::{Limit, Rate};
+use crate::limit::{Rate, RateLimitRule};
 
 /// After this time without an answer, an instance enforces its share of a limit.
 const STORE_TIMEOUT: Duration = Duration::from_millis(200);
@@ -39,9 +39,9 @@ impl Checker<'_> {
         let mut names = HashSet::new();
         for (index, of) in limits.iter().enumerate() {
             if let Some(of) = of
-                && !names.insert(&of.limit.name)
+                && !names.insert(&of.rule.name)
             {
-                let name = &of.limit.name;
+                let name = &of.rule.name;
                 let mistake = self.mistake(&at.index(index), format!("two limits here are called `{name}`"));
                 self.report(mistake.help("give one of them another `name`: metrics and answers tell them apart by it"));
             }
@@ -54,7 +54,7 @@ impl Checker<'_> {
         let store = raw.store.as_ref().map(|url| {
             let keys = StoreKeys { url, password_file: raw.store_password_file.as_ref(), ca: raw.store_ca.as_ref() };
             let store = self.redis_store(at, keys, STORE_TIMEOUT, 0)?;
-            Some(LimitStore { store, prefix: raw.store_prefix.clone() })
+            Some(RateLimitStore { store, prefix: raw.store_prefix.clone() })
         });
         if raw.store.is_none() {
             for key in OF_STORE {
@@ -65,7 +65,7 @@ impl Checker<'_> {
                 self.report(mistake.warning().help("there is no `store`"));
             }
         }
-        Some(RateLimit { limit: limit(raw)?, store: all_or_nothing(store)? })
+        Some(RateLimit { rule: rule(raw)?, store: all_or_nothing(store)? })
     }
 
     fn knows_claims(&mut self, at: &KeyPath, by: &str, claims: Claims) {
@@ -88,9 +88,9 @@ impl Checker<'_> {
     }
 }
 
-fn limit(raw: &raw::RateLimit) -> Option<Limit> {
+fn rule(raw: &raw::RateLimit) -> Option<RateLimitRule> {
     let text = raw.rate.as_deref()?;
-    Some(Limit {
+    Some(RateLimitRule {
         name: raw.name.clone().unwrap_or_else(|| format!("{text} by {}", raw.by)),
         rate: rate(Some(text), raw.burst)?,
         by: syntax::limit_key(&raw.by).ok()?,

@@ -1,20 +1,20 @@
 //! `[[listener.rate_limit]]`
 
 use super::RedisStore;
-use crate::limit::Limit;
+use crate::limit::RateLimitRule;
 
-/// A limit of a listener or of a route.
+/// A rate limit of a listener or of a route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateLimit {
-    /// The limit.
-    pub limit: Limit,
+    /// What is limited, and how.
+    pub rule: RateLimitRule,
     /// What all instances enforce it together by.
-    pub store: Option<LimitStore>,
+    pub store: Option<RateLimitStore>,
 }
 
-/// What instances enforce limits together by.
+/// What instances enforce rate limits together by.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LimitStore {
+pub struct RateLimitStore {
     /// The store.
     pub store: RedisStore,
     /// What names in it begin with.

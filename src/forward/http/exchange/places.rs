@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::Exchange;
 use crate::bandwidth::{Pace, Paces};
+use crate::concurrency::{AdaptiveLimit, ConcurrencyPlace};
 use crate::limit::Place;
-use crate::metrics::{AdaptiveLimit, AttemptEnd, Failure, LimitPlace};
+use crate::metrics::{AttemptEnd, Failure};
 
 /// What an exchange takes of what its client may have of a listener.
 #[derive(Debug)]
@@ -24,13 +25,19 @@ pub struct ClientShare {
 /// The place that an exchange holds.
 #[derive(Debug)]
 pub struct HeldPlace {
-    limit: Arc<AdaptiveLimit>,
-    /// `None` = its client is waited for.
-    place: Option<LimitPlace>,
+    standing: Standing,
     /// When it was let in, where it had to wait: its first attempt begins then, and no backend has to answer for the wait.
     let_in: Option<Instant>,
     /// When the end of its body came, where that was waited for.
     body_came: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Standing {
+    /// It is in flight.
+    InFlight(ConcurrencyPlace),
+    /// Its client is waited for. It comes back within this limit.
+    Away(Arc<AdaptiveLimit>),
 }
 
 impl HeldPlace {
@@ -57,28 +64,33 @@ impl Exchange {
     }
 
     /// It was let in; `has_waited`: not at once.
-    pub fn holds(&mut self, place: LimitPlace, has_waited: bool) {
-        let (limit, let_in) = (Arc::clone(place.limit()), has_waited.then(Instant::now));
-        self.place = Some(Box::new(HeldPlace { limit, place: Some(place), let_in, body_came: None }));
+    pub fn holds(&mut self, place: ConcurrencyPlace, has_waited: bool) {
+        let let_in = has_waited.then(Instant::now);
+        self.place = Some(Box::new(HeldPlace { standing: Standing::InFlight(place), let_in, body_came: None }));
     }
 
     /// Its client is waited for, to send more of the body, if `is_awaited`; `has_ended`: the end of it has come.
     pub fn body_is(&mut self, is_awaited: bool, has_ended: bool) {
         let Some(held) = &mut self.place else { return };
-        match held.place.take() {
-            Some(place) if is_awaited => self.ingress.worker().lines.give_back(place),
-            None if has_ended => {
-                held.place = Some(held.limit.enter_again());
+        match &held.standing {
+            Standing::InFlight(place) if is_awaited => {
+                let away = Standing::Away(Arc::clone(place.limit()));
+                if let Standing::InFlight(place) = std::mem::replace(&mut held.standing, away) {
+                    self.ingress.worker().lines.give_back(place);
+                }
+            }
+            Standing::Away(limit) if has_ended => {
+                held.standing = Standing::InFlight(limit.enter_again());
                 held.body_came = Some(Instant::now());
             }
-            place => held.place = place,
+            Standing::InFlight(_) | Standing::Away(_) => {}
         }
     }
 
     /// An attempt that is no hedge has ended, after so long to the head of its answer. What fails at once says nothing of how busy the backends are, but
     /// what has not answered in time does. It took that long from the end of the body on, where that came later than the attempt `began`.
     pub(super) fn took(&self, end: AttemptEnd, began: Instant, elapsed: Duration) {
-        if let Some(HeldPlace { place: Some(place), body_came, .. }) = self.place.as_deref()
+        if let Some(HeldPlace { standing: Standing::InFlight(place), body_came, .. }) = self.place.as_deref()
             && matches!(end, Ok(()) | Err(Failure::TimedOut))
         {
             let client = body_came.map_or(Duration::ZERO, |came| came.saturating_duration_since(began));
@@ -88,7 +100,7 @@ impl Exchange {
 
     /// The backends have nothing more to do for it: its place goes to the next one.
     pub(super) fn leave_limit(&mut self) {
-        if let Some(place) = self.place.take().and_then(|held| held.place) {
+        if let Some(Standing::InFlight(place)) = self.place.take().map(|held| held.standing) {
             self.ingress.worker().lines.give_back(place);
         }
     }

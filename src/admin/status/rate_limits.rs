@@ -23,7 +23,7 @@ pub(super) fn all(snapshot: &Snapshot) -> Vec<Value> {
 }
 
 fn shown(listener: &str, route: Option<&str>, limit: &RateLimit, now: Duration) -> Value {
-    let RateLimit { limit: settings, table, counts, .. } = limit;
+    let RateLimit { rule: settings, table, counts, .. } = limit;
     let mut shown = json!({
         "listener": listener,
         "route": route,

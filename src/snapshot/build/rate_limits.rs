@@ -1,4 +1,4 @@
-//! Builds the limits of listeners and routes. What their keys have used outlives a reload.
+//! Builds the rate limits of listeners and routes. What their keys have used outlives a reload.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -10,8 +10,8 @@ use http::HeaderValue;
 use super::super::{RateLimit, Snapshot};
 use crate::balance::hash_key;
 use crate::clock;
-use crate::config::model::{self, LimitStore};
-use crate::limit::{Limit, Table};
+use crate::config::model::{self, RateLimitStore};
+use crate::limit::{RateLimitRule, Table};
 use crate::metrics::{Registry, RouteHits};
 use crate::route::Conditions;
 
@@ -35,19 +35,19 @@ pub(super) fn build(
     let route = if let Of::Route(_, when) = of { Some(when) } else { None };
     let shown = route.map(ToString::to_string).unwrap_or_default();
     let before = previous.and_then(|snapshot| before(snapshot, listener, of)).unwrap_or_default();
-    let build = |model::RateLimit { limit, store }: &model::RateLimit| {
-        let is_same = |known: &&RateLimit| is_same(&known.limit, limit) && known.table.is_shared() == store.is_some();
+    let build = |model::RateLimit { rule, store }: &model::RateLimit| {
+        let is_same = |known: &&RateLimit| is_same(&known.rule, rule) && known.table.is_shared() == store.is_some();
         let known = before.iter().find(is_same);
         let known =
-            known.map(|known| known.table.at_rate(limit.rate, known.limit.rate, clock::monotonic(Instant::now())));
-        let new = || Arc::new(if store.is_some() { Table::shared(limit.keys) } else { Table::new(limit.keys) });
+            known.map(|known| known.table.at_rate(rule.rate, known.rule.rate, clock::monotonic(Instant::now())));
+        let new = || Arc::new(if store.is_some() { Table::shared(rule.keys) } else { Table::new(rule.keys) });
         RateLimit {
             table: known.unwrap_or_else(new),
             apart: apart(store.as_ref()),
-            scope: scope(listener, route, &limit.name),
-            policy: policy(limit),
-            counts: registry.rate_limited(listener, &shown, &limit.name),
-            limit: limit.clone(),
+            scope: scope(listener, route, &rule.name),
+            policy: policy(rule),
+            counts: registry.rate_limited(listener, &shown, &rule.name),
+            rule: rule.clone(),
         }
     };
     limits.iter().map(build).collect()
@@ -62,9 +62,9 @@ pub fn scope(listener: &str, route: Option<&Conditions>, limit: &str) -> u64 {
 
 /// The secret of a limit: of this process, or one that all instances have that log in at its store. Without a password there is none, and whoever knows the
 /// prefix knows it.
-fn apart(store: Option<&LimitStore>) -> u64 {
+fn apart(store: Option<&RateLimitStore>) -> u64 {
     static OWN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
-    let Some(LimitStore { store, prefix }) = store else { return *OWN };
+    let Some(RateLimitStore { store, prefix }) = store else { return *OWN };
     let password = store.password.as_ref().map_or(&[][..], |password| password.bytes());
     let digest = digest(&SHA256, &[prefix.as_bytes(), b"\0", password].concat());
     digest.as_ref().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
@@ -83,15 +83,15 @@ fn before<'a>(snapshot: &'a Snapshot, listener: &str, of: Of<'_>) -> Option<&'a 
 }
 
 /// Whether what keys have used of one limit counts for the other one: the rate may have changed ([`Table::at_rate`]), but not what is counted apart.
-fn is_same(one: &Limit, other: &Limit) -> bool {
+fn is_same(one: &RateLimitRule, other: &RateLimitRule) -> bool {
     (&one.name, &one.by, one.keys) == (&other.name, &other.by, other.keys)
 }
 
 /// `"name";q=quota;w=window` (draft-ietf-httpapi-ratelimit-headers-10, section 3). The name is a string of RFC 9651, which has visible ASCII only.
-fn policy(limit: &Limit) -> HeaderValue {
+fn policy(rule: &RateLimitRule) -> HeaderValue {
     let plain = |c: char| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\');
-    let name: String = limit.name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
-    let (quota, window) = limit.rate.quota();
+    let name: String = rule.name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let (quota, window) = rule.rate.quota();
     let value = HeaderValue::try_from(format!("\"{name}\";q={quota};w={window}"));
     value.unwrap_or_else(|_| HeaderValue::from_static("\"limit\""))
 }
@@ -125,7 +125,7 @@ mod tests {
             let address = StoreAddress::Tcp("redis".to_owned(), 6379);
             let (time_limit, queue) = (Duration::ZERO, 0);
             let store = RedisStore { address, tls: None, user: None, password, db: 0, time_limit, queue };
-            apart(Some(&LimitStore { store, prefix: "evenkeel".to_owned() }))
+            apart(Some(&RateLimitStore { store, prefix: "evenkeel".to_owned() }))
         };
         assert_eq!(store(Some("a")), store(Some("a")));
         assert_ne!(store(Some("a")), store(Some("b")));
