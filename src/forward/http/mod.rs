@@ -59,7 +59,7 @@ use request::changes::Message;
 use request::id::RequestId;
 use request::max_forwards;
 use request::sender::{self, Trust};
-use routing::compared;
+use routing::{asked, compared};
 
 /// A client's connection, as its exchanges see it.
 #[derive(Debug)]
@@ -217,27 +217,6 @@ fn passed_on(answer: Answer<Content>) -> Response<Content> {
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response
-}
-
-/// The service that a request asks for, or the answer to one that goes no further.
-fn asked(
-    snapshot: &Snapshot,
-    route: &Route,
-    request: &mut Request,
-    context: &Context<'_>,
-) -> Result<std::result::Result<usize, Response<Bytes>>> {
-    let service = match &route.action {
-        Action::Service(service) => *service,
-        Action::Split(split) => {
-            let from = (context.connection, context.listener);
-            snapshot.choose(split, split::point(split, request, from, &context.new_point))
-        }
-        Action::Redirect { to, status } => return own_answer::redirect(to, *status, context).map(Err),
-        Action::Respond { status, body, content_type } => {
-            return Ok(Err(own_answer::text(*status, body, content_type, context)));
-        }
-    };
-    Ok(max_forwards::count(request).map_or(Ok(service), Err))
 }
 
 /// An answer that is not recorded.

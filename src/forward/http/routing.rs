@@ -1,17 +1,43 @@
 //! From a request to its route: what its path means, which route takes it, and what only the proxy may say is taken out of it.
 
+use bytes::Bytes;
+use http::Response;
+
+use super::context::Context;
 use super::exchange::Exchange;
-use super::{Connection, request};
+use super::request::max_forwards;
+use super::{Connection, own_answer, request, split};
 use crate::error::{Error, Kind, Result};
 use crate::metrics::Denial;
 use crate::protocol::http::Request;
 use crate::route::meaning::Meaning;
 use crate::route::{Lookup, without_port};
-use crate::snapshot::{Listener, Route};
+use crate::snapshot::{Action, Listener, Route, Snapshot};
 
 /// The form of a request's path that is compared.
 pub(super) fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
     meaning.map_or(request.uri.path(), |meaning| &meaning.compared)
+}
+
+/// The service that a request asks for, or the answer to one that goes no further.
+pub(super) fn asked(
+    snapshot: &Snapshot,
+    route: &Route,
+    request: &mut Request,
+    context: &Context<'_>,
+) -> Result<std::result::Result<usize, Response<Bytes>>> {
+    let service = match &route.action {
+        Action::Service(service) => *service,
+        Action::Split(split) => {
+            let from = (context.connection, context.listener);
+            snapshot.choose(split, split::point(split, request, from, &context.new_point))
+        }
+        Action::Redirect { to, status } => return own_answer::redirect(to, *status, context).map(Err),
+        Action::Respond { status, body, content_type } => {
+            return Ok(Err(own_answer::text(*status, body, content_type, context)));
+        }
+    };
+    Ok(max_forwards::count(request).map_or(Ok(service), Err))
 }
 
 impl Connection {
