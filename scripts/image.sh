@@ -39,7 +39,7 @@ make_image() {
     first_stage
     sed -n '/^FROM scratch/,$p' deploy/Dockerfile | sed 's#--from=build#--from=localhost/first-stage#' >"$work/Dockerfile"
     mkdir "$work/context"
-    builder build --quiet --format docker --timestamp "$(git log -1 --format=%ct)" --tag "$image" --file "$work/Dockerfile" "$work/context" >/dev/null
+    builder build --quiet --format docker --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" --tag "$image" --file "$work/Dockerfile" "$work/context" >/dev/null
     rm -rf "$out"
     mkdir -p "$out"
     builder push --quiet "$image" "docker-archive:$out/evenkeel-$version.tar:evenkeel:$version"

@@ -95,8 +95,11 @@ for package in "$out"/*.deb; do say "made $package, $(stat --format=%s "$package
 
 check 'lintian finds no mistake' lintian --no-cfg --fail-on error "$out"/*.deb
 check 'the SBOM fits the schema of CycloneDX' "$python" scripts/package/valid_sbom.py "$work/evenkeel.cdx.json"
-check 'the binary has 15 MB at most' small_enough
-if [ "${1:-}" = test ]; then
+if [ "${1:-}" != test ]; then
+    check 'the binary has 15 MB at most' small_enough
+elif [ "$(id -u)" != 0 ]; then
+    say 'not tried: that needs root'
+else
     # shellcheck source=scripts/package/try.sh
     . scripts/package/try.sh
     check 'packed again: the same bytes' same_bytes

@@ -29,6 +29,9 @@ archive() {
 the_binary
 the_static_binary
 export EVENKEEL=$evenkeel STATIC=$static
+for binary in "$evenkeel" "$static"; do
+    [ "$("$binary" --version)" = "evenkeel $version" ] || give_up "$binary is not of version $version"
+done
 rm -rf "$out"
 mkdir -p "$out"
 scripts/release-notes.sh "$version" >"$out/notes.md"
