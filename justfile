@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test page-build demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger redundancy-short
+ci: fmt lint test page-build demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger redundancy-short package-test
 
 # the code is formatted
 fmt:
@@ -115,3 +115,23 @@ deny:
 # crashes again and again under load: nothing older than the RPO is lost, nothing is counted twice
 ledger:
     scripts/ledger.sh
+
+# the Debian package, in target/debian, looked at by lintian
+package:
+    scripts/package.sh
+
+# the same, tried in a fresh Debian under its own systemd: installed, reloaded, upgraded, purged (as root; about 3 minutes)
+package-test:
+    scripts/package.sh test
+
+# the container image from scratch, in target/image, and it is tried (as root)
+image:
+    scripts/image.sh
+
+# what is compiled into the binary, as a CycloneDX file
+sbom FILE="target/evenkeel.cdx.json":
+    scripts/sbom.py {{FILE}}
+
+# all that a release consists of: package, static binary, image, debug information, SBOM, notes, checksums (as root; both release builds when they are not there)
+release:
+    scripts/release.sh

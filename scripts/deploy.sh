@@ -53,10 +53,13 @@ volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
 assert {mount["name"] for mount in container["volumeMounts"]} == volumes.keys()
 assert volumes["config"]["configMap"]["name"] == kinds["ConfigMap"]["metadata"]["name"]
 # a pod that is told to go has to have the time for its pause and its drain
-pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
 assert pod["spec"]["terminationGracePeriodSeconds"] > pause + 30, "the grace period is too short for preStop and drain_timeout"
 EOF
 }
+
+# the tag of the image is the version in Cargo.toml
+image_is_ours() { grep --quiet "image: registry.example.com/evenkeel:$(the_version)\$" deploy/kubernetes/deployment.yaml; }
 
 # the files that the composition mounts are there
 mounts_exist() {
@@ -87,6 +90,7 @@ check 'hadolint: Dockerfile' "$venv/bin/hadolint" --failure-threshold info deplo
 # shellcheck disable=SC2086
 check 'Kubernetes: the manifests fit its schemas, strictly' "$venv/bin/kubernetes-validate" --strict $manifests
 check 'Kubernetes: names, ports and times agree between the files' names_agree
+check 'Kubernetes: the image is that of this version' image_is_ours
 check 'Kubernetes: the configuration in the ConfigMap can be used' config_map
 check 'Compose: the file fits its schema' "$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yml
 check 'Compose: what is mounted is there' mounts_exist

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the scripts beside this one need, from Debian's packages; does nothing when it is all there. `chromium` as an argument: a browser, too.
+# What the scripts beside this one need, from Debian's packages; does nothing when it is all there. `chromium` as an argument: a browser, too; `package`: what packs
+# and tries packages and images.
 set -euo pipefail
 missing=()
 need() { # COMMAND PACKAGE
@@ -24,6 +25,15 @@ need iperf3 iperf3
 [ -x /usr/sbin/nft ] || need nft nftables
 # only where it is asked for: it is large
 [ "${1:-}" != chromium ] || [ -n "${CHROMIUM:-}" ] || need chromium chromium
+if [ "${1:-}" = package ]; then
+    need dh debhelper
+    need dpkg-buildpackage dpkg-dev
+    need lintian lintian
+    need mmdebstrap mmdebstrap
+    need systemd-nspawn systemd-container
+    need buildah buildah
+    need musl-gcc musl-tools
+fi
 [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -gt 0 ] || exit 0

@@ -36,6 +36,17 @@ the_binary() {
     [ -n "${EVENKEEL:-}" ] || [ -x "$evenkeel" ] || cargo build --locked --release
 }
 
+# the static one in `$static`: STATIC, or the release build for musl, which is made when it is not there
+the_static_binary() {
+    local target
+    target=$(uname -m)-unknown-linux-musl
+    static=${STATIC:-${CARGO_TARGET_DIR:-target}/$target/release/evenkeel}
+    [ -n "${STATIC:-}" ] || [ -x "$static" ] || { rustup target add "$target" && cargo build --locked --release --bin evenkeel --target "$target"; }
+}
+
+# the version in Cargo.toml
+the_version() { sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1; }
+
 # `$python`, with what scripts/NAME/requirements.txt asks for, in `$venv`; made anew only when that file changes
 the_python() {
     local wanted=scripts/$script/requirements.txt

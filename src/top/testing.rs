@@ -78,7 +78,7 @@ pub fn document() -> Value {
         })
     };
     let mut document = json!({
-        "version": "0.1.0", "started": "2026-11-24T10:00:00Z", "phase": "ready",
+        "version": "0.2.0", "started": "2026-11-24T10:00:00Z", "phase": "ready",
         "recovery": { "paused": false, "reason": "", "by": "" },
         "listeners": { "web": { "connections": 121 }, "internal": { "connections": 7 } },
         "services": {

@@ -21,7 +21,7 @@ pub(super) fn report() -> Report {
     Report {
         made: period.end.plus(9 * HOUR),
         label: "November 2026".to_owned(),
-        version: "0.1.0".to_owned(),
+        version: "0.2.0".to_owned(),
         services: vec![checkout(), search(), media()],
         gaps: vec![Gap {
             time: at(17, 3 * HOUR)..at(17, 3 * HOUR + 22 * MINUTE),
