@@ -11,6 +11,9 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::{Arguments, fail, print};
 use crate::config;
 
+/// When what the pages say was last changed: a manual page has a date, and the same source has to make the same page.
+const DATE: &str = "2026-11-28";
+
 #[derive(Debug, Args)]
 pub(super) struct Pages {
     /// Write a page for each command, and proxy.toml(5), into this folder; without it, evenkeel(1) goes to standard output
@@ -22,7 +25,7 @@ pub(super) fn run(asked: &Pages) -> ExitCode {
     let command = whole();
     let Some(folder) = &asked.folder else {
         return match page(&command) {
-            Ok((_, text)) => print(&String::from_utf8_lossy(&text)),
+            Ok((_, text)) => print(&text),
             Err(error) => fail(&error.to_string()),
         };
     };
@@ -53,8 +56,8 @@ fn pages_below(command: &Command, folder: &Path) -> io::Result<()> {
 }
 
 /// The page of a command, and the name of its file.
-fn page(command: &Command) -> io::Result<(String, Vec<u8>)> {
-    let man = Man::new(command.clone().disable_help_subcommand(true)).source(version()).manual("Evenkeel");
+fn page(command: &Command) -> io::Result<(String, String)> {
+    let man = Man::new(command.clone().disable_help_subcommand(true)).source(version()).date(DATE).manual("Evenkeel");
     let mut text = Vec::new();
     man.render(&mut text)?;
     let mut more = Roff::new();
@@ -69,13 +72,15 @@ fn page(command: &Command) -> io::Result<(String, Vec<u8>)> {
     more.control("SH", ["SEE ALSO"]);
     more.text([bold("evenkeel"), roman("(1), "), bold("proxy.toml"), roman("(5)")]);
     more.to_writer(&mut text)?;
+    // an empty line between two breaks is a space, and says so
+    let text = String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n");
     Ok((man.get_filename(), text))
 }
 
 /// proxy.toml(5): all keys, as `evenkeel check --explain` has them.
 fn configuration() -> io::Result<Vec<u8>> {
     let mut roff = Roff::new();
-    roff.control("TH", ["proxy.toml", "5", "", &version(), "Evenkeel"]);
+    roff.control("TH", ["proxy.toml", "5", DATE, &version(), "Evenkeel"]);
     roff.control("SH", ["NAME"]).text([roman("proxy.toml - configuration of Evenkeel")]);
     roff.control("SH", ["DESCRIPTION"]);
     roff.text([
@@ -88,7 +93,8 @@ fn configuration() -> io::Result<Vec<u8>> {
         roman(" lays it out. NAME stands for a name that the file chooses."),
     ]);
     for section in config::sections() {
-        roff.control("SH", [section.header.as_str()]).text([roman(section.description)]);
+        let title = if section.header.starts_with('[') { section.header.as_str() } else { "SECTIONS" };
+        roff.control("SH", [title]).text([roman(section.description)]);
         for key in section.keys {
             roff.control("TP", []).text([bold(key.name)]);
             roff.text([roman(format!("{} ({})", key.description, key.kind))]);

@@ -150,7 +150,14 @@ impl Walker<'_> {
         let mut mistake = Mistake::new(entry.key.clone(), &table.key(key).path(), format!("unknown key `{key}`"))
             .near(near)
             .code(Code::UnknownKey);
-        if near.is_some_and(|near| given.contains(near)) {
+        // two tables of services, or two lists of tables, are one; of all else there would be two
+        let is_added_to = |name: &str| {
+            let rules = rules.properties.as_ref().and_then(|known| known.get(name));
+            rules.is_some_and(|rules| {
+                rules.values.is_some() || (rules.items.is_some() && meant::is_list_of_tables(&entry.node.value))
+            })
+        };
+        if near.is_some_and(|near| given.contains(near) && !is_added_to(near)) {
             mistake = mistake.hint();
         }
         if let Some((_, help)) = meant {

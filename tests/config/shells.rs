@@ -77,7 +77,7 @@ fn fish_completes_commands_and_options() {
 fn zsh_loads_the_script() {
     let folder = script("zsh");
     std::fs::rename(folder.path().join("script"), folder.path().join("_evenkeel")).unwrap();
-    let line = "fpath=(. $fpath); autoload -Uz compinit && compinit -u -D && print -- $_comps[evenkeel] && autoload +X _evenkeel && zsh -n ./_evenkeel";
+    let line = "fpath=($PWD $fpath); autoload -Uz compinit && compinit -u -D && print -- $_comps[evenkeel] && autoload +X _evenkeel && zsh -f -n ./_evenkeel";
     let Some(done) = program("zsh", &["-f", "-c", line], folder.path()) else { return };
     assert_eq!((text(&done.stdout).trim(), text(&done.stderr).as_str()), ("_evenkeel", ""));
     assert!(done.status.success());
@@ -100,7 +100,7 @@ fn manual_pages_are_read_without_a_warning() {
         if let Some(done) = program("groff", &["-man", "-ww", "-Tutf8", "-z", &page], folder.path()) {
             assert_eq!(text(&done.stderr), "", "{page}");
         }
-        // base: mistakes of the page, and not the style that one system or the other prefers
+        // mistakes of the page, and not the style that one system or the other prefers
         if let Some(done) = program("mandoc", &["-Tlint", "-Wwarning", &page], folder.path()) {
             assert_eq!(text(&done.stdout), "", "{page}");
         }

@@ -52,7 +52,7 @@ bind = "127.0.0.1:8081"
 service = "app"
 
 [service.app]
-balance = "least_connections"
+balance = "weighted_least_connections"
 abort_on_close = true
 
 [[service.app.backend]]
@@ -109,7 +109,7 @@ const TYPOS: [(&str, &str, Help); 64] = [
     ("attempts = 2", "atempts = 2", Made),
     ("connect = \"5s\"", "conect = \"5s\"", Made),
     ("total = \"10s\"", "totl = \"10s\"", Made),
-    ("\"least_connections\"", "\"least_conections\"", Made),
+    ("\"weighted_least_connections\"", "\"weighted_least_conections\"", Made),
     ("service = \"api\"", "service = \"apii\"", Made),
     ("${host}", "${hst}", Made),
     ("\"site.pem\"", "\"sit.pem\"", Made),
@@ -129,7 +129,7 @@ const TYPOS: [(&str, &str, Help); 64] = [
     ("status = 308", "status = 200", Words("one of 301, 302, 303, 307, 308")),
     // quotes and signs
     ("bind = \"127.0.0.1:8080\"", "bind = 127.0.0.1:8080", Made),
-    ("balance = \"least_connections\"", "balance = least_connections", Made),
+    ("balance = \"weighted_least_connections\"", "balance = weighted_least_connections", Made),
     ("level = \"info\"", "level = \"info", Made),
     ("level = \"info\"", "level: info", Made),
     ("level = \"info\"", "level = \u{201c}info\u{201d}", Made),
@@ -156,7 +156,7 @@ const TYPOS: [(&str, &str, Help); 64] = [
         Words("write [[listener]] for each one, with two brackets"),
     ),
     ("protocol = \"http1\"", "protocol = \"http1\"\nhealth = true", Words("write [service.api.health]")),
-    ("[service.app.retry]\n", "", Words("is a key of [service.NAME.retry]")),
+    ("[service.app.retry]\n", "", Words("`attempts` is a key of [[service.NAME.recover]], [service.NAME.retry]")),
     ("workers = 2", "workers = 2\nworkers = 4", Words("`workers` is in line 2 already")),
     // addresses and paths
     ("bind = \"127.0.0.1:8080\"", "bind = 8080", Made),

@@ -234,15 +234,19 @@ impl Checker<'_> {
     fn unreadable(&mut self, path: &KeyPath, file: &Path, reason: &str) {
         let mistake = self.mistake(path, format!("`{}` can't be read: {reason}", file.display()));
         let mistake = mistake.code(Code::UnreadableFile).expected("a file that can be read");
-        // as it would be written: relative paths start at the folder of the configuration
-        let near = nearest_file(file).map(|near| near.strip_prefix(self.folder).unwrap_or(&near).display().to_string());
-        self.report(mistake.near(near));
+        self.report(mistake.near(self.meant_file(file)));
+    }
+
+    /// The file that was probably meant by one that is not there, as it would be written: relative paths start at the folder of the configuration.
+    fn meant_file(&self, file: &Path) -> Option<String> {
+        nearest_file(file).map(|near| near.strip_prefix(self.folder).unwrap_or(&near).display().to_string())
     }
 }
 
 /// The name of a file in the same folder that was probably meant by that of a file that is not there.
 fn nearest_file(file: &Path) -> Option<PathBuf> {
-    let names = std::fs::read_dir(file.parent()?).ok().filter(|_| !file.exists())?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names = std::fs::read_dir(folder).ok().filter(|_| !file.exists())?;
     let names: Vec<String> =
         names.flatten().take(MANY_FILES).filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let near = nearest(file.file_name()?.to_str()?, names.iter().map(String::as_str))?;

@@ -11,6 +11,9 @@ const SEPARATOR: &str = "a key and its value are separated by `=`";
 const CLOSED: &str = "a quote is missing";
 const NO_BLOCKS: &str = "there are no blocks in braces: a section begins with a header in brackets, such as [server], and ends where the next one begins";
 
+/// A longer line is not looked at: some of what is tried takes time by the square of its length.
+const LONGEST: usize = 1000;
+
 /// What to write in a line, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mend {
@@ -21,8 +24,11 @@ pub(super) struct Mend {
     pub(super) help: &'static str,
 }
 
-/// What was probably meant by this line.
+/// What was probably meant by this line. A line that is so long that nobody has typed it is left.
 pub(super) fn mend(line: &str) -> Option<Mend> {
+    if line.len() > LONGEST {
+        return None;
+    }
     let begin = line.len() - line.trim_start().len();
     let code = line.trim();
     let mended = [comment, block, header, assignment].into_iter().find_map(|kind| kind(code))?;

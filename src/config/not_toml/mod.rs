@@ -12,7 +12,10 @@ use super::tree::KeyPath;
 
 /// The mistakes of the parser's errors, which are messages with their places in the text.
 pub(super) fn mistakes(text: &str, errors: Vec<(Range<usize>, String)>) -> Vec<Mistake> {
-    errors.into_iter().map(|(span, message)| mistake(text, span, &message)).collect()
+    let mut mistakes: Vec<Mistake> = errors.into_iter().map(|(span, message)| mistake(text, span, &message)).collect();
+    // what was meant by a line is said once, though it may be mistaken in several places
+    mistakes.dedup_by(|one, before| one.suggestion.is_some() && one.span == before.span);
+    mistakes
 }
 
 fn mistake(text: &str, span: Range<usize>, message: &str) -> Mistake {
