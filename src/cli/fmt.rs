@@ -16,7 +16,7 @@ pub(super) struct Fmt {
     /// The files; proxy.toml when none is named
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Change nothing; name the files that are not laid out so, and exit with 1 when there are any
+    /// Change nothing; name the files that would be laid out anew, and exit with 1 when there are any
     #[arg(long)]
     check: bool,
     /// Read standard input, and write to standard output
@@ -50,7 +50,7 @@ pub(super) fn run(asked: &Fmt) -> ExitCode {
         let code = match lay_out(file, asked.check) {
             Ok(Outcome::Same) => 0,
             Ok(Outcome::Changed) => {
-                let done = if asked.check { "is not laid out so" } else { "laid out" };
+                let done = if asked.check { "would be laid out anew" } else { "laid out" };
                 print(&format!("{}: {done}\n", file.display()));
                 u8::from(asked.check) * FAILURE
             }

@@ -153,7 +153,7 @@ fn with_check_nothing_is_changed_and_the_exit_code_tells() {
     let folder = Folder::new();
     let (one, two) = (folder.write("one.toml", GOOD.trim_start()), folder.write("two.toml", untidy()));
     let told = run(folder.path(), &["fmt", "--check", "one.toml", "two.toml"]);
-    assert_eq!(told, ("two.toml: is not laid out so\n".to_owned(), String::new(), 1));
+    assert_eq!(told, ("two.toml: would be laid out anew\n".to_owned(), String::new(), 1));
     assert_eq!(std::fs::read_to_string(two).unwrap(), untidy());
     assert_eq!(run(folder.path(), &["fmt", "--check", one.to_str().unwrap()]).2, 0);
 }
