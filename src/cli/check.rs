@@ -1,18 +1,75 @@
 //! `evenkeel check`
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use super::{bad_configuration, print, show};
-use crate::config::{self, model::Config};
+use clap::{Args, ValueEnum};
 
-pub(super) fn run(path: &Path) -> ExitCode {
-    match config::load(path) {
-        Ok(loaded) => {
-            show(&loaded.warnings);
-            print(&format!("{}: no mistakes ({})\n", path.display(), summary(&loaded.config)))
+use super::{BAD_CONFIGURATION, ConfigFile, note, print, show};
+use crate::config::{self, Diagnostics, model::Config};
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// How mistakes are told
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Explain a key, such as service.NAME.retry.attempts, or all keys of a section, and check nothing
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "")]
+    explain: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With the lines that they are in, on standard error
+    Human,
+    /// As a JSON array, on standard output
+    Json,
+    /// A line for each, FILE:LINE:COLUMN: error: MESSAGE, on standard output
+    Short,
+    /// A line for each, as annotations of GitHub Actions, on standard output
+    Github,
+}
+
+pub(super) fn run(asked: &Check) -> ExitCode {
+    match &asked.explain {
+        Some(key) => explain(key),
+        None => check(asked),
+    }
+}
+
+fn check(asked: &Check) -> ExitCode {
+    let path = &asked.file.path;
+    let (told, good) = match config::load(path) {
+        Ok(loaded) => (loaded.warnings, Some(loaded.config)),
+        Err(mistakes) => (mistakes, None),
+    };
+    tell(&told, asked.format);
+    match good {
+        Some(config) if asked.format == Format::Human => {
+            print(&format!("{}: no mistakes ({})\n", path.display(), summary(&config)))
         }
-        Err(mistakes) => bad_configuration(&mistakes),
+        Some(_) => ExitCode::SUCCESS,
+        None => ExitCode::from(BAD_CONFIGURATION),
+    }
+}
+
+fn tell(found: &Diagnostics, format: Format) {
+    match format {
+        Format::Human => show(found),
+        Format::Json => _ = print(&format!("{:#}\n", serde_json::to_value(found).unwrap_or_default())),
+        Format::Short => _ = print(&found.short()),
+        Format::Github => _ = print(&found.github()),
+    }
+}
+
+fn explain(key: &str) -> ExitCode {
+    match config::explain(key) {
+        Ok(explained) => print(&explained),
+        Err(unknown) => {
+            note(&format!("{unknown}\n`evenkeel check --explain` lists all sections"));
+            ExitCode::from(BAD_CONFIGURATION)
+        }
     }
 }
 

@@ -4,11 +4,14 @@ mod ask;
 mod backend;
 mod canary;
 mod check;
+mod completions;
 mod demo;
 mod detect;
+mod fmt;
 mod hook_runner;
 mod keepalived;
 mod maintenance;
+mod man;
 mod ready;
 mod recovery;
 mod reload;
@@ -47,8 +50,10 @@ struct Arguments {
 enum Command {
     /// Run the proxy until SIGTERM or SIGINT
     Run(ConfigFile),
-    /// Tell every mistake in the configuration at once
-    Check(ConfigFile),
+    /// Tell every mistake in the configuration at once; or explain a key of it
+    Check(check::Check),
+    /// Lay configuration files out: spaces, empty lines, long lists. What they mean stays
+    Fmt(fmt::Fmt),
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Demo),
     /// Have the running proxy read its configuration again
@@ -87,6 +92,10 @@ enum Command {
     Detect(detect::Detect),
     /// Print the JSON Schema of proxy.toml
     Schema,
+    /// Print a script by which a shell completes this command line
+    Completions(completions::Completions),
+    /// Print the manual page of this command, or write those of all commands and of proxy.toml
+    Man(man::Pages),
     /// Run a command for the proxy, which starts this by itself
     #[command(hide = true)]
     HookRunner,
@@ -103,7 +112,8 @@ struct ConfigFile {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.path),
-        Command::Check(file) => check::run(&file.path),
+        Command::Check(asked) => check::run(&asked),
+        Command::Fmt(asked) => fmt::run(&asked),
         Command::Demo(asked) => demo::run(&asked),
         Command::Reload(admin) => reload::run(&admin),
         Command::Drain(said) => backend::drain(&said),
@@ -123,6 +133,8 @@ pub fn main() -> ExitCode {
         Command::Slo(asked) => slo::run(&asked),
         Command::Detect(asked) => detect::run(&asked),
         Command::Schema => schema::run(),
+        Command::Completions(asked) => completions::run(&asked),
+        Command::Man(asked) => man::run(&asked),
         Command::HookRunner => hook_runner::run(),
     }
 }
@@ -171,7 +183,8 @@ mod tests {
     #[test]
     fn the_file_is_proxy_toml_unless_it_is_named() {
         let path = |arguments: &[&str]| match Arguments::try_parse_from(arguments).map(|parsed| parsed.command) {
-            Ok(Command::Run(file) | Command::Check(file)) => Some(file.path),
+            Ok(Command::Run(file)) => Some(file.path),
+            Ok(Command::Check(asked)) => Some(asked.file.path),
             _ => None,
         };
         assert_eq!(path(&["evenkeel", "run"]), Some(PathBuf::from("proxy.toml")));

@@ -3,6 +3,8 @@
 //! While a file is read, mistakes are collected with ranges of bytes (`mistake.rs`). [`Diagnostics`] has lines, columns
 //! and the source line itself, to be printed or sent as JSON.
 
+mod lines;
+
 use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
@@ -11,6 +13,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use super::code::Code;
 use super::disguise;
 use super::mistake::{Mistake, Severity};
 
@@ -19,6 +22,8 @@ use super::mistake::{Mistake, Severity};
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
+    /// Of what kind it is.
+    pub code: Code,
     /// The file, as it was named on the command line.
     pub file: String,
     /// From 1; 0 when it is about the file as a whole.
@@ -27,6 +32,8 @@ pub struct Diagnostic {
     pub column: usize,
     /// How many characters of the line are meant; at least 1.
     pub width: usize,
+    /// The column behind them; 0 when it is about the file as a whole.
+    pub end_column: usize,
     /// The key, such as `listener[0].route[2].host`. Empty for the file as a whole, or when it is no TOML at all.
     pub path: String,
     /// What is wrong.
@@ -37,6 +44,9 @@ pub struct Diagnostic {
     /// The nearest known name, when one is near.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
+    /// What to write in place of the characters that are meant, so that the mistake is none any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -56,7 +66,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// A file that could not be read.
     pub(super) fn unreadable(file: &Path, message: String, help: &str) -> Self {
-        let mistake = Mistake::whole_file(message).help(help);
+        let mistake = Mistake::whole_file(message).code(Code::UnreadableFile).help(help);
         SourceText::new(file, "").diagnostics(vec![mistake])
     }
 
@@ -185,7 +195,8 @@ impl<'a> SourceText<'a> {
 
     fn diagnostic(&self, mistake: Mistake) -> Diagnostic {
         let (mut line, mut column, mut width, mut source) = (0, 0, 1, String::new());
-        if let Some(span) = mistake.span {
+        let mut replacement = None;
+        if let Some(span) = &mistake.span {
             let at = self.char_boundary(span.start);
             line = self.line(at);
             let start = self.line_starts().get(line - 1).copied().unwrap_or(0);
@@ -195,17 +206,23 @@ impl<'a> SourceText<'a> {
             let end = self.char_boundary(span.end).clamp(at, line_end.max(at));
             width = self.text[at..end].chars().count().max(1);
             source = disguise::line(shown).chars().map(printable).collect();
+            // what goes on in the next line is not replaced in part
+            let marked = Some(&self.text[at..end]).filter(|_| end == self.char_boundary(span.end));
+            replacement = marked.and_then(|marked| mistake.replacement(marked));
         }
         Diagnostic {
             severity: mistake.severity,
+            code: mistake.code,
             file: self.file.clone(),
             line,
             column,
             width,
+            end_column: if line == 0 { 0 } else { column + width },
             path: mistake.path.to_string(),
             message: mistake.message,
             expected: mistake.expected,
             suggestion: mistake.suggestion,
+            replacement,
             help: mistake.help,
             source,
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::code::Code;
 use super::mistake::{Findings, Mistake};
 use super::model::PLACEHOLDERS;
 use super::other_proxies;
@@ -105,7 +106,7 @@ impl Expansion<'_> {
             out.push_str(before);
             let Some(end) = from.find('}') else {
                 let mistake = Mistake::new(span.clone(), &path.path(), "`${` without a closing `}`");
-                self.findings.add(mistake.help("write `$${` for a literal `${`"));
+                self.findings.add(mistake.code(Code::UnsetVariable).help("write `$${` for a literal `${`"));
                 return None;
             };
             let name = &from[2..end];
@@ -116,7 +117,7 @@ impl Expansion<'_> {
             } else if let Some(why) = filled.unknown_here(name) {
                 good = false;
                 let mistake = Mistake::new(span.clone(), &path.path(), format!("`${{{name}}}` is not known here"));
-                self.findings.add(mistake.expected(filled.list()).help(why));
+                self.findings.add(mistake.code(Code::UnsetVariable).expected(filled.list()).help(why));
             } else if let Some(value) = self.own.get(name).cloned().or_else(|| (self.process)(name)) {
                 // what comes from the environment is not filled in again
                 out.push_str(&value.replace("${", filled.escaped()));
@@ -155,8 +156,9 @@ impl Expansion<'_> {
             }
             None => (near, help.to_owned()),
         };
-        let mistake = Mistake::new(span.clone(), &path.path(), format!("`${{{name}}}` is not set"));
-        self.findings.add(mistake.near(near).help(help));
+        let written = format!("${{{name}}}");
+        let mistake = Mistake::new(span.clone(), &path.path(), format!("`{written}` is not set"));
+        self.findings.add(mistake.code(Code::UnsetVariable).near(near).part(Some(written)).help(help));
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::code::Code;
 use super::syntax::Problem;
 use super::tree::KeyPath;
 
@@ -18,16 +19,42 @@ pub enum Severity {
     Warning,
 }
 
+impl Severity {
+    /// In one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// What a suggestion stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum StandsFor {
+    /// The key, or what is within the quotes of a string.
+    Text,
+    /// The value, with its quotes.
+    Toml,
+    /// This part of the string.
+    Part(String),
+    /// Nothing that can be replaced as it stands.
+    Hint,
+}
+
 /// A mistake in the file.
 #[derive(Debug)]
 pub(super) struct Mistake {
     pub(super) severity: Severity,
+    pub(super) code: Code,
     /// `None` = the file as a whole.
     pub(super) span: Option<Range<usize>>,
     pub(super) path: KeyPath,
     pub(super) message: String,
     pub(super) expected: Option<String>,
     pub(super) suggestion: Option<String>,
+    /// What the suggestion stands for.
+    pub(super) stands_for: StandsFor,
     pub(super) help: Option<String>,
 }
 
@@ -39,13 +66,21 @@ impl Mistake {
     pub(super) fn whole_file(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            code: Code::Inconsistent,
             span: None,
             path: KeyPath::default(),
             message: message.into(),
             expected: None,
             suggestion: None,
+            stands_for: StandsFor::Text,
             help: None,
         }
+    }
+
+    /// Says of what kind it is.
+    pub(super) fn code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
     /// Makes it a warning.
@@ -66,16 +101,50 @@ impl Mistake {
         self
     }
 
+    /// Adds what was probably meant, as TOML: with its quotes.
+    pub(super) fn instead(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        self.stands_for = StandsFor::Toml;
+        self.near(suggestion)
+    }
+
     /// Adds what to do about it.
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
+    /// Says that only a part of the string is meant by the suggestion.
+    pub(super) fn part(mut self, part: Option<String>) -> Self {
+        self.stands_for = part.map_or(self.stands_for, StandsFor::Part);
+        self
+    }
+
+    /// Says that the suggestion can't simply be written in its place.
+    pub(super) fn hint(mut self) -> Self {
+        self.stands_for = StandsFor::Hint;
+        self
+    }
+
+    /// What to write in place of the text that is meant, in quotes as they are there. There is nothing where values contradict each other, which may be mended
+    /// in several places, and where the suggestion leaves out what may be secret.
+    pub(super) fn replacement(&self, marked: &str) -> Option<String> {
+        let has_hidden = |suggestion: &&String| suggestion.contains("***");
+        let suggestion = self.suggestion.as_ref().filter(|suggestion| !has_hidden(suggestion))?;
+        let is_quoted = marked.starts_with(['"', '\'']);
+        match &self.stands_for {
+            _ if self.code == Code::Inconsistent => None,
+            StandsFor::Hint => None,
+            StandsFor::Toml => Some(suggestion.clone()),
+            StandsFor::Part(part) => marked.contains(part).then(|| marked.replacen(part, suggestion, 1)),
+            StandsFor::Text if is_quoted => Some(toml::Value::from(suggestion.as_str()).to_string()),
+            StandsFor::Text => Some(suggestion.clone()),
+        }
+    }
+
     /// The mistake of a string that can't be read.
     pub(super) fn problem(span: Range<usize>, path: &KeyPath, problem: Problem) -> Self {
         let mistake = Self::new(span, path, problem.message).expected(problem.expected).near(problem.suggestion);
-        Self { help: problem.help, ..mistake }
+        Self { help: problem.help, ..mistake.code(Code::InvalidValue).part(problem.part) }
     }
 }
 

@@ -9,14 +9,19 @@
 //! The habit of three types is ripgrep's (`lowargs` -> `hiargs`), the look of the messages rustc's.
 
 mod check;
+mod code;
 mod deserialize;
 mod diagnostics;
 mod disguise;
 mod effective;
 mod environment;
-mod other_proxies;
+mod explain;
+mod format;
+mod meant;
 mod mistake;
 pub mod model;
+mod not_toml;
+mod other_proxies;
 mod path;
 mod raw;
 mod schema;
@@ -24,6 +29,7 @@ mod shape;
 mod syntax;
 mod tree;
 mod units;
+mod wording;
 
 use std::path::Path;
 
@@ -32,8 +38,10 @@ use serde::Deserialize as _;
 use mistake::{Findings, Mistake};
 use tree::Node;
 
+pub use code::Code;
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use effective::Effective;
+pub use explain::{Key, Section, Unknown, explain, sections};
 pub use mistake::Severity;
 
 /// The largest file that is read. Far above any configuration; below it, every position fits everywhere.
@@ -100,11 +108,7 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     let source = diagnostics::SourceText::new(file_name, text);
     let mut root = match Node::parse(text) {
         Ok(root) => root,
-        Err(errors) => {
-            let mistake =
-                |(span, message)| Mistake::new(span, &tree::KeyPath::default(), format!("this is not TOML: {message}"));
-            return Err(source.diagnostics(errors.into_iter().map(mistake).collect()));
-        }
+        Err(errors) => return Err(source.diagnostics(not_toml::mistakes(text, errors))),
     };
     let mut findings = Findings::default();
     let written = match environment::is_in(text) {
@@ -134,6 +138,24 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
             Ok(Loaded { config, warnings: diagnostics, effective })
         }
         _ => Err(diagnostics),
+    }
+}
+
+/// The text laid out anew: spaces, empty lines, indentation, and lists that are too long for their line. Comments, the order of keys, and whatever the file means
+/// stay. `file_name` is for the messages.
+///
+/// # Errors
+/// Where the text is not TOML.
+pub fn format(text: &str, file_name: &Path) -> Result<String, Diagnostics> {
+    let source = diagnostics::SourceText::new(file_name, text);
+    Node::parse(text).map_err(|errors| source.diagnostics(not_toml::mistakes(text, errors)))?;
+    let laid_out = format::format(text);
+    match format::same(text, &laid_out) {
+        true => Ok(laid_out),
+        // it would be a defect of ours, and is no reason to break a file
+        false => {
+            Err(source.diagnostics(vec![Mistake::whole_file("laid out anew, the file would mean something else")]))
+        }
     }
 }
 

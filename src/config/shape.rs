@@ -8,13 +8,17 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
+use super::code::Code;
+use super::explain;
+use super::meant;
 use super::mistake::{Findings, Mistake};
 use super::other_proxies;
 use super::path::Trail;
 use super::schema::{self, Rules};
 use super::syntax::{self, nearest};
-use super::tree::{KeyValue, Node, Table, Value};
-use super::units::{self, Size, TimeSpan};
+use super::tree::{KeyValue, Node, Value};
+use super::units::{Size, TimeSpan};
+use super::wording::{in_bytes, one_of, quoted, wanted};
 
 /// Reports every value that does not fit the schema, and takes it out of the tree.
 pub(super) fn check(root: &mut Node<'_>, findings: &mut Findings) {
@@ -67,29 +71,8 @@ impl Walker<'_> {
         }
         let name = path.last_key().unwrap_or_default();
         let message = format!("`{name}` can't be {}", value.kind());
-        let mut mistake = Mistake::new(span.clone(), &path.path(), message).expected(wanted(rules));
-        match (value, &rules.kinds[..], rules.syntax) {
-            (Value::Table(table), ["array"], _) => {
-                mistake =
-                    mistake.help(shares(name, table).unwrap_or_else(|| {
-                        format!("write [{}] for each one, with two brackets", path.path().section())
-                    }));
-            }
-            (Value::Array(items), ["object"], _) if items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
-                mistake = mistake.help(format!("write {} once, with one bracket", path.path().section()));
-            }
-            (Value::Bool(on), ["string"], _) => mistake = mistake.near(switched(rules, *on)),
-            (Value::Text(text), ["array"], _) => mistake = mistake.near(listed(rules, text)),
-            (Value::Text(text), ["number"], _) => {
-                let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
-                mistake = mistake.near(number.and_then(|number| percent(rules, number)));
-            }
-            (Value::Integer(seconds @ 0..), _, Some("duration")) => {
-                mistake = mistake.near(Some(format!("\"{seconds}s\"")));
-            }
-            _ => {}
-        }
-        self.report(mistake)
+        let mistake = Mistake::new(span.clone(), &path.path(), message).code(Code::WrongType).expected(wanted(rules));
+        self.report(meant::instead(mistake, path, rules, value))
     }
 
     fn table(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Checked {
@@ -117,7 +100,7 @@ impl Walker<'_> {
             if self.findings.removed(&at).is_none() {
                 self.findings.remove(at, span.clone());
                 let mistake = Mistake::new(span.clone(), &path.path(), format!("`{key}` is missing"));
-                self.findings.add(mistake.help(format!("{} needs it", path.path().section())));
+                self.findings.add(mistake.code(Code::MissingKey).help(format!("{} needs it", path.path().section())));
             }
         }
         Ok(())
@@ -164,16 +147,27 @@ impl Walker<'_> {
         if let Some(meant) = near.filter(|near| !given.contains(*near)) {
             self.findings.remove(table.key(meant).path(), entry.key.clone());
         }
-        let elsewhere = tables_with(key);
-        let mut mistake =
-            Mistake::new(entry.key.clone(), &table.key(key).path(), format!("unknown key `{key}`")).near(near);
+        let mut mistake = Mistake::new(entry.key.clone(), &table.key(key).path(), format!("unknown key `{key}`"))
+            .near(near)
+            .code(Code::UnknownKey);
+        // two tables of services, or two lists of tables, are one; of all else there would be two
+        let is_added_to = |name: &str| {
+            let rules = rules.properties.as_ref().and_then(|known| known.get(name));
+            rules.is_some_and(|rules| {
+                rules.values.is_some() || (rules.items.is_some() && meant::is_list_of_tables(&entry.node.value))
+            })
+        };
+        if near.is_some_and(|near| given.contains(near) && !is_added_to(near)) {
+            mistake = mistake.hint();
+        }
         if let Some((_, help)) = meant {
             // how to write a list of tables is no help to who has written one
-            if !(is_list_of_tables(&entry.node.value) && help.contains("= [{")) {
+            if !(meant::is_list_of_tables(&entry.node.value) && help.contains("= [{")) {
                 mistake = mistake.help(help);
             }
         } else if near.is_none() {
             mistake = mistake.expected(format!("one of {}", known.join(", ")));
+            let elsewhere = explain::sections_with(key, &table.path().section());
             if !elsewhere.is_empty() {
                 let help = format!(
                     "`{key}` is a key of {}; a key belongs to the last [header] above it",
@@ -211,7 +205,7 @@ impl Walker<'_> {
         }
         let name = path.last_key().unwrap_or_default();
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be {text:?}"));
-        let mistake = mistake.expected(one_of(&quoted(words)));
+        let mistake = mistake.code(Code::InvalidValue).expected(one_of(&quoted(words)));
         self.report(match other_proxies::word(text, words) {
             Some((meant, help)) => mistake.near(meant).help(help),
             None => mistake.near(nearest(text, words.iter().copied())),
@@ -230,7 +224,7 @@ impl Walker<'_> {
         if rules.positive && TimeSpan::parse(text).is_ok_and(|d| d.0.is_zero()) {
             let name = path.last_key().unwrap_or_default();
             let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be 0"));
-            return self.report(mistake.expected("a duration above 0"));
+            return self.report(mistake.code(Code::OutOfRange).expected("a duration above 0"));
         }
         match rules.syntax.filter(|language| *language == "size").map(|_| Size::parse(text)) {
             Some(Ok(size)) => self.integer(path, rules, i128::from(size.0), span),
@@ -257,7 +251,7 @@ impl Walker<'_> {
             }
             let listed: Vec<String> = listed.iter().map(Json::to_string).collect();
             let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` can't be {number}"));
-            return self.report(mistake.expected(one_of(&listed)));
+            return self.report(mistake.code(Code::OutOfRange).expected(one_of(&listed)));
         }
         if (least..=most).contains(&number) {
             return Ok(());
@@ -268,7 +262,7 @@ impl Walker<'_> {
             _ => format!("a number from {least} to {most}"),
         };
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
-        self.report(mistake.expected(expected).near(percent(rules, number as f64)))
+        self.report(mistake.code(Code::OutOfRange).expected(expected).instead(meant::percent(rules, number as f64)))
     }
 
     fn float(&mut self, path: &Trail<'_>, rules: &Rules, number: f64, span: &Range<usize>) -> Checked {
@@ -283,105 +277,6 @@ impl Walker<'_> {
             None => format!("a number of at least {least}"),
         };
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
-        self.report(mistake.expected(expected).near(percent(rules, number)))
+        self.report(mistake.code(Code::OutOfRange).expected(expected).instead(meant::percent(rules, number)))
     }
-}
-
-/// The word that was probably meant by true or false.
-fn switched(rules: &Rules, on: bool) -> Option<String> {
-    let words = if on { &["on", "standard"][..] } else { &["off"] };
-    words.iter().find(|word| rules.words.contains(word)).map(|word| format!("{word:?}"))
-}
-
-/// Whether this is a list of tables, as `[[...]]` makes one.
-fn is_list_of_tables(value: &Value<'_>) -> bool {
-    matches!(value, Value::Array(items) if items.iter().all(|item| matches!(item.value, Value::Table(_))))
-}
-
-/// The share that was probably meant by a number of percent.
-fn percent(rules: &Rules, number: f64) -> Option<String> {
-    let is_share = rules.kinds.contains(&"number") && rules.get("maximum").and_then(Json::as_f64) == Some(1.0);
-    let least = rules.get("minimum").and_then(Json::as_f64).unwrap_or(0.0);
-    (is_share && number > 1.0 && (least..=1.0).contains(&(number / 100.0))).then(|| (number / 100.0).to_string())
-}
-
-/// The list of strings that was probably meant by one string, taken apart at its spaces.
-fn listed(rules: &Rules, text: &str) -> Option<String> {
-    let has_texts = rules.items.as_ref().is_some_and(|items| items.kinds[..] == ["string"]);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    (has_texts && !words.is_empty()).then(|| format!("[{}]", quoted(&words).join(", ")))
-}
-
-/// What to write for a `split` that is a table of services and their weights.
-fn shares(name: &str, table: &Table<'_>) -> Option<String> {
-    let share = |entry: &KeyValue<'_>| match entry.node.value {
-        Value::Integer(weight) => Some(format!("{{ service = {:?}, weight = {weight} }}", entry.name)),
-        _ => None,
-    };
-    let shares: Option<Vec<String>> = table.iter().map(share).collect();
-    let shares = shares.filter(|shares| name == "split" && !shares.is_empty())?;
-    Some(format!("write split = [{}]", shares.join(", ")))
-}
-
-/// The tables that have such a key.
-fn tables_with(key: &str) -> Vec<&'static str> {
-    const TABLES: [(&str, &str); 16] = [
-        ("Server", "[server]"),
-        ("Admin", "[admin]"),
-        ("Log", "[log]"),
-        ("Listener", "[[listener]]"),
-        ("Limits", "[listener.limits]"),
-        ("ListenerTls", "[listener.tls]"),
-        ("Route", "[[listener.route]]"),
-        ("Service", "[service.NAME]"),
-        ("Backend", "[[service.NAME.backend]]"),
-        ("ServiceTls", "[service.NAME.tls]"),
-        ("Timeout", "[service.NAME.timeout]"),
-        ("Pool", "[service.NAME.pool]"),
-        ("Detect", "[service.NAME.detect]"),
-        ("Recover", "[[service.NAME.recover]]"),
-        ("Recovery", "[service.NAME.recovery]"),
-        ("Sla", "[service.NAME.sla]"),
-    ];
-    let properties = |name: &str| schema::get().get("$defs")?.get(name)?.get("properties");
-    TABLES.iter().filter(|(name, _)| properties(name).is_some_and(|p| p.get(key).is_some())).map(|t| t.1).collect()
-}
-
-/// The type that the schema asks for, in words.
-fn wanted(rules: &Rules) -> String {
-    match rules.syntax {
-        Some("duration") => return units::DURATION.to_owned(),
-        Some("size") => return units::SIZE.to_owned(),
-        Some("latency-factor") => return units::LATENCY_FACTOR.to_owned(),
-        _ => {}
-    }
-    if !rules.words.is_empty() {
-        return one_of(&quoted(&rules.words));
-    }
-    match rules.kinds[..] {
-        ["object"] => "a table",
-        ["array"] => "an array",
-        ["string"] => "a string",
-        ["integer"] => "an integer",
-        ["number"] => "a number",
-        ["boolean"] => "true or false",
-        _ => "something else",
-    }
-    .to_owned()
-}
-
-fn quoted(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| format!("{word:?}")).collect()
-}
-
-fn one_of(words: &[String]) -> String {
-    match words {
-        [only] => only.clone(),
-        words => format!("one of {}", words.join(", ")),
-    }
-}
-
-fn in_bytes(bytes: i128) -> String {
-    let size = Size(u64::try_from(bytes).unwrap_or(u64::MAX));
-    serde_json::to_value(size).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| bytes.to_string())
 }

@@ -44,6 +44,8 @@ pub(super) struct Problem {
     pub(super) message: String,
     pub(super) expected: String,
     pub(super) suggestion: Option<String>,
+    /// The part of the string that the suggestion is for; missing = all of it.
+    pub(super) part: Option<String>,
     pub(super) help: Option<String>,
 }
 
@@ -51,11 +53,17 @@ type Result<T> = std::result::Result<T, Problem>;
 
 impl Problem {
     fn new(message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { message: message.into(), expected: expected.into(), suggestion: None, help: None }
+        Self { message: message.into(), expected: expected.into(), suggestion: None, part: None, help: None }
     }
 
     fn suggest(mut self, suggestion: Option<String>) -> Self {
         self.suggestion = suggestion;
+        self
+    }
+
+    /// The suggestion is for this part of the string only.
+    fn part(mut self, part: impl Into<String>) -> Self {
+        self.part = Some(part.into());
         self
     }
 
@@ -286,7 +294,7 @@ fn log_filter(text: &str) -> Result<()> {
         // a bare word that is no level would be taken for the name of a module, and nothing else would be logged
         if !known && !part.contains('[') {
             let meant = other_proxies::level(level).or_else(|| nearest(level, LEVELS));
-            return Err(bad(part).suggest(meant.map(str::to_owned)));
+            return Err(bad(part).suggest(meant.map(str::to_owned)).part(level));
         }
     }
     match tracing_subscriber::EnvFilter::builder().parse(text) {

@@ -25,6 +25,18 @@ fn read(text: &str) {
     }
 }
 
+/// Whatever is TOML can be laid out, and has nothing to be laid out then.
+fn lay_out(text: &str) {
+    let file = Path::new("proxy.toml");
+    match (config::format(text, file), toml::from_str::<toml::Table>(text).is_ok()) {
+        (Ok(once), _) => assert_eq!(config::format(&once, file).unwrap(), once, "{text}"),
+        (Err(diagnostics), is_toml) => {
+            assert!(!is_toml, "{diagnostics}");
+            assert!(diagnostics.iter().all(|d| d.code == config::Code::Syntax), "{diagnostics}");
+        }
+    }
+}
+
 /// A name that is not looked up, whatever is done to the text: mutations may make names of addresses.
 fn without_names(text: &str) -> bool {
     let address = |line: &str| line.trim_start().starts_with("address") || line.contains("address =");
@@ -65,6 +77,7 @@ fn with_bytes_changed_at_random() {
         let text: String = chars.into_iter().collect();
         if without_names(&text) {
             read(&text);
+            lay_out(&text);
             texts += 1;
         }
     }

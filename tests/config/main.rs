@@ -3,10 +3,13 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod commands;
 mod files;
 mod fuzz;
 mod mistakes;
 mod rendering;
 mod schema;
+mod shells;
 mod support;
+mod typos;
 mod values;

@@ -149,13 +149,16 @@ fn they_are_json_too() {
         json,
         serde_json::json!([{
             "severity": "error",
+            "code": "unknown-key",
             "file": "proxy.toml",
             "line": 2,
             "column": 1,
             "width": 7,
+            "end_column": 8,
             "path": "server.wrokers",
             "message": "unknown key `wrokers`",
             "suggestion": "workers",
+            "replacement": "workers",
             "source": "wrokers = 1",
         }])
     );

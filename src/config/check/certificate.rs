@@ -12,6 +12,7 @@ use crate::certificate::keeper::Sources;
 use crate::certificate::read;
 use crate::certificate::unusable::{Part, Unusable};
 use crate::certificate::{Certificate, dates, staple};
+use crate::config::code::Code;
 use crate::config::model::{ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
@@ -253,6 +254,9 @@ impl Checker<'_> {
         }
         if let Some(help) = unusable.help {
             mistake = mistake.help(help);
+        }
+        if !unusable.path.exists() {
+            mistake = mistake.code(Code::UnreadableFile).near(self.meant_file(&unusable.path));
         }
         self.report(mistake);
     }

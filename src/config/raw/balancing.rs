@@ -27,10 +27,10 @@ section! {
         /// The name of the cookie that Evenkeel sets.
         #[schemars(extend("x-syntax" = "cookie-name"))]
         name: String = "evenkeel".to_owned(),
-        /// For how long.
+        /// For how long a client stays with its backend after its last request.
         #[schemars(extend("x-positive" = true))]
         ttl: TimeSpan = TimeSpan::secs(3600),
-        /// Of the table, for all but "cookie".
+        /// The most sessions that are remembered at a time, for all but "cookie".
         #[schemars(range(min = 1))]
         max_entries: u32 = 100_000,
         /// File with the key that signs the cookie; missing = made once and kept in state_dir. With `store`, the key that sessions are hashed with there.
@@ -77,10 +77,10 @@ section! {
     /// An agent beside each backend.
     #[schemars(extend("required" = ["port"]))]
     Agent {
-        /// Its port.
+        /// The port of the agent.
         #[schemars(range(min = 1))]
         port: Option<u16> = None,
-        /// How often it is asked.
+        /// How often the agent is asked.
         #[schemars(extend("x-positive" = true))]
         interval: TimeSpan = TimeSpan::secs(2),
     }

@@ -39,7 +39,7 @@ section! {
 section! {
     /// A backend whose figures are beyond these.
     Performance {
-        /// Mean latency.
+        /// The mean latency that none is to be beyond.
         #[schemars(extend("x-positive" = true))]
         latency: TimeSpan = TimeSpan::secs(5),
         /// Share of failures; above 0.
@@ -70,7 +70,7 @@ section! {
     /// Something that the backends depend on.
     #[schemars(extend("required" = ["name", "endpoint"]))]
     Dependency {
-        /// Its name; unique in the service.
+        /// What it is called in verdicts and events; unique in the service.
         #[schemars(extend("x-syntax" = "name"))]
         name: Option<String> = None,
         /// "tcp://HOST:PORT", "http://HOST:PORT/PATH" or "grpc://HOST:PORT".

@@ -8,16 +8,16 @@ use crate::config::units::TimeSpan;
 section! {
     /// Changes to headers: removed first, then set, then added. In values, variables such as ${client_ip} are filled in.
     HeaderChanges {
-        /// Replaced, or added when missing.
+        /// Fields that are replaced, or added when missing.
         #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
         set: BTreeMap<String, String> = BTreeMap::new(),
-        /// Added beside what is there.
+        /// Fields that are added beside those that are there.
         #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
         add: BTreeMap<String, String> = BTreeMap::new(),
         /// Added when missing.
         #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
         default: BTreeMap<String, String> = BTreeMap::new(),
-        /// Removed.
+        /// Fields that are removed.
         #[schemars(extend("x-syntax" = "header-name"))]
         remove: Vec<String> = Vec::new(),
     }

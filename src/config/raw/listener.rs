@@ -41,10 +41,10 @@ section! {
     /// Where clients are listened to.
     #[schemars(extend("required" = ["name", "bind"]))]
     Listener {
-        /// Unique among the listeners.
+        /// What it is called in logs and metrics; unique among the listeners.
         #[schemars(extend("x-syntax" = "name"))]
         name: Option<String> = None,
-        /// address:port, or "unix:/path/of/socket".
+        /// Where it listens: address:port, or "unix:/path/of/socket".
         #[schemars(extend("x-syntax" = "listen"))]
         bind: Option<String> = None,
         /// true = `bind` may be an address that this machine does not have yet, such as one that keepalived moves (IP_FREEBIND).
@@ -119,14 +119,14 @@ section! {
         /// The whole head of a request; over it: 431.
         #[schemars(extend("minimum" = 1024, "maximum" = 16_777_216))]
         max_header_bytes: Size = Size(64 << 10),
-        /// Fields of a request; over it: 431.
+        /// The most fields that a request may have; over it: 431.
         #[schemars(range(min = 1, max = 10_000))]
         max_headers: u32 = 100,
         /// The body of a request, 0 = no limit; over it: 413.
         max_body: Size = Size(0),
         /// Bytes a second that the sender of a body must keep up, after a grace of 10 s; 0 = no limit.
         min_body_rate: Size = Size(0),
-        /// Requests on one connection; 0 = no limit.
+        /// The most requests on one connection; 0 = no limit.
         max_requests_per_connection: u32 = 0,
         /// HTTP/2 streams open at a time on one connection.
         #[schemars(range(min = 1))]
@@ -168,20 +168,20 @@ section! {
         deny: Vec<String> = Vec::new(),
         /// What a client has to show.
         auth: Option<Auth> = None,
-        /// They go to this service.
+        /// The requests go to this service.
         service: Option<String> = None,
-        /// They go to one of these services at random, by weight.
+        /// The requests go to one of these services at random, by weight.
         split: Option<Vec<Share>> = None,
         /// What keeps a client on its side of the split: "cookie" (set by Evenkeel), "client_ip", "header:NAME", "cookie:NAME" or "query:NAME"; not there = nothing.
         #[schemars(extend("x-syntax" = "session-key"))]
         split_by: Option<String> = None,
-        /// A growing share of them goes to a new version of a service.
+        /// A growing share of the requests goes to a new version of a service.
         canary: Option<Canary> = None,
-        /// They are answered with a redirect.
+        /// The requests are answered with a redirect.
         redirect: Option<Redirect> = None,
-        /// They are answered here.
+        /// The requests are answered here, by Evenkeel itself.
         respond: Option<Respond> = None,
-        /// A second service that gets a copy of them.
+        /// A second service that gets a copy of the requests.
         mirror: Option<Mirror> = None,
         /// What changes in the target on the way to the backend.
         rewrite: Option<Rewrite> = None,
@@ -191,7 +191,7 @@ section! {
         response_headers: HeaderChanges = HeaderChanges::default(),
         /// Which pages of other origins may use it; not there = backends say that themselves.
         cors: Option<Cors> = None,
-        /// How many of them may be sent.
+        /// How many of the requests may be sent.
         rate_limit: Vec<RateLimit> = Vec::new(),
         /// How important they are, where their service has an adaptive limit.
         priority: Priority = Priority::Normal,
@@ -207,7 +207,7 @@ section! {
     /// A service and its share of the requests.
     #[schemars(extend("required" = ["service", "weight"]))]
     Share {
-        /// The service.
+        /// The service that gets this share.
         service: Option<String> = None,
         /// Its share is this by the sum of all weights.
         #[schemars(range(max = 65_535))]
@@ -222,7 +222,7 @@ section! {
         /// Where to; ${host}, ${path}, ${query} (with its "?") and other variables are those of the request.
         #[schemars(extend("x-syntax" = "redirect"))]
         to: Option<String> = None,
-        /// 301, 302, 303, 307 or 308.
+        /// The status of the redirect: 301, 302, 303, 307 or 308.
         #[schemars(extend("enum" = [301, 302, 303, 307, 308]))]
         status: u16 = 308,
     }
@@ -232,10 +232,10 @@ section! {
     /// An answer that Evenkeel gives by itself.
     #[schemars(extend("required" = ["status"]))]
     Respond {
-        /// Its status.
+        /// The status of the answer.
         #[schemars(range(min = 200, max = 599))]
         status: u16 = 200,
-        /// Its body; variables such as ${request_id} are filled in.
+        /// The body of the answer; variables such as ${request_id} are filled in.
         body: String = String::new(),
         /// The Content-Type of the body.
         #[schemars(extend("x-syntax" = "header-value"))]
@@ -249,7 +249,7 @@ section! {
         /// Replaces the part of the path that `path` or `path_prefix` matched.
         #[schemars(extend("x-syntax" = "path"))]
         prefix: Option<String> = None,
-        /// Replaces the host.
+        /// The host that backends are asked by, in place of the one in the request.
         #[schemars(extend("x-syntax" = "authority"))]
         host: Option<String> = None,
     }
@@ -258,21 +258,21 @@ section! {
 section! {
     /// Time-outs of a route; what is not here is as in the service.
     RouteTimeout {
-        /// To a connection, its TLS handshake included.
+        /// The time to a connection, its TLS handshake included.
         #[schemars(extend("x-positive" = true))]
         connect: Option<TimeSpan> = None,
-        /// To the response's headers.
+        /// The time to the response's headers.
         #[schemars(extend("x-positive" = true))]
         response: Option<TimeSpan> = None,
-        /// Between two reads or writes of a body.
+        /// The time between two reads or writes of a body.
         #[schemars(extend("x-positive" = true))]
         idle: Option<TimeSpan> = None,
-        /// The whole exchange; 0 = no limit.
+        /// The time that the whole exchange may take; 0 = no limit.
         total: Option<TimeSpan> = None,
-        /// Waiting for a backend below its max_connections.
+        /// How long a request may wait for a backend below its max_connections.
         #[schemars(extend("x-positive" = true))]
         queue: Option<TimeSpan> = None,
-        /// Requests that may wait.
+        /// The most requests that may wait so.
         queue_length: Option<u32> = None,
     }
 }

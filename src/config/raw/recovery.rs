@@ -57,7 +57,7 @@ section! {
         /// How often it is tried against one fault.
         #[schemars(range(min = 1))]
         attempts: u32 = 3,
-        /// Before each further attempt.
+        /// The time before each further attempt.
         delay: TimeSpan = TimeSpan::secs(5),
         /// How long after the end of the act the service has to be seen well. Missing = 35s; 180s for "scale_up".
         #[schemars(extend("x-positive" = true))]
@@ -105,7 +105,7 @@ section! {
         approve: Approve = Approve::Auto,
         /// Before another attempt when the same backend has the same fault again, and after all strategies have failed.
         cool_down: TimeSpan = TimeSpan::secs(60),
-        /// Attempts at a time.
+        /// The most attempts that are under way at a time.
         #[schemars(range(min = 1))]
         max_at_once: u32 = 1,
         /// Share of the backends that may be under repair; above 0. One always may.
@@ -114,7 +114,7 @@ section! {
         /// While a larger share of the backends is unwell, nothing but failover is done.
         #[schemars(range(min = 0.0, max = 1.0))]
         max_unhealthy: f64 = 0.4,
-        /// Attempts an hour; 0 = no limit.
+        /// The most attempts an hour; 0 = no limit.
         per_hour: u32 = 10,
     }
 }

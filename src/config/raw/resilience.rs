@@ -20,16 +20,16 @@ section! {
     Health {
         /// What a check does.
         kind: HealthKind = HealthKind::Http,
-        /// The path asked for.
+        /// The path that a check asks for.
         #[schemars(extend("x-syntax" = "health-path"))]
         path: String = "/".to_owned(),
-        /// The method used.
+        /// The method of a check.
         #[schemars(extend("x-syntax" = "method"))]
         method: String = "GET".to_owned(),
-        /// The Host sent; empty = the backend's.
+        /// The Host that a check sends; empty = the backend's.
         #[schemars(extend("x-syntax" = "authority-or-empty"))]
         host: String = String::new(),
-        /// Headers sent beside Host.
+        /// Headers that a check sends beside Host.
         #[schemars(extend("x-key-syntax" = "header-name", "x-syntax" = "header-value"))]
         headers: BTreeMap<String, String> = BTreeMap::new(),
         /// The gRPC service asked about; empty = the whole server.
@@ -37,31 +37,31 @@ section! {
         /// The statuses of a healthy backend.
         #[schemars(extend("x-syntax" = "status-ranges"))]
         expect_status: String = "200-399".to_owned(),
-        /// Text that must be in the body.
+        /// Text that the body of a healthy backend has in it.
         expect_body: Option<String> = None,
-        /// Where to check; missing = the backend's port.
+        /// The port that is checked; missing = the backend's own.
         #[schemars(range(min = 1))]
         port: Option<u16> = None,
-        /// What is sent, for "tcp".
+        /// What a check sends, for "tcp".
         send: Option<String> = None,
-        /// What must come back, for "tcp".
+        /// What must come back from the backend, for "tcp".
         expect: Option<String> = None,
-        /// Between two checks.
+        /// The time between two checks.
         #[schemars(extend("x-positive" = true))]
         interval: TimeSpan = TimeSpan::secs(2),
-        /// The same while the state is in doubt.
+        /// The time between two checks while the state is in doubt.
         #[schemars(extend("x-positive" = true))]
         fast_interval: TimeSpan = TimeSpan::ms(500),
         /// How long a check may take.
         #[schemars(extend("x-positive" = true))]
         timeout: TimeSpan = TimeSpan::secs(1),
-        /// Failures in a row that take a backend out.
+        /// So many failures in a row take a backend out.
         #[schemars(range(min = 1))]
         fall: u32 = 3,
-        /// Successes in a row that bring it back.
+        /// So many successes in a row bring it back.
         #[schemars(range(min = 1))]
         rise: u32 = 2,
-        /// How much intervals vary.
+        /// How much intervals vary, as a share of them.
         #[schemars(range(min = 0.0, max = 1.0))]
         jitter: f64 = 0.1,
         /// What a backend is before its first check.
@@ -72,26 +72,26 @@ section! {
 section! {
     /// When a backend is taken out because of its answers.
     Outlier {
-        /// Failures in a row.
+        /// So many failures in a row take a backend out; 0 = off.
         consecutive_failures: u32 = 5,
         /// Share of failures over `window`, with at least `min_requests`.
         #[schemars(range(min = 0.0, max = 1.0))]
         error_rate: f64 = 0.5,
         /// "auto" = slower than the peers, as soon as there is evidence enough; 3.0 = slower than 3 times the peers' median; 0 = off.
         latency_factor: LatencyFactor = LatencyFactor::Auto,
-        /// Over what time.
+        /// The time over which failures and latencies are judged.
         #[schemars(extend("x-positive" = true))]
         window: TimeSpan = TimeSpan::secs(10),
-        /// Below it nothing is said.
+        /// With fewer requests in `window`, neither a rate nor a latency is judged.
         #[schemars(range(min = 1))]
         min_requests: u32 = 20,
-        /// For how long, times the number of ejections so far.
+        /// For how long a backend is out, times the number of its ejections so far.
         #[schemars(extend("x-positive" = true))]
         eject_for: TimeSpan = TimeSpan::secs(10),
-        /// For how long at most; at least `eject_for`.
+        /// For how long a backend is out at most; at least `eject_for`.
         #[schemars(extend("x-positive" = true))]
         max_eject_for: TimeSpan = TimeSpan::secs(300),
-        /// Share of the backends that may be out.
+        /// The share of the backends that may be out at a time.
         #[schemars(range(min = 0.0, max = 1.0))]
         max_ejected: f64 = 0.5,
     }
@@ -100,16 +100,16 @@ section! {
 section! {
     /// A backend that fails gets no requests for a while.
     CircuitBreaker {
-        /// Failures in a row.
+        /// So many failures in a row open the breaker.
         #[schemars(range(min = 1))]
         failures: u32 = 5,
-        /// Share of failures; 0 = off.
+        /// The share of failures that opens the breaker; 0 = off.
         #[schemars(range(min = 0.0, max = 1.0))]
         error_rate: f64 = 0.0,
-        /// For how long it gets none.
+        /// For how long the backend gets no requests.
         #[schemars(extend("x-positive" = true))]
         open_for: TimeSpan = TimeSpan::secs(30),
-        /// Requests that try whether it is well again.
+        /// So many requests try whether the backend is well again.
         #[schemars(range(min = 1))]
         half_open: u32 = 3,
     }
@@ -150,16 +150,16 @@ section! {
 section! {
     /// When a request is sent again.
     Retry {
-        /// Beyond the first.
+        /// How many attempts are made beyond the first; 0 = none.
         #[schemars(range(max = 10))]
         attempts: u32 = 2,
-        /// Share of all requests that may be such attempts.
+        /// The share of all requests that further attempts may be.
         #[schemars(range(min = 0.0, max = 1.0))]
         budget: f64 = 0.2,
         /// What is tried again: "connect", "reset", or a status.
         #[schemars(extend("x-syntax" = "retry-condition"))]
         on: Vec<String> = ["connect", "reset", "502", "503", "504"].map(str::to_owned).to_vec(),
-        /// Before the second attempt; it grows.
+        /// The pause before the second repetition; it doubles. The first repetition comes at once.
         back_off: TimeSpan = TimeSpan::ms(25),
         /// An answer of at most this length is passed on only when it is whole; 0 = at once.
         #[schemars(range(max = 1_048_576))]
@@ -173,15 +173,15 @@ section! {
 section! {
     /// The answer when no backend can be used.
     Fallback {
-        /// Its status.
+        /// The status of the answer.
         #[schemars(range(min = 200, max = 599))]
         status: u16 = 503,
-        /// Its body.
+        /// The body of the answer.
         body: String = String::new(),
         /// The Content-Type of the body.
         #[schemars(extend("x-syntax" = "header-value"))]
         content_type: String = "text/plain".to_owned(),
-        /// Its Retry-After.
+        /// The Retry-After of the answer.
         retry_after: Option<TimeSpan> = None,
     }
 }
@@ -201,7 +201,7 @@ section! {
         /// What keys of etcd begin with, each of which is a backend: an address, or JSON as in a file.
         #[schemars(extend("x-syntax" = "text"))]
         etcd: Option<String> = None,
-        /// How often names are looked up.
+        /// How often names are looked up again.
         #[schemars(extend("x-positive" = true))]
         refresh: TimeSpan = TimeSpan::secs(10),
         /// The members of etcd: http or https URLs; default: those of cluster.elect, with the keys below.

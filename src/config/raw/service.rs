@@ -141,13 +141,13 @@ section! {
         /// 0 = no new work.
         #[schemars(range(max = 65_535))]
         weight: u32 = 1,
-        /// Exchanges at a time; 0 = no limit.
+        /// The most exchanges that it has at a time; 0 = no limit.
         max_connections: u32 = 0,
-        /// Used only when no other backend is available.
+        /// true = it is used only when no other backend is available.
         backup: bool = false,
-        /// Where it stands.
+        /// The zone where it stands, for `zones`.
         zone: String = String::new(),
-        /// It keeps its sessions and gets no new ones.
+        /// true = it keeps its sessions and gets no new ones.
         drain: bool = false,
     }
 }
@@ -174,21 +174,21 @@ section! {
 section! {
     /// How long things may take.
     Timeout {
-        /// To a connection, its TLS handshake included.
+        /// The time to a connection, its TLS handshake included.
         #[schemars(extend("x-positive" = true))]
         connect: TimeSpan = TimeSpan::secs(2),
-        /// To the response's headers.
+        /// The time to the response's headers.
         #[schemars(extend("x-positive" = true))]
         response: TimeSpan = TimeSpan::secs(30),
-        /// Between two reads or writes of a body.
+        /// The time between two reads or writes of a body.
         #[schemars(extend("x-positive" = true))]
         idle: TimeSpan = TimeSpan::secs(60),
-        /// The whole exchange; 0 = no limit.
+        /// The time that the whole exchange may take; 0 = no limit.
         total: TimeSpan = TimeSpan::secs(0),
-        /// Waiting for a backend below its max_connections.
+        /// How long a request may wait for a backend below its max_connections.
         #[schemars(extend("x-positive" = true))]
         queue: TimeSpan = TimeSpan::secs(1),
-        /// Requests that may wait.
+        /// The most requests that may wait so.
         queue_length: u32 = 1024,
     }
 }
@@ -196,10 +196,10 @@ section! {
 section! {
     /// Idle connections to the backends.
     Pool {
-        /// Kept for each backend by each worker.
+        /// The most idle connections that each worker keeps to each backend.
         #[schemars(range(max = 65_535))]
         max_idle: u32 = 256,
-        /// For how long; less than the backends' own keep-alive time.
+        /// For how long an idle connection is kept; less than the backends' own keep-alive time.
         #[schemars(extend("x-positive" = true))]
         idle_timeout: TimeSpan = TimeSpan::secs(50),
         /// An older connection carries no other request; 0 = no limit.
@@ -213,7 +213,7 @@ section! {
         /// The whole head of an answer, and its trailers; over it: 502.
         #[schemars(extend("minimum" = 1024, "maximum" = 16_777_216))]
         max_header_bytes: Size = Size(64 << 10),
-        /// Fields of an answer; over it: 502.
+        /// The most fields that an answer may have; over it: 502.
         #[schemars(range(min = 1, max = 10_000))]
         max_headers: u32 = 100,
     }

@@ -65,10 +65,10 @@ section! {
 section! {
     /// A planned time: from and to, or every.
     Maintenance {
-        /// RFC 3339.
+        /// When it begins, as RFC 3339 writes times.
         #[schemars(extend("x-syntax" = "time"))]
         from: Option<String> = None,
-        /// RFC 3339.
+        /// When it ends, as RFC 3339 writes times.
         #[schemars(extend("x-syntax" = "time"))]
         to: Option<String> = None,
         /// Again and again: days, a time of day, and a time zone, such as "Sun 02:00-04:00 Europe/Berlin".

@@ -103,7 +103,7 @@ pub(in crate::config) fn template(text: &str) -> Result<Vec<Piece>> {
             let message = format!("`{name}` at character {at} of the template is no field of the access log");
             let problem = Problem::new(message, FIELD);
             match nearest_field(&name) {
-                Some(near) => problem.suggest(Some(format!("${{{near}}}"))),
+                Some(near) => problem.suggest(Some(format!("${{{near}}}"))).part(format!("${{{name}}}")),
                 None => problem.help(known()),
             }
         }

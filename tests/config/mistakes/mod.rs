@@ -111,6 +111,7 @@ fn near_names_are_suggested() {
         ("listener[0].bnd", "bind"),
         ("listener[0].service", "app"),
         ("listener[0].route[0].path", "/v1"),
+        ("listener[0].route[1].service", "\"5\""),
         ("listener[1].protocol", "tcp"),
         ("service.app.health.intervall", "interval"),
     ];
