@@ -1,18 +1,33 @@
 //! `evenkeel check`
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use super::{bad_configuration, print, show};
-use crate::config::{self, model::Config};
+use clap::Args;
 
-pub(super) fn run(path: &Path) -> ExitCode {
+use super::{BAD_CONFIGURATION, ConfigFile, print, show_most};
+use crate::config::{self, MOST_SHOWN, model::Config};
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// Tell all mistakes, and not only the first 50
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) fn run(asked: &Check) -> ExitCode {
+    let path = &asked.file.path;
+    let most = if asked.all { usize::MAX } else { MOST_SHOWN };
     match config::load(path) {
         Ok(loaded) => {
-            show(&loaded.warnings);
+            show_most(&loaded.warnings, most);
             print(&format!("{}: no mistakes ({})\n", path.display(), summary(&loaded.config)))
         }
-        Err(mistakes) => bad_configuration(&mistakes),
+        Err(mistakes) => {
+            show_most(&mistakes, most);
+            ExitCode::from(BAD_CONFIGURATION)
+        }
     }
 }
 

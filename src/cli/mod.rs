@@ -6,6 +6,7 @@ mod canary;
 mod check;
 mod demo;
 mod detect;
+mod diff;
 mod hook_runner;
 mod keepalived;
 mod maintenance;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Diagnostics;
+use crate::config::{Diagnostics, MOST_SHOWN};
 
 /// The exit code of a failure that is not the configuration's fault.
 const FAILURE: u8 = 1;
@@ -48,7 +49,9 @@ enum Command {
     /// Run the proxy until SIGTERM or SIGINT
     Run(ConfigFile),
     /// Tell every mistake in the configuration at once
-    Check(ConfigFile),
+    Check(check::Check),
+    /// Tell what a reload would change: the configuration that runs against the file
+    Diff(diff::Diff),
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Demo),
     /// Have the running proxy read its configuration again
@@ -103,7 +106,8 @@ struct ConfigFile {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.path),
-        Command::Check(file) => check::run(&file.path),
+        Command::Check(asked) => check::run(&asked),
+        Command::Diff(asked) => diff::run(&asked),
         Command::Demo(asked) => demo::run(&asked),
         Command::Reload(admin) => reload::run(&admin),
         Command::Drain(said) => backend::drain(&said),
@@ -143,7 +147,16 @@ fn bad_configuration(mistakes: &Diagnostics) -> ExitCode {
 }
 
 fn show(found: &Diagnostics) {
-    let _ = stderr().write_all(found.render(stderr().is_terminal()).as_bytes());
+    show_most(found, MOST_SHOWN);
+}
+
+/// Shows so many of them on standard error, and how many more there are.
+fn show_most(found: &Diagnostics, most: usize) {
+    let (mut text, left_out) = found.render_most(stderr().is_terminal(), most);
+    if left_out > 0 {
+        text += &format!("{left_out} more are not shown: `evenkeel check --all` tells all\n");
+    }
+    let _ = stderr().write_all(text.as_bytes());
 }
 
 /// Says on standard error what went wrong; the exit code of a failure.
@@ -171,7 +184,8 @@ mod tests {
     #[test]
     fn the_file_is_proxy_toml_unless_it_is_named() {
         let path = |arguments: &[&str]| match Arguments::try_parse_from(arguments).map(|parsed| parsed.command) {
-            Ok(Command::Run(file) | Command::Check(file)) => Some(file.path),
+            Ok(Command::Run(file)) => Some(file.path),
+            Ok(Command::Check(asked)) => Some(asked.file.path),
             _ => None,
         };
         assert_eq!(path(&["evenkeel", "run"]), Some(PathBuf::from("proxy.toml")));

@@ -3,8 +3,11 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod defaults;
 mod files;
+mod from_environment;
 mod fuzz;
+mod includes;
 mod mistakes;
 mod rendering;
 mod schema;
