@@ -59,6 +59,7 @@ use crate::otlp::Exporter;
 use crate::record::Recorder;
 use crate::store::sessions::Stores;
 use discovery::Discoveries;
+pub use fixed::needs_restart;
 use inherit::Inherited;
 use reload::System;
 use running::Running;

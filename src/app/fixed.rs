@@ -6,13 +6,24 @@ use serde_json::Value;
 const FIXED: [&str; 7] =
     ["/server/workers", "/server/state_dir", "/admin/bind", "/admin/tls", "/log/level", "/log/format", "/log/access"];
 
+/// Whether a value that has changed holds from the next start on only; `at` is a JSON pointer into the configuration in effect.
+pub fn needs_restart(at: &str, old: &Value, new: &Value) -> bool {
+    let is_fixed =
+        FIXED.iter().any(|fixed| at.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    is_fixed && !goes_elsewhere(at, old, new)
+}
+
+/// The access log may go elsewhere, but workers either collect what it says or don't.
+fn goes_elsewhere(at: &str, old: &Value, new: &Value) -> bool {
+    at == "/log/access" && [old, new].iter().all(|value| value.as_str().is_some_and(|place| place != "off"))
+}
+
 /// Puts values that can't change back to what they were, and warns of each.
 pub(super) fn keep_fixed(before: &Value, after: &mut Value) {
     for at in FIXED {
         let (old, new) = (before.pointer(at).cloned(), after.pointer(at).cloned());
-        // the access log may go elsewhere, but workers either collect what it says or don't
-        let elsewhere = at == "/log/access" && [&old, &new].iter().all(|v| v.as_ref().is_some_and(|v| v != "off"));
-        if old == new || elsewhere {
+        let values = [&old, &new].map(|value| value.as_ref().unwrap_or(&Value::Null));
+        if old == new || goes_elsewhere(at, values[0], values[1]) {
             continue;
         }
         let key = at.trim_start_matches('/').replace('/', ".");
@@ -36,6 +47,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_known() {
+        let needs = |at: &str, old: &str, new: &str| needs_restart(at, &json!(old), &json!(new));
+        assert!(needs("/server/workers", "1", "2") && needs("/admin/tls/cert", "a", "b"));
+        assert!(!needs("/server/workers_of_another_kind", "1", "2") && !needs("/server/drain_timeout", "1s", "2s"));
+        assert!(needs("/log/access", "off", "stdout") && !needs("/log/access", "a.log", "b.log"));
+    }
 
     #[test]
     fn what_cannot_change_is_shown_as_it_stays() {

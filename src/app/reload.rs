@@ -12,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tokio::sync::mpsc;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::access_files::AccessFiles;
 use super::accounts::Accounting;
@@ -89,21 +88,36 @@ pub(super) struct System {
     pub log: Option<access::Log>,
 }
 
-/// Sends a message when the file has changed. Without a file, never.
+/// Sends a message when the file has changed, or one that it includes. Without a file, never.
 pub(super) fn changes(source: Option<&Path>) -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel(1);
     let source = source.map(Path::to_path_buf);
     tokio::task::spawn_local(async move {
         let Some(source) = source else { return tell.closed().await };
-        let mut watch = FileWatch::new(source);
+        let mut watch = FileWatch::new(source.clone());
+        // what is included may have changed since it was read
+        let mut has_changed = watch_all(&mut watch, &source).await;
         loop {
-            watch.changed().await;
+            if !std::mem::take(&mut has_changed) {
+                watch.changed().await;
+                // before anybody reads them: what changes after this look is told of again
+                watch_all(&mut watch, &source).await;
+            }
             if tell.send(()).await.is_err() {
                 return;
             }
         }
     });
     told
+}
+
+/// Has all files watched that the configuration consists of now; whether they are more than one.
+async fn watch_all(watch: &mut FileWatch, source: &Path) -> bool {
+    let source = source.to_path_buf();
+    let Ok(files) = background::run(move || config::files(&source)).await else { return false };
+    let several = files.seen.len() > 1;
+    watch.watch_instead(files.seen);
+    several
 }
 
 impl System {
@@ -253,7 +267,7 @@ impl System {
         tokio::task::spawn_local(share::run(Arc::clone(&self.integrations.sharing), follower));
     }
 
-    /// Whether the file holds something else than when it was last read. A watcher tells of every touch, also of one that was
+    /// Whether the file, with what it includes, holds something else than when it was last read. A watcher tells of every touch, also of one that was
     /// followed by a signal and has been read since.
     pub async fn source_has_changed(&self) -> bool {
         let Some(source) = self.source.clone() else { return false };
@@ -337,9 +351,9 @@ pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
     admin::Effective { to_json: Box::new(move || effective.to_json()), hash }
 }
 
-/// A hash of what a file holds; `None` when it can't be read.
+/// A hash of what a file holds, with all that it includes; `None` when it can't be read.
 pub(super) fn hash(file: &Path) -> Option<u64> {
-    Some(xxh3_64(&std::fs::read(file).ok()?))
+    config::files(file).hash
 }
 
 /// Tells of the backends that `before` has and `after` has not.

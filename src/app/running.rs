@@ -117,7 +117,10 @@ impl Running {
                     return Ended::Stopped;
                 },
                 Some(()) = changes.recv() => match self.source_has_changed().await {
-                    true => _ = self.reload("the file has changed", successor.as_ref()).await,
+                    true if self.system.config.server.reload_on_change => {
+                        _ = self.reload("the file has changed", successor.as_ref()).await;
+                    }
+                    true => tracing::info!("the file has changed, and is read when somebody says so: server.reload_on_change is false"),
                     false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
                 },
                 Some(()) = self.backend_changes.recv() => self.system.discovered(),

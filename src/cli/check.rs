@@ -4,13 +4,16 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::{BAD_CONFIGURATION, ConfigFile, note, print, show};
-use crate::config::{self, Diagnostics, model::Config};
+use super::{BAD_CONFIGURATION, ConfigFile, note, print, show_most};
+use crate::config::{self, Diagnostics, MOST_SHOWN, model::Config};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
     pub(super) file: ConfigFile,
+    /// Tell all mistakes, and not only the first 50
+    #[arg(long)]
+    all: bool,
     /// How mistakes are told
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -44,7 +47,7 @@ fn check(asked: &Check) -> ExitCode {
         Ok(loaded) => (loaded.warnings, Some(loaded.config)),
         Err(mistakes) => (mistakes, None),
     };
-    tell(&told, asked.format);
+    tell(&told, asked);
     match good {
         Some(config) if asked.format == Format::Human => {
             print(&format!("{}: no mistakes ({})\n", path.display(), summary(&config)))
@@ -54,9 +57,9 @@ fn check(asked: &Check) -> ExitCode {
     }
 }
 
-fn tell(found: &Diagnostics, format: Format) {
-    match format {
-        Format::Human => show(found),
+fn tell(found: &Diagnostics, asked: &Check) {
+    match asked.format {
+        Format::Human => show_most(found, if asked.all { usize::MAX } else { MOST_SHOWN }),
         Format::Json => _ = print(&format!("{:#}\n", serde_json::to_value(found).unwrap_or_default())),
         Format::Short => _ = print(&found.short()),
         Format::Github => _ = print(&found.github()),

@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod demo;
 mod detect;
+mod diff;
 mod fmt;
 mod hook_runner;
 mod keepalived;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Diagnostics;
+use crate::config::{Diagnostics, MOST_SHOWN};
 
 /// The exit code of a failure that is not the configuration's fault.
 const FAILURE: u8 = 1;
@@ -54,6 +55,8 @@ enum Command {
     Check(check::Check),
     /// Lay configuration files out: spaces, empty lines, long lists. What they mean stays
     Fmt(fmt::Fmt),
+    /// Tell what a reload would change: the configuration that runs against the file
+    Diff(diff::Diff),
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Demo),
     /// Have the running proxy read its configuration again
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.path),
         Command::Check(asked) => check::run(&asked),
+        Command::Diff(asked) => diff::run(&asked),
         Command::Fmt(asked) => fmt::run(&asked),
         Command::Demo(asked) => demo::run(&asked),
         Command::Reload(admin) => reload::run(&admin),
@@ -155,7 +159,16 @@ fn bad_configuration(mistakes: &Diagnostics) -> ExitCode {
 }
 
 fn show(found: &Diagnostics) {
-    let _ = stderr().write_all(found.render(stderr().is_terminal()).as_bytes());
+    show_most(found, MOST_SHOWN);
+}
+
+/// Shows so many of them on standard error, and how many more there are.
+fn show_most(found: &Diagnostics, most: usize) {
+    let (mut text, left_out) = found.render_most(stderr().is_terminal(), most);
+    if left_out > 0 {
+        text += &format!("{left_out} more are not shown: `evenkeel check --all` tells all\n");
+    }
+    let _ = stderr().write_all(text.as_bytes());
 }
 
 /// Says on standard error what went wrong; the exit code of a failure.

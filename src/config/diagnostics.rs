@@ -1,11 +1,15 @@
 //! The mistakes in a configuration file, shown so that they can be put right without looking anything up.
 //!
-//! While a file is read, mistakes are collected with ranges of bytes (`mistake.rs`). [`Diagnostics`] has lines, columns
+//! While files are read, mistakes are collected with ranges of bytes (`mistake.rs`). [`Diagnostics`] has lines, columns
 //! and the source line itself, to be printed or sent as JSON.
+//!
+//! A configuration may consist of several files. Their texts stand one behind the other in one range of positions ([`Sources`]), so that a position says
+//! the file as well.
 
 mod lines;
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -67,7 +71,9 @@ impl Diagnostics {
     /// A file that could not be read.
     pub(super) fn unreadable(file: &Path, message: String, help: &str) -> Self {
         let mistake = Mistake::whole_file(message).code(Code::UnreadableFile).help(help);
-        SourceText::new(file, "").diagnostics(vec![mistake])
+        let sources = Sources::default();
+        sources.add(file, String::new());
+        sources.diagnostics(vec![mistake])
     }
 
     /// The diagnostics, in the order of the file.
@@ -93,12 +99,26 @@ impl Diagnostics {
     /// All diagnostics as text for a terminal (or, without `color`, for a file), with a line at the end that counts
     /// them. Empty when there are none.
     pub fn render(&self, color: bool) -> String {
+        self.render_most(color, usize::MAX).0
+    }
+
+    /// As [`render`](Self::render), of at most so many, errors before warnings; returns with it how many are left out.
+    pub fn render_most(&self, color: bool, most: usize) -> (String, usize) {
         if self.list.is_empty() {
-            return String::new();
+            return (String::new(), 0);
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let all = self.list.iter().map(|diagnostic| diagnostic.render(&renderer) + "\n\n");
-        all.collect::<String>() + &self.count() + "\n"
+        let (mut errors, mut warnings) = (most, most.saturating_sub(self.errors()));
+        let has_room = |diagnostic: &&Diagnostic| {
+            let room = if diagnostic.severity == Severity::Error { &mut errors } else { &mut warnings };
+            let has_room = *room > 0;
+            *room = room.saturating_sub(1);
+            has_room
+        };
+        let shown: Vec<_> = self.list.iter().filter(has_room).collect();
+        let left_out = self.list.len() - shown.len();
+        let all = shown.into_iter().map(|diagnostic| diagnostic.render(&renderer) + "\n\n");
+        (all.collect::<String>() + &self.count() + "\n", left_out)
     }
 
     fn count(&self) -> String {
@@ -109,7 +129,12 @@ impl Diagnostics {
             (0, w) => named(w, "warning"),
             (e, w) => format!("{} and {}", named(e, "mistake"), named(w, "warning")),
         };
-        format!("{counted} in {}", self.file)
+        let files = self.list.iter().map(|diagnostic| &diagnostic.file).collect::<BTreeSet<_>>();
+        match (files.len(), files.first()) {
+            (1, Some(only)) => format!("{counted} in {only}"),
+            (0 | 1, _) => format!("{counted} in {}", self.file),
+            (many, _) => format!("{counted} in {many} files"),
+        }
     }
 }
 
@@ -123,7 +148,12 @@ impl<'a> IntoIterator for &'a Diagnostics {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
+        let (text, left_out) = self.render_most(false, MOST_SHOWN);
+        f.write_str(&text)?;
+        match left_out {
+            0 => Ok(()),
+            more => writeln!(f, "{more} more are not shown"),
+        }
     }
 }
 
@@ -163,34 +193,87 @@ impl Diagnostic {
     }
 }
 
-/// The text of a file and where its lines begin.
-pub(super) struct SourceText<'a> {
-    file: String,
-    text: &'a str,
+/// So many diagnostics are in a log line or on a screen at most: of ten thousand nobody reads more.
+pub const MOST_SHOWN: usize = 50;
+
+/// The most files that a configuration may consist of.
+pub(super) const MOST_FILES: usize = 1000;
+
+/// The texts of all files that a configuration consists of.
+pub(super) struct Sources {
+    /// Those that have been read come first. A file never moves, so that trees can borrow from it while others are read.
+    files: Box<[OnceCell<SourceFile>]>,
+}
+
+/// The text of one file and where its lines begin.
+pub(super) struct SourceFile {
+    /// As it is shown.
+    name: String,
+    pub(super) text: String,
+    /// The position of its first byte.
+    pub(super) base: usize,
     /// Found when a line is asked for first, which never happens while nothing is wrong.
     line_starts: OnceCell<Vec<usize>>,
 }
 
-impl<'a> SourceText<'a> {
-    pub(super) fn new(file: &Path, text: &'a str) -> Self {
-        Self { file: file.display().to_string(), text, line_starts: OnceCell::new() }
+impl Default for Sources {
+    fn default() -> Self {
+        Self { files: (0..MOST_FILES).map(|_| OnceCell::new()).collect() }
+    }
+}
+
+impl Sources {
+    /// Adds a file; `None` = there are too many.
+    pub(super) fn add(&self, name: &Path, text: String) -> Option<&SourceFile> {
+        let base = self.iter().last().map_or(0, |file| file.base + file.text.len() + 1);
+        let free = self.files.iter().find(|file| file.get().is_none())?;
+        let name = name.display().to_string();
+        Some(free.get_or_init(|| SourceFile { name, text, base, line_starts: OnceCell::new() }))
     }
 
+    /// All files, in the order in which they were read; the first one includes the others.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SourceFile> {
+        self.files.iter().map_while(OnceCell::get)
+    }
+
+    /// The file that a position is in.
+    fn file(&self, at: usize) -> Option<&SourceFile> {
+        let behind = self.files.partition_point(|file| file.get().is_some_and(|file| file.base <= at));
+        self.files.get(behind.saturating_sub(1))?.get()
+    }
+
+    /// A place in words: "line 7", with the name of the file where there are several.
+    pub(super) fn place(&self, at: usize) -> String {
+        let Some(file) = self.file(at) else { return String::new() };
+        let line = file.line(at);
+        match self.iter().nth(1) {
+            Some(_) => format!("line {line} of {}", file.name),
+            None => format!("line {line}"),
+        }
+    }
+
+    /// Puts the mistakes into the order of the files and finds their lines.
+    pub(super) fn diagnostics(&self, mut mistakes: Vec<Mistake>) -> Diagnostics {
+        mistakes.sort_by_key(|m| m.span.as_ref().map_or((0, 0), |s| (s.start + 1, s.end)));
+        let file = self.iter().next().map(|file| file.name.clone()).unwrap_or_default();
+        let in_its_file = |mistake: Mistake| {
+            let file = self.file(mistake.span.as_ref().map_or(0, |span| span.start))?;
+            Some(file.diagnostic(mistake))
+        };
+        let list = mistakes.into_iter().filter_map(in_its_file).collect();
+        Diagnostics { list, file }
+    }
+}
+
+impl SourceFile {
     fn line_starts(&self) -> &[usize] {
         let found = || std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         self.line_starts.get_or_init(found)
     }
 
-    /// The number of the line at a byte, from 1.
-    pub(super) fn line(&self, at: usize) -> usize {
-        self.line_starts().partition_point(|start| *start <= at)
-    }
-
-    /// Puts the mistakes into the order of the file and finds their lines.
-    pub(super) fn diagnostics(&self, mut mistakes: Vec<Mistake>) -> Diagnostics {
-        mistakes.sort_by_key(|m| m.span.as_ref().map_or((0, 0), |s| (s.start + 1, s.end)));
-        let list = mistakes.into_iter().map(|m| self.diagnostic(m)).collect();
-        Diagnostics { list, file: self.file.clone() }
+    /// The number of the line at a position in this file, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.line_starts().partition_point(|start| self.base + *start <= at)
     }
 
     fn diagnostic(&self, mistake: Mistake) -> Diagnostic {
@@ -198,7 +281,7 @@ impl<'a> SourceText<'a> {
         let mut replacement = None;
         if let Some(span) = &mistake.span {
             let at = self.char_boundary(span.start);
-            line = self.line(at);
+            line = self.line(self.base + at);
             let start = self.line_starts().get(line - 1).copied().unwrap_or(0);
             let shown = self.text[start..].lines().next().unwrap_or("");
             let line_end = start + shown.len();
@@ -213,7 +296,7 @@ impl<'a> SourceText<'a> {
         Diagnostic {
             severity: mistake.severity,
             code: mistake.code,
-            file: self.file.clone(),
+            file: self.name.clone(),
             line,
             column,
             width,
@@ -228,10 +311,10 @@ impl<'a> SourceText<'a> {
         }
     }
 
-    /// Moves to the start of a character: syntax errors of the TOML parser may point into one, or behind the end of the
+    /// The byte of this file at a position, moved to the start of a character: syntax errors of the TOML parser may point into one, or behind the end of the
     /// text.
     fn char_boundary(&self, at: usize) -> usize {
-        let mut at = at.min(self.text.len());
+        let mut at = at.saturating_sub(self.base).min(self.text.len());
         while !self.text.is_char_boundary(at) {
             at -= 1;
         }

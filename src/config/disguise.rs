@@ -1,6 +1,15 @@
 //! What may be secret in a URL that is shown with a mistake: a user with a password, and a query. Mistakes are printed, logged, and answered to whoever
 //! asks for a reload.
 
+/// Words in the names of headers, parameters and variables that carry credentials.
+const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
+
+/// Whether something of this name is probably a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
 /// The URL with asterisks in place of what may be secret in it.
 pub(super) fn url(url: &str) -> String {
     masked(url, true, |_| "***".to_owned())

@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 
+use super::diagnostics::Sources;
 use super::disguise;
 use super::environment::Written;
 use super::model::Config;
@@ -15,11 +16,8 @@ use super::schema::{self, Rules};
 /// Replaces a secret.
 const MASK: &str = "***";
 
-/// Words in the names of headers and parameters that carry credentials.
-const SECRET_WORDS: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
-
 /// Every value in effect, defaults included, by the keys of the file. Secrets are left out: strings with `${NAME}` stand as they
-/// are written, `server.environment` and the environments of commands have only their names, as have headers that a collector is sent, and headers, parameters and queries of webhooks that carry
+/// are written (numbers and booleans as what they are), `server.environment` and the environments of commands have only their names, as have headers that a collector is sent, and headers, parameters and queries of webhooks that carry
 /// credentials are masked.
 #[derive(Debug)]
 pub struct Effective {
@@ -30,31 +28,50 @@ pub struct Effective {
     backends: BTreeMap<String, Vec<raw::Backend>>,
     /// Strings of the backends as they are written, by their places.
     written: Vec<(String, String)>,
-    /// A hash of the file's text.
+    /// A hash of the files' texts.
     hash: String,
+    /// The values that the process has found by itself, as JSON pointers.
+    of_process: Vec<&'static str>,
 }
 
 impl Effective {
     /// The values of a configuration that has been found good.
-    pub(super) fn new(mut raw: raw::File, written: Written, config: &Config, text: &str) -> Self {
+    ///
+    /// `names_state_dir` says whether the file has `server.state_dir`, which has been filled in.
+    pub(super) fn new(
+        mut raw: raw::File,
+        written: Written,
+        config: &Config,
+        sources: &Sources,
+        names_state_dir: bool,
+    ) -> Self {
+        let of_process = [("/server/state_dir", names_state_dir), ("/server/workers", raw.server.workers > 0)];
+        let of_process = of_process.into_iter().filter(|(_, is_written)| !is_written).map(|(at, _)| at).collect();
         let backends = raw.service.iter_mut();
         let backends = backends.map(|(name, service)| (name.clone(), std::mem::take(&mut service.backend))).collect();
         // Only maps with string keys and plain numbers are in there, which JSON can always hold.
         let mut values = serde_json::to_value(&raw).unwrap_or_default();
         tidy(&mut values, schema::rules());
-        let written = written.into_iter().map(|(path, text)| (path.json_pointer(), text));
+        let written = written.into_iter().filter(|(_, replaced)| !replaced.is_shown);
+        let written = written.map(|(path, replaced)| (path.json_pointer(), replaced.written));
         let written = written.filter_map(|(at, text)| replace(&mut values, at, text)).collect();
         hide_secrets(&mut values);
         // the schema can't know it: it depends on the machine
         if let Some(workers) = values.pointer_mut("/server/workers") {
             *workers = Value::from(config.server.workers);
         }
-        Self { values, backends, written, hash: hash(text) }
+        Self { values, backends, written, hash: hash(sources), of_process }
     }
 
-    /// The first 12 hexadecimal digits of the SHA-256 of the file, as `sha256sum` tells them.
+    /// The first 12 hexadecimal digits of the SHA-256 of the file, as `sha256sum` tells them; of several files, as it tells them of all together, one
+    /// behind the other in the order in which they were read.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The values that are not the file's but the process's, as JSON pointers: in another process, they may be others for the same file.
+    pub fn of_process(&self) -> &[&'static str] {
+        &self.of_process
     }
 
     /// All values but the backends, whose lists are empty.
@@ -84,9 +101,10 @@ impl Effective {
     }
 }
 
-fn hash(text: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    HEXLOWER.encode(&digest.as_ref()[..6])
+fn hash(sources: &Sources) -> String {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    sources.iter().for_each(|file| digest.update(file.text.as_bytes()));
+    HEXLOWER.encode(&digest.finish().as_ref()[..6])
 }
 
 /// Puts a text where `at` points to, or returns both where there is nothing.
@@ -154,7 +172,7 @@ fn tidy(value: &mut Value, rules: &Rules) {
                 };
                 let Some(property) = property else { return false };
                 tidy(value, property);
-                if free_keys && value.is_string() && is_secret(key) {
+                if free_keys && value.is_string() && disguise::is_secret(key) {
                     mask(value);
                 }
                 !value.is_null()
@@ -167,11 +185,6 @@ fn tidy(value: &mut Value, rules: &Rules) {
         }
         _ => {}
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 fn mask(value: &mut Value) {

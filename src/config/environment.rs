@@ -1,4 +1,5 @@
-//! `${NAME}` in the strings of the file: from `server.environment`, else from the process's environment.
+//! `${NAME}` in the strings of the file: from `server.environment`, else from the process's environment. `${NAME:-default}` has a default, for where it is
+//! not set or empty.
 //!
 //! `$${` stands for a literal `${`. A few strings have placeholders of their own, which stay: the [variables](crate::policy::variables) of header
 //! values, redirects and answers, and what hooks are told. There a name of theirs never means the environment.
@@ -15,9 +16,24 @@ use super::syntax::nearest;
 use super::tree::{Node, Value};
 use crate::policy::variables::{Place, Variable};
 
-/// The strings in which something was replaced, as they are written: what is shown to people, since a value from the
-/// environment may be a secret.
-pub(super) type Written = BTreeMap<KeyPath, String>;
+/// The strings in which something was replaced, by their places.
+pub(super) type Written = BTreeMap<KeyPath, Replaced>;
+
+/// A string in which something was replaced.
+#[derive(Debug, Clone)]
+pub(super) struct Replaced {
+    /// As it is written: what is shown to people, since a value from the environment may be a secret.
+    pub(super) written: String,
+    /// What it is now.
+    pub(super) value: String,
+    /// Whether it may be shown as what it is: a number or a boolean is no secret.
+    pub(super) is_shown: bool,
+}
+
+/// A variable of the process.
+pub(super) fn process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
 
 /// Whether there may be anything to replace in a file with this text: it has a `$`, or an escape, which may stand for
 /// one.
@@ -32,18 +48,46 @@ pub(super) fn expand(
     process: &dyn Fn(&str) -> Option<String>,
     findings: &mut Findings,
 ) -> Written {
-    let mut expansion = Expansion { own: BTreeMap::new(), process, findings, written: Written::new() };
+    let nothing = BTreeMap::new();
+    let mut expansion = Expansion { own: &nothing, process, findings, written: Written::new() };
     // the values of the file come first; they can't refer to one another, so their order means nothing
-    if let Some(own) = root.table_mut("server").and_then(|server| server.table_mut("environment")) {
+    let own = root.table_mut("server").and_then(|server| server.table_mut("environment")).map(|own| {
         expansion.node(&Trail::Root.key("server").key("environment"), own, &(0..0));
-        expansion.own = own.texts();
-    }
+        own.texts()
+    });
+    let own = own.unwrap_or_default();
+    let mut expansion = Expansion { own: &own, ..expansion };
     expansion.node(&Trail::Root, root, &(0..0));
     expansion.written
 }
 
+/// The strings of `server.environment`, before anything has been replaced. What is wrong there is reported when the rest is.
+pub(super) fn own(root: &Node<'_>, process: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    let at = Trail::Root.key("server");
+    let at = at.key("environment");
+    let Some((own, _)) = root.at(&at.path()) else { return BTreeMap::new() };
+    let (mut own, mut findings) = (own.clone(), Findings::default());
+    let (nothing, written) = (BTreeMap::new(), Written::new());
+    Expansion { own: &nothing, process, findings: &mut findings, written }.node(&at, &mut own, &(0..0));
+    own.texts()
+}
+
+/// Replaces what there is to replace in one string, which stands at `at`; `None` = something is wrong, and has been reported.
+pub(super) fn text(
+    text: &str,
+    at: (&Trail<'_>, &Range<usize>),
+    own: &BTreeMap<String, String>,
+    process: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Findings,
+) -> Option<String> {
+    match text.contains("${") {
+        true => Expansion { own, process, findings, written: Written::new() }.text(at.0, text, at.1),
+        false => Some(text.to_owned()),
+    }
+}
+
 struct Expansion<'a> {
-    own: BTreeMap<String, String>,
+    own: &'a BTreeMap<String, String>,
     process: &'a dyn Fn(&str) -> Option<String>,
     findings: &'a mut Findings,
     written: Written,
@@ -79,8 +123,8 @@ impl Expansion<'_> {
             Value::Text(_) if path.is("log", "access_template") => true,
             Value::Text(text) if text.contains("${") => match self.text(path, text, span) {
                 Some(expanded) => {
-                    let written = std::mem::replace(text, expanded.into());
-                    self.written.insert(path.path(), written.into_owned());
+                    let written = std::mem::replace(text, expanded.clone().into()).into_owned();
+                    self.written.insert(path.path(), Replaced { written, value: expanded, is_shown: false });
                     true
                 }
                 None => false,
@@ -109,16 +153,21 @@ impl Expansion<'_> {
                 self.findings.add(mistake.code(Code::UnsetVariable).help("write `$${` for a literal `${`"));
                 return None;
             };
-            let name = &from[2..end];
+            let reference = &from[2..end];
             rest = &from[end + 1..];
-            if filled.has(name) {
+            let (name, default) =
+                reference.split_once(":-").map_or((reference, None), |(name, default)| (name, Some(default)));
+            if filled.has(name) && default.is_none() {
                 self.hidden(path, name, span);
                 out.push_str(&from[..=end]);
+            } else if let Some((message, help)) = filled.no_default(name, default) {
+                good = false;
+                self.findings.add(Mistake::new(span.clone(), &path.path(), message).help(help));
             } else if let Some(why) = filled.unknown_here(name) {
                 good = false;
                 let mistake = Mistake::new(span.clone(), &path.path(), format!("`${{{name}}}` is not known here"));
                 self.findings.add(mistake.code(Code::UnsetVariable).expected(filled.list()).help(why));
-            } else if let Some(value) = self.own.get(name).cloned().or_else(|| (self.process)(name)) {
+            } else if let Some(value) = self.value(name, default) {
                 // what comes from the environment is not filled in again
                 out.push_str(&value.replace("${", filled.escaped()));
             } else {
@@ -128,6 +177,15 @@ impl Expansion<'_> {
         }
         out.push_str(rest);
         good.then_some(out)
+    }
+
+    /// What a variable stands for. A default is for where it is not set or empty, as in a shell (POSIX.1-2024, 2.6.2).
+    fn value(&self, name: &str, default: Option<&str>) -> Option<String> {
+        let set = self.own.get(name).cloned().or_else(|| (self.process)(name));
+        match default {
+            None => set,
+            Some(default) => Some(set.filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())),
+        }
     }
 
     /// Warns of a name in `server.environment` that means something else at this place.
@@ -210,6 +268,17 @@ impl FilledInLater {
                 Variable::named(name).is_some_and(|variable| variable.unknown_at(place).is_none())
             }
         }
+    }
+
+    /// Why this default can't be, and what to do.
+    fn no_default(self, name: &str, default: Option<&str>) -> Option<(String, &'static str)> {
+        let default = default?;
+        if self.has(name) {
+            let help = "only what comes from the environment has one";
+            return Some((format!("`${{{name}}}` is filled in later, and has no default"), help));
+        }
+        let message = || format!("the default of `${{{name}}}` can't have a `${{`");
+        default.contains("${").then(|| (message(), "give the variable a value in server.environment"))
     }
 
     /// Why a variable of this name is not known here; `None` = it is, or it is the name of no variable.

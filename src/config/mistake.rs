@@ -83,6 +83,12 @@ impl Mistake {
         self
     }
 
+    /// The same mistake, of a text that so many bytes stand before.
+    pub(super) fn behind(mut self, bytes: usize) -> Self {
+        self.span = self.span.map(|span| span.start + bytes..span.end + bytes);
+        self
+    }
+
     /// Makes it a warning.
     pub(super) fn warning(mut self) -> Self {
         self.severity = Severity::Warning;

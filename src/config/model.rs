@@ -85,6 +85,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// Where state is kept.
     pub state_dir: PathBuf,
+    /// Whether the configuration is read again when its files have changed.
+    pub reload_on_change: bool,
 }
 
 /// `[admin]`

@@ -49,6 +49,15 @@ impl<'a> Trail<'a> {
         }
     }
 
+    /// The first key on the way.
+    pub(super) fn first_key(&self) -> Option<&'a str> {
+        match *self {
+            Self::Root => None,
+            Self::Key(Self::Root, key) => Some(key),
+            Self::Key(before, _) | Self::Index(before, _) => before.first_key(),
+        }
+    }
+
     /// Its last three keys, the last one first, whatever indices come between and after them.
     pub(super) fn last_keys(&self) -> [Option<&'a str>; 3] {
         match *self {
@@ -77,6 +86,15 @@ impl<'a> Trail<'a> {
 }
 
 impl KeyPath {
+    pub(super) fn of(steps: &[Step]) -> Self {
+        Self(steps.to_vec())
+    }
+
+    /// This path and then another one.
+    pub(super) fn join(&self, further: &Self) -> Self {
+        Self([&self.0[..], &further.0].concat())
+    }
+
     pub(super) fn key(&self, key: &str) -> Self {
         self.with(Step::Key(key.to_owned()))
     }

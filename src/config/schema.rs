@@ -19,6 +19,35 @@ pub(super) fn get() -> &'static Value {
     })
 }
 
+/// The schema, in which a string with one variable may stand for a number, a boolean or an array of strings.
+pub(super) fn with_variables() -> Value {
+    let mut schema = get().clone();
+    add_variables(&mut schema);
+    schema
+}
+
+/// A string that is one variable, as a regular expression (ECMA-262).
+const VARIABLE: &str = r"^\$\{[^}]*\}$";
+
+fn add_variables(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let is_array_of_texts = object.get("items").is_some_and(|items| items["type"] == "string");
+            let variable = match object.get("type").and_then(Value::as_str) {
+                Some("array") => is_array_of_texts,
+                kind => matches!(kind, Some("integer" | "number" | "boolean")),
+            };
+            if variable && let Some(kind) = object.get("type").cloned() {
+                object.insert("type".to_owned(), Value::Array(vec![kind, "string".into()]));
+                object.insert("pattern".to_owned(), VARIABLE.into());
+            }
+            object.values_mut().for_each(add_variables);
+        }
+        Value::Array(items) => items.iter_mut().for_each(add_variables),
+        _ => {}
+    }
+}
+
 /// Takes null out: TOML knows none, and what is `Option` in the raw types is simply a key that may be missing.
 fn tidy(value: &mut Value) {
     match value {

@@ -9,7 +9,10 @@ use std::ops::Range;
 use serde_json::Value as Json;
 
 use super::code::Code;
+use super::defaults;
+use super::environment::Written;
 use super::explain;
+use super::given;
 use super::meant;
 use super::mistake::{Findings, Mistake};
 use super::other_proxies;
@@ -21,13 +24,14 @@ use super::units::{Size, TimeSpan};
 use super::wording::{in_bytes, one_of, quoted, wanted};
 
 /// Reports every value that does not fit the schema, and takes it out of the tree.
-pub(super) fn check(root: &mut Node<'_>, findings: &mut Findings) {
-    let mut walker = Walker { findings };
+pub(super) fn check(root: &mut Node<'_>, written: &mut Written, findings: &mut Findings) {
+    let mut walker = Walker { written, findings };
     // nothing is around the root that it could be taken out of
     let _ = walker.node(&Trail::Root, schema::rules(), root, &(0..0));
 }
 
 struct Walker<'a> {
+    written: &'a mut Written,
     findings: &'a mut Findings,
 }
 
@@ -44,6 +48,7 @@ impl Walker<'_> {
 
     /// `span` is what to underline when something is wrong with the value as a whole.
     fn node(&mut self, path: &Trail<'_>, rules: &Rules, node: &mut Node<'_>, span: &Range<usize>) -> Checked {
+        given::read(path, rules, node, self.written);
         self.check_type(path, rules, &node.value, span)?;
         match &mut node.value {
             Value::Table(_) => self.table(path, rules, node, span)?,
@@ -70,7 +75,7 @@ impl Walker<'_> {
             return Ok(());
         }
         let name = path.last_key().unwrap_or_default();
-        let message = format!("`{name}` can't be {}", value.kind());
+        let message = format!("`{name}` can't be {}", given::kind(path, value, self.written));
         let mistake = Mistake::new(span.clone(), &path.path(), message).code(Code::WrongType).expected(wanted(rules));
         self.report(meant::instead(mistake, path, rules, value))
     }
@@ -94,7 +99,9 @@ impl Walker<'_> {
             }
             verdict.is_ok()
         });
-        for key in rules.required.iter().filter(|key| table.get(key).is_none()) {
+        // what the defaults leave out, each service may have
+        let required = rules.required.iter().filter(|_| path.first_key() != Some(defaults::KEY));
+        for key in required.filter(|key| table.get(key).is_none()) {
             // a key that was there, but could not be used or was misspelt, has been reported
             let at = path.key(key).path();
             if self.findings.removed(&at).is_none() {

@@ -14,14 +14,14 @@ pub(super) use super::path::KeyPath;
 use super::path::Step;
 
 /// A value and where it stands. Strings are borrowed from the file, unless they have escapes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node<'t> {
     pub(super) span: Range<usize>,
     pub(super) value: Value<'t>,
 }
 
 /// A value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Value<'t> {
     Table(Table<'t>),
     Array(Vec<Node<'t>>),
@@ -35,11 +35,11 @@ pub(super) enum Value<'t> {
 }
 
 /// The entries of a table, in the order of their names: nearly all tables have a few, for which no map is worth its memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Table<'t>(Vec<KeyValue<'t>>);
 
 /// A key of a table with its value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct KeyValue<'t> {
     pub(super) name: Cow<'t, str>,
     /// Where the key stands.
@@ -51,13 +51,17 @@ pub(super) struct KeyValue<'t> {
 const MOST_ERRORS: usize = 100;
 
 impl<'t> Node<'t> {
-    /// Reads a file; syntax errors are the parser's messages and their places.
+    /// Reads a file without syntax errors.
+    ///
+    /// # Errors
+    ///
+    /// Those that it has.
     pub(super) fn parse(text: &'t str) -> Result<Self, Vec<(Range<usize>, String)>> {
         let (root, errors) = Self::recover(text);
         if errors.is_empty() { Ok(root) } else { Err(errors) }
     }
 
-    /// Reads what can be read of a file; returns it with the syntax errors.
+    /// Reads what can be read of a file; returns it with the syntax errors: the parser's messages and their places.
     pub(super) fn recover(text: &'t str) -> (Self, Vec<(Range<usize>, String)>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let errors = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
@@ -70,8 +74,22 @@ impl<'t> Node<'t> {
         (Self { span: 0..0, value: Value::Table(Table::from(table.into_inner())) }, errors)
     }
 
+    /// Moves all places, as those of a file that does not stand at the beginning.
+    pub(super) fn shift(&mut self, by: usize) {
+        let moved = |span: &Range<usize>| span.start + by..span.end + by;
+        self.span = moved(&self.span);
+        match &mut self.value {
+            Value::Table(table) => table.0.iter_mut().for_each(|entry| {
+                entry.key = moved(&entry.key);
+                entry.node.shift(by);
+            }),
+            Value::Array(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            _ => {}
+        }
+    }
+
     /// The value at the end of a path.
-    fn at(&self, path: &KeyPath) -> Option<(&Self, Option<&Range<usize>>)> {
+    pub(super) fn at(&self, path: &KeyPath) -> Option<(&Self, Option<&Range<usize>>)> {
         let mut node = self;
         let mut key = None;
         for step in path.steps() {
@@ -93,6 +111,12 @@ impl<'t> Node<'t> {
             Value::Table(table) => table.get_mut(key).map(|entry| &mut entry.node),
             _ => None,
         }
+    }
+
+    /// Takes a key out, when this is a table that has it.
+    pub(super) fn take(&mut self, key: &str) -> Option<KeyValue<'t>> {
+        let Value::Table(table) = &mut self.value else { return None };
+        table.place(key).map(|place| table.0.remove(place))
     }
 
     /// The strings of this table.
@@ -156,9 +180,31 @@ impl<'t> Node<'t> {
 }
 
 impl<'t> Table<'t> {
+    /// With one key.
+    pub(super) fn one(entry: KeyValue<'t>) -> Self {
+        Self(vec![entry])
+    }
+
     /// In the order of their names.
     pub(super) fn iter(&self) -> std::slice::Iter<'_, KeyValue<'t>> {
         self.0.iter()
+    }
+
+    /// In the order of their names, to be changed.
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, KeyValue<'t>> {
+        self.0.iter_mut()
+    }
+
+    /// Takes all out.
+    pub(super) fn into_entries(self) -> Vec<KeyValue<'t>> {
+        self.0
+    }
+
+    /// Adds a key, where the table does not have it.
+    pub(super) fn insert(&mut self, entry: KeyValue<'t>) {
+        if let Err(place) = self.0.binary_search_by(|known| known.name.cmp(&entry.name)) {
+            self.0.insert(place, entry);
+        }
     }
 
     /// Keeps the keys for which `keep` is true.
@@ -170,7 +216,7 @@ impl<'t> Table<'t> {
         self.place(name).map(|place| &self.0[place])
     }
 
-    fn get_mut(&mut self, name: &str) -> Option<&mut KeyValue<'t>> {
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut KeyValue<'t>> {
         self.place(name).map(|place| &mut self.0[place])
     }
 

@@ -1,4 +1,4 @@
-//! Watches a file for changes, however they are made.
+//! Watches files for changes, however they are made.
 //!
 //! Editors write a new file and rename it over the old one; Kubernetes keeps the files of a ConfigMap behind a symbolic link
 //! to a folder, and swaps that link. So what is watched is not the file but the folder that it is in, and the folder
@@ -6,6 +6,7 @@
 //! the system says of it ([`Stamp`]), looked at when the folders have been quiet for a moment, and every few seconds besides: network
 //! file systems tell nothing, and a folder may go and come back.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,37 +25,48 @@ const MOST_QUIETS: u32 = 10;
 /// How often the file is looked at when the system reports nothing.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Watches one file, which need not exist.
+/// Watches files, which need not exist. A folder among them has changed when something has come into it or has gone.
 #[derive(Debug)]
 pub struct FileWatch {
-    path: PathBuf,
-    seen: Option<Stamp>,
+    /// The files, each with what was seen of it last.
+    seen: Vec<(PathBuf, Option<Stamp>)>,
     hint: Arc<Notify>,
     /// `None` when the system has no watches left: then the file is looked at now and then.
     watcher: Option<RecommendedWatcher>,
-    folders: Vec<PathBuf>,
+    folders: BTreeSet<PathBuf>,
 }
 
 impl FileWatch {
-    /// Begins to watch: [`changed`](Self::changed) tells of what happens after this.
+    /// Begins to watch one file: [`changed`](Self::changed) tells of what happens after this.
     pub fn new(path: PathBuf) -> Self {
         let hint = Arc::new(Notify::new());
         let watcher = watcher(Arc::clone(&hint));
-        let mut watch = Self { path, seen: None, hint, watcher, folders: Vec::new() };
+        let mut watch = Self { seen: vec![(path, None)], hint, watcher, folders: BTreeSet::new() };
         watch.watch_folders();
-        watch.seen = Stamp::of(&watch.path);
+        for (path, seen) in &mut watch.seen {
+            *seen = Stamp::of(path);
+        }
         watch
     }
 
-    /// Waits until the file differs from what it was when this last returned, or at the start. A file that is gone has changed as well.
+    /// Watches these instead, each with its stamp: [`changed`](Self::changed) tells of what has happened since that was taken.
+    pub fn watch_instead(&mut self, files: Vec<(PathBuf, Option<Stamp>)>) {
+        self.seen = files;
+    }
+
+    /// Waits until a file differs from what it was when this last returned, or at the start. A file that is gone has changed as well.
     /// Nothing is lost when the wait is given up.
     pub async fn changed(&mut self) {
         loop {
             // the folders first: what happens after this look is hinted at again
             self.watch_folders();
-            let now = Stamp::of(&self.path);
-            if now != self.seen {
-                self.seen = now;
+            let mut has_changed = false;
+            for (path, seen) in &mut self.seen {
+                let now = Stamp::of(path);
+                has_changed |= now != *seen;
+                *seen = now;
+            }
+            if has_changed {
                 return;
             }
             if timeout(LOOK, self.hint.notified()).await.is_ok() {
@@ -73,12 +85,12 @@ impl FileWatch {
         }
     }
 
-    /// Watches the folders in which the file is now. One that was replaced by another of the same name needs a new watch too,
+    /// Watches the folders in which the files are now. One that was replaced by another of the same name needs a new watch too,
     /// so all are set anew; for those that are watched already that changes nothing.
     fn watch_folders(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        let folders = folders(&self.path);
-        for gone in self.folders.iter().filter(|folder| !folders.contains(folder)) {
+        let folders = all_folders(&self.seen);
+        for gone in self.folders.iter().filter(|folder| !folders.contains(*folder)) {
             // the folder may be gone, and the watch with it
             let _ = watcher.unwatch(gone);
         }
@@ -89,6 +101,12 @@ impl FileWatch {
         }
         self.folders = folders;
     }
+}
+
+/// The folders in which the files are, and those that are watched themselves.
+fn all_folders(files: &[(PathBuf, Option<Stamp>)]) -> BTreeSet<PathBuf> {
+    let itself = |path: &PathBuf| path.is_dir().then(|| path.clone());
+    files.iter().flat_map(|(path, _)| folders(path).into_iter().chain(itself(path))).collect()
 }
 
 fn watcher(hint: Arc<Notify>) -> Option<RecommendedWatcher> {

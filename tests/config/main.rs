@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod commands;
+mod defaults;
 mod files;
+mod from_environment;
 mod fuzz;
+mod includes;
 mod mistakes;
 mod rendering;
 mod schema;

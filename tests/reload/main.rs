@@ -7,6 +7,8 @@
 mod support;
 
 mod certificates;
+mod diff;
+mod includes;
 mod listeners;
 mod load;
 mod refusals;

@@ -74,6 +74,19 @@ struct AdminUrl {
 }
 
 impl AdminOptions {
+    /// The configuration that is named, or else the default one.
+    pub(in crate::cli) fn config(&self) -> &Path {
+        &self.path
+    }
+
+    /// The same, with another configuration where the one that is named, or else the default one, is not there.
+    pub(in crate::cli) fn or_config(&self, other: &Path) -> Self {
+        match self.path.exists() {
+            true => self.clone(),
+            false => Self { path: other.to_path_buf(), ..self.clone() },
+        }
+    }
+
     /// The client that these arguments, or else the configuration, describe.
     ///
     /// # Errors

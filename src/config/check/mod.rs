@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::code::Code;
-use super::diagnostics::SourceText;
+use super::diagnostics::Sources;
 use super::mistake::{Findings, Mistake};
 use super::model::{Config, Etcd, KeySource, Metrics, Server, ServiceId, SystemAuthorities};
 use super::raw;
@@ -56,7 +56,7 @@ pub(super) fn check(
     raw: &raw::File,
     root: &Node<'_>,
     folder: &Path,
-    source: &SourceText<'_>,
+    sources: &Sources,
     findings: &mut Findings,
 ) -> Option<Config> {
     let names = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
@@ -64,7 +64,7 @@ pub(super) fn check(
     let mut check = Checker {
         root,
         folder,
-        source,
+        sources,
         findings,
         services: names,
         used: BTreeSet::new(),
@@ -112,7 +112,7 @@ struct Checker<'a> {
     root: &'a Node<'a>,
     /// The folder of the configuration file; relative paths start there.
     folder: &'a Path,
-    source: &'a SourceText<'a>,
+    sources: &'a Sources,
     findings: &'a mut Findings,
     services: BTreeMap<String, ServiceId>,
     /// Services that a listener or a route names.
@@ -151,9 +151,9 @@ impl Checker<'_> {
         self.root.has(path) || self.findings.removed(path).is_some()
     }
 
-    /// "The first one is in line N."
+    /// "The first one is in line N", with the name of the file where there are several.
     fn first_in(&self, path: &KeyPath) -> String {
-        format!("the first one is in line {}", self.source.line(self.root.span_of(path).start))
+        format!("the first one is in {}", self.sources.place(self.root.span_of(path).start))
     }
 
     /// A file that the configuration names.
@@ -204,7 +204,7 @@ impl Checker<'_> {
         };
         // what is missing has been filled in
         let state_dir = self.file(raw.state_dir.as_deref().unwrap_or_default());
-        Server { workers, drain_timeout: raw.drain_timeout.0, state_dir }
+        Server { workers, drain_timeout: raw.drain_timeout.0, state_dir, reload_on_change: raw.reload_on_change }
     }
 
     /// What is in a file that the configuration names, a secret for instance. That it can't be read is reported.

@@ -14,6 +14,7 @@ mod auth;
 mod balancing;
 mod canary;
 mod cluster;
+mod defaults;
 mod detection;
 mod headers;
 mod limit;
@@ -37,6 +38,7 @@ pub(super) use auth::{Auth, BasicAuth, ClientCert, ForwardAuth, JwtAuth};
 pub(super) use balancing::{Affinity, HashKey, LoadReports};
 pub(super) use canary::{Canary, StopOn};
 pub(super) use cluster::{Cluster, Elect};
+pub(super) use defaults::Defaults;
 pub(super) use detection::{Dependency, Detect};
 pub(super) use headers::{Cors, HeaderChanges, SecurityHeaders};
 pub(super) use limit::RateLimit;
@@ -104,6 +106,9 @@ pub(in crate::config) use {section, words};
 section! {
     /// The configuration of Evenkeel, a reverse proxy and load balancer.
     File {
+        /// Other files that belong to the configuration: paths, in which *, ? and [a-z] stand for parts of names, relative to this file.
+        #[schemars(extend("x-syntax" = "text"))]
+        include: Vec<String> = Vec::new(),
         /// The process as a whole.
         server: Server = Server::default(),
         /// The admin address: status, metrics, dashboard.
@@ -117,6 +122,9 @@ section! {
         /// The services, by name: a group of backends that do the same.
         #[schemars(extend("x-key-syntax" = "name"))]
         service: BTreeMap<String, Service> = BTreeMap::new(),
+        /// What each service and each listener has where it says nothing else.
+        #[serde(skip_serializing)]
+        defaults: Defaults = Defaults::default(),
         /// What is kept in `server.state_dir`, beyond this machine.
         state: State = State::default(),
         /// Who is told of events.
@@ -140,6 +148,8 @@ section! {
         /// $STATE_DIRECTORY (systemd), or "state" beside this file.
         #[schemars(extend("x-syntax" = "text"))]
         state_dir: Option<String> = None,
+        /// Whether the configuration is read again when its files have changed; false = when somebody says so.
+        reload_on_change: bool = true,
         /// Values for ${NAME} in this file, beside the process's environment variables, which they hide.
         environment: BTreeMap<String, String> = BTreeMap::new(),
     }

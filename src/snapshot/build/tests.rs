@@ -165,7 +165,12 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
     };
     model::Config {
         metrics: model::Metrics { max_backends: 0, backend_histograms: true },
-        server: model::Server { workers: 1, drain_timeout: Duration::ZERO, state_dir: PathBuf::new() },
+        server: model::Server {
+            workers: 1,
+            drain_timeout: Duration::ZERO,
+            state_dir: PathBuf::new(),
+            reload_on_change: true,
+        },
         admin: model::Admin { bind: address, hosts: Vec::new(), tokens: Vec::new(), tls: None },
         log: model::Log {
             level: "info".to_owned(),
