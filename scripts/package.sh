@@ -7,7 +7,7 @@
 # EVENKEEL names the binary (default: target/release/evenkeel, built when it is not there). SUITE names the Debian (default: bookworm).
 # The same binary and the same commit give the same bytes.
 cd "$(dirname "$0")/.."
-bound=900
+bound=1800
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 

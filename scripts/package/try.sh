@@ -37,7 +37,7 @@ apt() { inside apt-get -qq -o Dpkg::Use-Pty=0 "$@"; }
 # every file of it, its users and its units, but for what package managers and systemd write about themselves
 everything() {
     inside find / -xdev \( -path /var/log/journal -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/log/apt \
-        -o -path /var/lib/systemd -o -path /var/lib/logrotate \) -prune -o ! -regex '/var/log/[^/]*[.]log' ! -path '/etc/*-' ! -path /etc/.pwd.lock -print | sort
+        -o -path /var/lib/systemd/timers -o -path /var/lib/logrotate \) -prune -o ! -regex '/var/log/[^/]*[.]log' ! -path '/etc/*-' ! -path /etc/.pwd.lock -print | sort
     inside cat /etc/passwd /etc/group
     inside systemctl list-unit-files --no-legend --no-pager | grep -v '\.mount\|\.scope' | sort
 }
