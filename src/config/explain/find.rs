@@ -175,6 +175,11 @@ impl Found {
         table.properties.is_some() || table.values.as_ref().is_some_and(|values| values.properties.is_some())
     }
 
+    /// Whether its section needs it.
+    pub(super) fn is_required(&self) -> bool {
+        self.section.required.contains(&self.name())
+    }
+
     fn step(&self, step: Step, rules: &'static Rules) -> Self {
         let steps = [&self.steps[..], &[step]].concat();
         Self { steps, rules, section: self.table(), is_listed: self.rules.items.is_some() }

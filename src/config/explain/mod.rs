@@ -101,10 +101,12 @@ fn section_of(found: &Found) -> Section {
         name: below.name(),
         description: description(below.rules),
         kind: match default(below) {
-            default if below.is_section() || default == types::NONE => types::wanted(below.rules),
+            default if below.is_section() || below.is_required() || default == types::NONE => {
+                types::wanted(below.rules)
+            }
             default => format!("{}; default: {default}", types::wanted(below.rules)),
         },
-        is_required: found.table().required.contains(&below.name()),
+        is_required: below.is_required(),
     };
     Section {
         header: found.header(),
@@ -129,7 +131,7 @@ fn description(rules: &Rules) -> String {
 
 /// The default as it would be written, or what stands for it.
 fn default(found: &Found) -> String {
-    if found.section.required.contains(&found.name()) {
+    if found.is_required() {
         return "none: it is required".to_owned();
     }
     match found.rules.get("default") {

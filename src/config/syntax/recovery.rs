@@ -53,7 +53,7 @@ pub(in crate::config) fn destination(text: &str) -> Result<Destination> {
 /// What the kernel can pass to a program.
 pub(in crate::config) fn argument(text: &str) -> Result<()> {
     match text.contains('\0') {
-        true => Err(Problem::new("an argument can't contain the character NUL", "text without it")),
+        true => Err(Problem::new("an argument can't contain the character NUL", "text without a NUL character")),
         false => Ok(()),
     }
 }
