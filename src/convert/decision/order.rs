@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Entry;
-use super::conditions::{Conditions, Meet};
+use super::conditions::{Conditions, Meet, Path};
 use crate::convert::output::{Findings, Table};
 
 /// More routes than that for one listener are left out, with an error.
@@ -17,6 +17,8 @@ struct Route {
 
 /// The routes of a listener, in the order of the list.
 pub fn routes(entries: &[Entry], findings: &mut Findings) -> Vec<Table> {
+    let entries: Vec<Entry> = entries.iter().cloned().map(with_path).collect();
+    let entries = &entries[..];
     let mut routes: Vec<Route> = Vec::new();
     let mut never: Vec<(&Entry, &Entry)> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -42,6 +44,14 @@ pub fn routes(entries: &[Entry], findings: &mut Findings) -> Vec<Table> {
             treatment.route(&route.when, place, what, findings)
         })
         .collect()
+}
+
+/// What is rewritten needs a part of the path that it replaces, and a route with one is more specific than one without.
+fn with_path(mut entry: Entry) -> Entry {
+    if entry.when.path == Path::Any && entry.treatment.rewrites() {
+        entry.when.path = Path::Prefix("/".to_owned());
+    }
+    entry
 }
 
 /// Makes a route of what an earlier entry has in common with a later one that is more specific, as long as there are any.
@@ -144,7 +154,7 @@ fn tell_order(earlier: &Entry, later: &Entry, findings: &mut Findings) {
 mod tests {
     use std::rc::Rc;
 
-    use super::super::conditions::{Host, Path};
+    use super::super::conditions::Host;
     use super::super::treatment::Treatment;
     use super::*;
     use crate::convert::output::Place;

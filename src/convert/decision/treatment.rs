@@ -55,6 +55,11 @@ impl Treatment {
         self.allow.is_some() || !self.deny.is_empty() || self.closed.is_some() || asks("auth") || asks("rate_limit")
     }
 
+    /// Whether the path of requests that go to a backend changes.
+    pub fn rewrites(&self) -> bool {
+        !self.path.is_empty() && self.table.get(&["redirect"]).is_none() && self.table.get(&["respond"]).is_none()
+    }
+
     /// The form in which requests come in whose path has this form after the changes so far.
     pub fn before(&self, path: &Path) -> Meet<Path> {
         let mut path = path.clone();
@@ -82,7 +87,7 @@ impl Treatment {
         let mut route = Table::at(place);
         let mut when = when.clone();
         let passes_on = self.table.get(&["redirect"]).is_none() && self.table.get(&["respond"]).is_none();
-        let rewritten = if passes_on { self.rewritten(&mut when, place, what, findings) } else { None };
+        let rewritten = if self.rewrites() { self.rewritten(&mut when, place, what, findings) } else { None };
         when.write(&mut route, place);
         for entry in &self.table.entries {
             // nothing goes to a backend here
@@ -134,9 +139,6 @@ impl Treatment {
         findings: &mut Findings,
     ) -> Option<(String, Place)> {
         let from = self.path.iter().find_map(|(_, from)| from.clone()).unwrap_or_else(|| place.clone());
-        if self.path.is_empty() {
-            return None;
-        }
         if when.path == Path::Any {
             when.path = Path::Prefix("/".to_owned());
         }

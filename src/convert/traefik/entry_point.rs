@@ -162,7 +162,10 @@ pub fn table(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, protocol: 
     listener.put(&["name"], name, &point.place);
     let at = point.node.and_then(|node| node.get("address")).map_or(&point.place, |node| &node.place);
     listener.put(&["bind"], text::bind(&point.address.0, &point.address.1), at);
-    if protocol != "http" {
+    if protocol == "http" {
+        // Traefik tells backends in this field, too
+        listener.put(&["client_ip_header"], "x-real-ip", &point.place);
+    } else {
         listener.put(&["protocol"], protocol, &point.place);
     }
     if let Some(node) = point.node {
