@@ -12,6 +12,8 @@ pub mod conditions;
 pub mod networks;
 mod order;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod treatment;
 
 pub use conditions::{Conditions, Host, Meet, Path};

@@ -5,6 +5,12 @@ use super::decision::Host;
 /// More names than that are not written out.
 const MOST: usize = 64;
 
+/// Bytes of an expression, at most.
+const LONGEST: usize = 1024;
+
+/// Groups of an expression, at most.
+const DEEPEST: usize = 32;
+
 /// A piece of an expression.
 #[derive(Debug, Clone, PartialEq)]
 enum Piece {
@@ -24,6 +30,9 @@ pub fn of_regex(regex: &str) -> Option<(Vec<Host>, bool)> {
     }
     let regex = regex.strip_prefix("(?i)").unwrap_or(regex);
     let body = regex.strip_prefix('^')?.strip_suffix('$')?;
+    if body.len() > LONGEST || body.matches('(').count() > DEEPEST {
+        return None;
+    }
     let mut chars: Vec<char> = body.chars().rev().collect();
     let choices = sequence(&mut chars, false)?;
     let mut exact = true;

@@ -18,8 +18,8 @@ pub struct Token {
     pub quoted: bool,
     /// Where it stands.
     pub place: Place,
-    /// The line on which it ends.
-    end: usize,
+    /// The line on which it begins and the one on which it ends, where lines that are joined are one.
+    lines: (usize, usize),
 }
 
 impl Token {
@@ -30,7 +30,7 @@ impl Token {
 
     /// Whether the other one begins on a later line.
     pub fn before_line_of(&self, next: &Self) -> bool {
-        self.place.file != next.place.file || self.end < next.place.line
+        self.place.file != next.place.file || self.lines.1 < next.lines.0
     }
 
     /// The same place with another text.
@@ -93,9 +93,10 @@ impl Lexer {
         }
     }
 
-    fn token(&self, text: String, quoted: bool, begin: usize, file: &Rc<str>) -> Token {
+    /// A token that began on this line, and with so many lines joined to that.
+    fn token(&self, text: String, quoted: bool, (line, joined): (usize, usize), file: &Rc<str>) -> Token {
         let text = if text.contains("{$") { environment(&text) } else { text };
-        Token { text, quoted, place: Place::new(file, begin), end: self.line }
+        Token { text, quoted, place: Place::new(file, line + joined), lines: (line, self.line) }
     }
 
     fn plain(&mut self, file: &Rc<str>) -> Token {
@@ -114,16 +115,16 @@ impl Lexer {
             text.push(c);
             self.at += 1;
         }
-        self.token(text, false, self.line + self.joined, file)
+        self.token(text, false, (self.line, self.joined), file)
     }
 
     fn quoted(&mut self, quote: char, file: &Rc<str>) -> Result<Token, (usize, String)> {
-        let begin = self.line + self.joined;
+        let begin = (self.line, self.joined);
         self.at += 1;
         let mut text = String::new();
         loop {
             let Some(c) = self.chars.get(self.at).copied() else {
-                return Err((begin, "a quoted text has no end".to_owned()));
+                return Err((begin.0 + begin.1, "a quoted text has no end".to_owned()));
             };
             self.at += 1;
             match c {
@@ -151,7 +152,7 @@ impl Lexer {
     }
 
     fn heredoc(&mut self, file: &Rc<str>) -> Result<Token, (usize, String)> {
-        let begin = self.line + self.joined;
+        let begin = (self.line, self.joined);
         let marker = self.heredoc_marker().unwrap_or_default();
         let mut lines: Vec<String> = Vec::new();
         let mut line = String::new();
@@ -162,7 +163,7 @@ impl Lexer {
         self.line += 1;
         loop {
             let Some(c) = self.chars.get(self.at).copied() else {
-                return Err((begin, format!("a text that begins with <<{marker} has no end")));
+                return Err((begin.0 + begin.1, format!("a text that begins with <<{marker} has no end")));
             };
             self.at += 1;
             if c == '\n' {

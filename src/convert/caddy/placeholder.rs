@@ -4,30 +4,28 @@ use super::lexer::{END, ENVIRONMENT};
 
 /// The text with variables of ours in place of placeholders; what is no placeholder stays as it is. An error is a placeholder that has none.
 pub fn template(text: &str) -> Result<String, String> {
-    let mut out = String::new();
+    let (mut out, mut literal) = (String::new(), String::new());
     let mut rest = text;
     while let Some(open) = rest.find('{') {
         let (before, from) = rest.split_at(open);
-        out.push_str(&plain(before));
+        literal.push_str(before);
         let Some(end) = from.find('}').filter(|end| is_name(&from[1..*end])) else {
-            out.push_str(&plain(&from[..1]));
+            literal.push('{');
             rest = &from[1..];
             continue;
         };
         let name = &from[1..end];
         let ours = variable(name).ok_or_else(|| format!("{{{name}}}"))?;
         // a query comes with its sign here
-        if name == "query" || name == "http.request.uri.query" {
-            if out.ends_with('?') {
-                out.pop();
-            } else {
-                return Err(format!("{{{name}}}"));
-            }
+        if ours == "${query}" && literal.pop() != Some('?') {
+            return Err(format!("{{{name}}}"));
         }
+        out.push_str(&plain(&std::mem::take(&mut literal)));
         out.push_str(&ours);
         rest = &from[end + 1..];
     }
-    out.push_str(&plain(rest));
+    literal.push_str(rest);
+    out.push_str(&plain(&literal));
     Ok(out)
 }
 
@@ -68,7 +66,7 @@ mod tests {
         assert_eq!(template("https://{host}{uri}").as_deref(), Ok("https://${host}${path}${query}"));
         assert_eq!(template("https://x{path}?{query}").as_deref(), Ok("https://x${path}${query}"));
         assert_eq!(template("{\"a\": 1}").as_deref(), Ok("{\"a\": 1}"));
-        assert_eq!(template("${x} {env.REGION}").as_deref(), Ok("$${x} ${REGION}"));
+        assert_eq!(template("${ {env.REGION}").as_deref(), Ok("$${ ${REGION}"));
         assert_eq!(template("{http.request.header.X}"), Err("{http.request.header.X}".to_owned()));
     }
 }

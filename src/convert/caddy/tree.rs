@@ -10,6 +10,12 @@ use crate::convert::output::{Findings, Place};
 /// Imports in imports, at most.
 const DEEPEST: usize = 16;
 
+/// Blocks in blocks, at most.
+const DEEPEST_BLOCK: usize = 64;
+
+/// Directives that imports may make of a file, at most.
+const MOST: usize = 200_000;
+
 /// A directive with its arguments and its block.
 #[derive(Debug, Clone)]
 pub struct Directive {
@@ -78,7 +84,8 @@ pub fn read(original: &Original<'_>, findings: &mut Findings) -> Option<Tree> {
             return None;
         }
     };
-    let mut reader = Reader { original, findings, snippets: HashMap::new(), tree: Tree::default() };
+    let mut reader =
+        Reader { original, findings, snippets: HashMap::new(), tree: Tree::default(), blocks: 0, imported: 0 };
     if reader.file(&tokens, 0) { Some(reader.tree) } else { None }
 }
 
@@ -87,6 +94,10 @@ struct Reader<'a, 'b> {
     findings: &'b mut Findings,
     snippets: HashMap<String, Vec<Directive>>,
     tree: Tree,
+    /// Blocks around the place.
+    blocks: usize,
+    /// Directives that imports have made.
+    imported: usize,
 }
 
 impl Reader<'_, '_> {
@@ -170,6 +181,12 @@ impl Reader<'_, '_> {
         let mut all = Vec::new();
         let mut at = begin;
         loop {
+            if self.blocks > DEEPEST_BLOCK
+                && let Some(token) = tokens.get(at)
+            {
+                self.findings.error(&token.place, "", "blocks lie too deep in each other", "");
+                return None;
+            }
             let Some(name) = tokens.get(at) else {
                 if braces && let Some(open) = tokens.get(begin.saturating_sub(1)) {
                     self.findings.error(&open.place, "{", "this brace is not closed", "");
@@ -201,13 +218,15 @@ impl Reader<'_, '_> {
     /// What stands in place of an `import` within a site.
     fn import(&mut self, import: &Directive, all: &mut Vec<Directive>, depth: usize) -> Option<()> {
         let name = import.arg(0).unwrap_or_default();
-        if depth >= DEEPEST {
-            self.findings.error(import.place(), "import", "imports contain each other", "");
+        if depth >= DEEPEST || self.imported > MOST {
+            self.findings.error(import.place(), "import", "imports contain each other, or make too much", "");
             return None;
         }
         let args: Vec<&Token> = import.args.iter().skip(1).collect();
         if let Some(body) = self.snippets.get(name).cloned() {
-            all.extend(filled(&body, &args, import.inner()));
+            let body = filled(&body, &args, import.inner());
+            self.imported += count(&body);
+            all.extend(body);
             return Some(());
         }
         let Some(files) = self.imported(name, import.place()) else { return Some(()) };
@@ -258,6 +277,11 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+/// Directives with those in their blocks.
+fn count(body: &[Directive]) -> usize {
+    body.iter().map(|directive| 1 + count(directive.inner())).sum()
 }
 
 /// The index behind the last token of the line that begins at `at`.

@@ -10,7 +10,7 @@ use super::networks;
 use crate::convert::output::{Place, Table, literal};
 
 /// Which hosts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Host {
     /// All of them.
     #[default]
@@ -22,7 +22,7 @@ pub enum Host {
 }
 
 /// Which paths.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Path {
     /// All of them.
     #[default]
@@ -36,7 +36,7 @@ pub enum Path {
 }
 
 /// All conditions of a route; a request has to meet each of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Conditions {
     /// Which hosts.
     pub host: Host,

@@ -1,6 +1,7 @@
 //! Routes that decide as a list does of which the first entry that fits counts.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use super::Entry;
 use super::conditions::{Conditions, Meet, Path};
@@ -56,51 +57,55 @@ fn with_path(mut entry: Entry) -> Entry {
 
 /// Makes a route of what an earlier entry has in common with a later one that is more specific, as long as there are any.
 fn add_common(routes: &mut Vec<Route>, entries: &[Entry], findings: &mut Findings) {
+    // of routes with the same conditions, the earliest entry's holds
+    let plain = |when: &Conditions| Conditions { networks: None, ..when.clone() };
+    let mut first: HashMap<Conditions, usize> =
+        routes.iter().rev().map(|route| (plain(&route.when), route.entry)).collect();
     let mut looked_at = 0;
-    while looked_at < routes.len() {
+    while looked_at < routes.len() && routes.len() < MOST {
         for other in 0..looked_at {
-            let (first, second) =
-                if routes[other].entry <= routes[looked_at].entry { (other, looked_at) } else { (looked_at, other) };
-            let (earlier, later) = (&routes[first], &routes[second]);
-            if earlier.entry == later.entry {
-                continue;
-            }
-            let met = earlier.when.meet(&later.when);
-            let wins = earlier.when.compare(&later.when) != Ordering::Less;
-            match met {
-                Meet::Never => {}
-                // the earlier one is more specific, or stands before the other one
-                _ if wins => tell_address(earlier, later, entries, findings),
-                Meet::Unknown => tell_order(&entries[earlier.entry], &entries[later.entry], findings),
-                Meet::Both(when) => {
-                    tell_address(earlier, later, entries, findings);
-                    let entry = earlier.entry;
-                    if !routes
-                        .iter()
-                        .any(|route| route.entry <= entry && route.when.cover(&when) && when.cover(&route.when))
-                    {
-                        routes.push(Route { when, entry });
-                    }
-                }
-            }
-            if routes.len() >= MOST {
-                let last = &entries[entries.len() - 1];
-                let why = format!("there are more than {MOST} routes: what is beyond is left out");
-                findings.error(&last.place, &last.what, why, "write the routes by hand");
-                return;
+            let Some(when) = common(&routes[other], &routes[looked_at], entries, findings) else { continue };
+            let entry = routes[other].entry.min(routes[looked_at].entry);
+            let known = first.entry(plain(&when)).or_insert(usize::MAX);
+            if *known > entry {
+                *known = entry;
+                routes.push(Route { when, entry });
             }
         }
         looked_at += 1;
     }
-    // of routes with the same conditions, the earlier entry's holds
-    routes.sort_by_key(|route| route.entry);
-    let mut seen: Vec<Conditions> = Vec::new();
-    routes.retain(|route| {
-        let plain = Conditions { networks: None, ..route.when.clone() };
-        let new = !seen.contains(&plain);
-        seen.push(plain);
-        new
-    });
+    if routes.len() >= MOST
+        && let Some(last) = entries.last()
+    {
+        let why = format!("there are more than {MOST} routes: what is beyond is left out");
+        findings.error(&last.place, &last.what, why, "write the routes by hand");
+    }
+    routes.retain(|route| first.get(&plain(&route.when)) == Some(&route.entry));
+}
+
+/// What two routes have in common that has to be a route of its own; what can't be is told.
+fn common(one: &Route, other: &Route, entries: &[Entry], findings: &mut Findings) -> Option<Conditions> {
+    let (earlier, later) = if one.entry <= other.entry { (one, other) } else { (other, one) };
+    if earlier.entry == later.entry {
+        return None;
+    }
+    let wins = earlier.when.compare(&later.when) != Ordering::Less;
+    match earlier.when.meet(&later.when) {
+        Meet::Never => None,
+        // the earlier one is more specific, or stands before the other one
+        _ if wins => {
+            tell_address(earlier, later, entries, findings);
+            None
+        }
+        Meet::Unknown => {
+            tell_order(&entries[earlier.entry], &entries[later.entry], findings);
+            None
+        }
+        Meet::Both(when) => {
+            tell_address(earlier, later, entries, findings);
+            Some(when)
+        }
+    }
 }
 
 /// A request from elsewhere goes on to the later entry in the original; here it is refused.

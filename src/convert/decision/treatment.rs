@@ -71,6 +71,8 @@ impl Treatment {
                     _ => return Meet::Never,
                 },
                 (_, Path::Regex(_)) => return Meet::Unknown,
+                // whatever is left begins with a slash
+                (PathChange::Strip(_), Path::Prefix(path)) if path == "/" => Path::Any,
                 (PathChange::Strip(prefix), Path::Exact(path)) => Path::Exact(format!("{prefix}{path}")),
                 (PathChange::Strip(prefix), Path::Prefix(path)) => Path::Prefix(format!("{prefix}{path}")),
                 (PathChange::Add(prefix), path) => match after_prefix(prefix, &path) {

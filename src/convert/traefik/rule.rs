@@ -7,6 +7,12 @@ use crate::convert::hosts;
 /// More alternatives than that are not written out.
 const MOST: usize = 128;
 
+/// Bytes of a rule, at most.
+const LONGEST: usize = 16 * 1024;
+
+/// Parentheses in parentheses, at most.
+const DEEPEST: usize = 64;
+
 /// What a rule says, as alternatives, and what is not exactly the same here.
 #[derive(Debug, Default)]
 pub struct Rule {
@@ -31,7 +37,7 @@ enum Expression {
 /// What of it can't be read, or said by conditions of ours.
 pub fn read(text: &str) -> Result<Rule, String> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, at: 0 };
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0 };
     let expression = parser.or()?;
     if parser.at < tokens.len() {
         return Err(format!("`{text}` goes on after its end"));
@@ -64,7 +70,7 @@ pub fn server_names(text: &str) -> Option<Vec<Host>> {
         }
     }
     let tokens = tokens(text).ok()?;
-    of(&Parser { tokens: &tokens, at: 0 }.or().ok()?)
+    of(&Parser { tokens: &tokens, at: 0, depth: 0 }.or().ok()?)
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +81,9 @@ enum Token {
 }
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    if text.len() > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes"));
+    }
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(c) = rest.chars().next() {
@@ -104,6 +113,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
 struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
+    /// Parentheses and signs around the place.
+    depth: usize,
 }
 
 impl Parser<'_> {
@@ -130,6 +141,16 @@ impl Parser<'_> {
     }
 
     fn one(&mut self) -> Result<Expression, String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err("its parentheses are too many".to_owned());
+        }
+        let one = self.within();
+        self.depth -= 1;
+        one
+    }
+
+    fn within(&mut self) -> Result<Expression, String> {
         if self.takes("!") {
             return Ok(Expression::Not(Box::new(self.one()?)));
         }
@@ -165,7 +186,7 @@ fn alternatives(expression: &Expression, contrary: bool, remarks: &mut Vec<Strin
         (Expression::Or(a, b), false) | (Expression::And(a, b), true) => {
             let mut all = alternatives(a, contrary, remarks)?;
             all.extend(alternatives(b, contrary, remarks)?);
-            Ok(merged(all))
+            if all.len() > MOST { Err("it has too many alternatives".to_owned()) } else { Ok(merged(all)) }
         }
         (Expression::And(a, b), false) | (Expression::Or(a, b), true) => {
             let (a, b) = (alternatives(a, contrary, remarks)?, alternatives(b, contrary, remarks)?);
