@@ -11,6 +11,8 @@ mod proxy;
 mod site;
 mod steps;
 mod tls;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::collections::HashMap;

@@ -92,7 +92,9 @@ impl Url {
         let (authority, path) = rest.split_at(end);
         let authority = authority.rsplit('@').next().unwrap_or(authority);
         let (host, port) = split_port(authority);
-        let good = |c: char| c.is_ascii_alphanumeric() || "-_.:[]*{}$%".contains(c);
+        // names of variables may stand between signs for private use, which converters put there
+        let good =
+            |c: char| c.is_ascii_alphanumeric() || "-_.:[]*{}$%".contains(c) || ('\u{e000}'..='\u{f8ff}').contains(&c);
         if !host.chars().all(good) || !port.chars().all(|c| c.is_ascii_digit()) {
             return None;
         }

@@ -9,6 +9,8 @@ mod rule;
 mod service;
 mod session;
 mod tls;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::rc::Rc;

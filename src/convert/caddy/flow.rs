@@ -13,6 +13,7 @@ use crate::convert::text;
 /// `handle`, `handle_path`, `route`
 pub fn block(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) -> Option<Made> {
     let mut inner = scope.clone();
+    inner.nested = true;
     let mut steps = steps::of(conversion, at.directive.inner(), &mut inner, at.word() != "route");
     scope.needs = inner.needs;
     if at.word() == "handle_path" {
@@ -82,14 +83,15 @@ pub fn redir(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
         },
     };
     match template(to) {
-        Ok(to) => {
+        Ok(to) if !to.is_empty() => {
             let place = at.place().clone();
             end(at, move |treatment| {
                 treatment.table.put(&["redirect", "to"], to.clone(), &place);
                 treatment.table.put(&["redirect", "status"], status, &place);
             })
         }
-        Err(name) => {
+        unknown => {
+            let name = unknown.err().unwrap_or_default();
             let why =
                 format!("`{name}` is not known in a redirect: it is answered with 503 until somebody has written it");
             left_out(
@@ -124,12 +126,8 @@ pub fn answer(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
     };
     let (mut status, mut body) = match (at.word(), &at.args[..]) {
         ("abort", _) => {
-            out.findings.note(
-                at.place(),
-                "abort",
-                "the client gets 403, and its connection is not cut off",
-                "`deny` of a listener cuts off before anything is read",
-            );
+            let why = "the client gets 403, and its connection is not cut off";
+            out.findings.note(at.place(), "abort", why, "`deny` of a listener cuts off before anything is read");
             (403, "")
         }
         ("error", [message, status, ..]) => (code(status).unwrap_or(500), *message),
@@ -139,13 +137,8 @@ pub fn answer(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
         (_, [one]) => code(one).map_or((200, *one), |code| (code, "")),
         (_, []) => (200, ""),
     };
-    if at.word() == "respond" {
-        body = inner("body").unwrap_or(body);
-    }
-    if at.word() == "error" {
-        // the message is for the log and handle_errors
-        body = "";
-    }
+    // the message of an error is for the log and handle_errors
+    body = if at.word() == "error" { "" } else { inner("body").unwrap_or(body) };
     if !(200..=599).contains(&status) {
         left_out(out, at.place(), at.word(), &format!("the status {status} can't be answered with: it is 503"), "");
         status = 503;
@@ -154,13 +147,8 @@ pub fn answer(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
         body = "";
     }
     let text = template(body).unwrap_or_else(|name| {
-        left_out(
-            out,
-            at.place(),
-            at.word(),
-            &format!("`{name}` is not known, and stands in the body as it is"),
-            "docs/headers.md has the variables",
-        );
+        let why = format!("`{name}` is not known, and stands in the body as it is");
+        left_out(out, at.place(), at.word(), &why, "docs/headers.md has the variables");
         plain(body)
     });
     let (place, denies) = (at.place().clone(), status >= 400);
@@ -246,7 +234,7 @@ pub fn request_body(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Sc
         let place = directive.place().clone();
         match (directive.word(), directive.arg(0).and_then(text::size)) {
             ("max_size", Some(bytes)) => {
-                let all = at.when.iter().any(|clause| *clause == Clause::default());
+                let all = !scope.nested && at.when.iter().any(|clause| *clause == Clause::default());
                 if !all {
                     let why = "the size of a body is limited for a listener as a whole: it holds for all requests";
                     left_out(&mut conversion.out, &place, "request_body", why, "`limits.max_body` of the listener");
@@ -254,6 +242,7 @@ pub fn request_body(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Sc
                 scope.needs.push(Need {
                     key: &["limits", "max_body"],
                     value: text::bytes(bytes).into(),
+                    size: bytes,
                     what: "request_body".into(),
                     place,
                 });

@@ -55,7 +55,8 @@ pub fn of_path(text: &str) -> Path {
 
 /// A host, as matchers and addresses write it.
 pub fn of_host(text: &str) -> Host {
-    let text = text.to_ascii_lowercase();
+    let is_variable = text.contains(super::lexer::ENVIRONMENT);
+    let text = if is_variable { text.to_owned() } else { text.to_ascii_lowercase() };
     match text.strip_prefix("*.") {
         _ if text == "*" || text.is_empty() => Host::Any,
         Some(rest) => Host::Below(rest.to_owned()),

@@ -5,11 +5,35 @@ use std::time::Duration;
 use super::tree::Directive;
 use super::{Conversion, left_out, matcher};
 use crate::convert::decision::networks;
-use crate::convert::output::{Place, Value, literal};
+use crate::convert::output::{Output, Place, Value, literal};
 use crate::convert::text;
 
 /// Keys of all listeners, each with its value and where it comes from.
 pub type Keys = Vec<(Vec<&'static str>, Value, Place)>;
+
+/// Options about how certificates are fetched.
+const FETCHING: [&str; 20] = [
+    "email",
+    "acme_ca",
+    "acme_ca_root",
+    "acme_eab",
+    "acme_dns",
+    "acme_profile",
+    "dns",
+    "cert_issuer",
+    "storage",
+    "storage_clean_interval",
+    "renew_interval",
+    "key_type",
+    "on_demand_tls",
+    "ocsp_stapling",
+    "ocsp_interval",
+    "preferred_chains",
+    "cert_lifetime",
+    "skip_install_trust",
+    "local_certs",
+    "pki",
+];
 
 /// What they say.
 #[derive(Debug)]
@@ -77,33 +101,10 @@ pub fn read(options: &[Directive], conversion: &mut Conversion<'_>) {
                 let why = "the admin address is Evenkeel's own (127.0.0.1:9900), with other paths";
                 conversion.out.findings.note(place, "admin", why, "`[admin]`");
             }
-            "email"
-            | "acme_ca"
-            | "acme_ca_root"
-            | "acme_eab"
-            | "acme_dns"
-            | "dns"
-            | "cert_issuer"
-            | "storage"
-            | "storage_clean_interval"
-            | "renew_interval"
-            | "key_type"
-            | "on_demand_tls"
-            | "ocsp_stapling"
-            | "ocsp_interval"
-            | "preferred_chains"
-            | "cert_lifetime"
-            | "skip_install_trust"
-            | "local_certs"
-            | "pki"
-            | "acme_profile" => {
+            word if FETCHING.contains(&word) => {
                 let why = "certificates are not fetched by Evenkeel itself (ACME)";
-                conversion.out.findings.note(
-                    place,
-                    directive.word(),
-                    why,
-                    "have certbot or another client keep them, and name their folder: docs/tls.md",
-                );
+                let advice = "have certbot or another client keep them, and name their folder: docs/tls.md";
+                conversion.out.findings.note(place, word, why, advice);
             }
             "persist_config" | "metrics" | "default_sni" | "fallback_sni" | "shutdown_delay" | "events"
             | "filesystem" => {
@@ -141,101 +142,28 @@ fn servers(directive: &Directive, conversion: &mut Conversion<'_>) -> Keys {
         let place = inner.place().clone();
         let out = &mut conversion.out;
         match inner.word() {
-            "trusted_proxies" if inner.arg(0) == Some("static") => {
-                let names = inner
-                    .texts()
-                    .into_iter()
-                    .skip(1)
-                    .flat_map(|text| if text == "private_ranges" { matcher::PRIVATE.to_vec() } else { vec![text] });
-                let nets: Vec<String> = names.filter_map(networks::parse).map(|net| networks::write(&net)).collect();
-                keys.push((vec!["trusted_proxies"], nets.into(), place));
-            }
-            "trusted_proxies" => left_out(
-                out,
-                &place,
-                "trusted_proxies",
-                "only networks that are written out are trusted: it is left out",
-                "`trusted_proxies` of the listener",
-            ),
+            "trusted_proxies" => trusted(inner, &mut keys, out),
             "client_ip_headers" => {
                 for name in inner.texts().into_iter().filter(|name| !name.eq_ignore_ascii_case("x-forwarded-for")) {
                     let why = format!(
                         "the client's address is taken from X-Forwarded-For or Forwarded of trusted_proxies, and not from {name}"
                     );
-                    left_out(
-                        out,
-                        &place,
-                        "client_ip_headers",
-                        &why,
-                        "`client_ip_header` is believed where a trusted proxy sends neither of the two",
-                    );
+                    let advice = "`client_ip_header` is believed where a trusted proxy sends neither of the two";
+                    left_out(out, &place, "client_ip_headers", &why, advice);
                 }
             }
             "max_header_size" => {
-                if let Some(bytes) = inner.arg(0).and_then(text::size).filter(|bytes| (1024..=16 << 20).contains(bytes))
-                {
-                    keys.push((vec!["limits", "max_header_bytes"], text::bytes(bytes).into(), place));
-                }
+                let size = inner.arg(0).and_then(text::size).filter(|bytes| (1024..=16 << 20).contains(bytes));
+                keys.extend(size.map(|bytes| (vec!["limits", "max_header_bytes"], text::bytes(bytes).into(), place)));
             }
-            "timeouts" => {
-                for time in inner.inner() {
-                    let value = time
-                        .arg(0)
-                        .and_then(|value| text::go_duration(value, Duration::from_nanos(1)))
-                        .filter(|value| !value.is_zero());
-                    match (time.word(), value) {
-                        ("read_header", Some(value)) => keys.push((
-                            vec!["limits", "header_timeout"],
-                            text::duration(value).into(),
-                            time.place().clone(),
-                        )),
-                        ("idle", Some(value)) => {
-                            keys.push((vec!["idle_timeout"], text::duration(value).into(), time.place().clone()))
-                        }
-                        (name, _) => left_out(
-                            out,
-                            time.place(),
-                            &format!("timeouts {name}"),
-                            "bodies are not given a time as a whole: each read and write is",
-                            "`limits.min_body_rate` of the listener, `timeout.total` of a service",
-                        ),
-                    }
-                }
-            }
+            "timeouts" => inner.inner().iter().for_each(|time| timeout(time, &mut keys, out)),
             "listener_wrappers" => {
-                for wrapper in inner.inner().iter().filter(|wrapper| wrapper.word() == "proxy_protocol") {
-                    let from = wrapper.inner().iter().find(|inner| inner.word() == "allow");
-                    let nets: Vec<String> = from
-                        .into_iter()
-                        .flat_map(Directive::texts)
-                        .filter_map(networks::parse)
-                        .map(|net| networks::write(&net))
-                        .collect();
-                    if nets.is_empty() {
-                        left_out(
-                            out,
-                            wrapper.place(),
-                            "proxy_protocol",
-                            "it says not from whom a PROXY header is taken: none is",
-                            "`proxy_protocol = \"accept\"` with `trusted_proxies`",
-                        );
-                        continue;
-                    }
-                    keys.push((vec!["proxy_protocol"], "accept".into(), wrapper.place().clone()));
-                    keys.push((vec!["trusted_proxies"], nets.into(), wrapper.place().clone()));
-                    let why = "every connection has to begin with a PROXY header, and come from trusted_proxies";
-                    out.findings.note(wrapper.place(), "proxy_protocol", why, "");
-                }
+                let wrappers = inner.inner().iter().filter(|wrapper| wrapper.word() == "proxy_protocol");
+                wrappers.for_each(|wrapper| proxy_protocol(wrapper, &mut keys, out));
             }
             "protocols" => {
-                if inner.texts().contains(&"h2c") || !inner.texts().contains(&"h2") {
-                    out.findings.note(
-                        &place,
-                        "protocols",
-                        "HTTP/1.1 and HTTP/2 are spoken, in clear by prior knowledge as well",
-                        "`alpn` of `[listener.tls]`",
-                    );
-                }
+                let why = "HTTP/1.1 and HTTP/2 are spoken, in clear by prior knowledge as well";
+                out.findings.note(&place, "protocols", why, "`alpn` of `[listener.tls]`");
             }
             "strict_sni_host"
             | "name"
@@ -250,16 +178,57 @@ fn servers(directive: &Directive, conversion: &mut Conversion<'_>) -> Keys {
             | "0rtt" => {
                 out.findings.note(&place, inner.word(), "it is left out", "");
             }
-            word => left_out(
-                out,
-                &place,
-                &format!("servers {word}"),
-                "the converter does not know this option, and it is left out",
-                "",
-            ),
+            word => {
+                let why = "the converter does not know this option, and it is left out";
+                left_out(out, &place, &format!("servers {word}"), why, "");
+            }
         }
     }
     keys
+}
+
+fn written<'a>(nets: impl Iterator<Item = &'a str>) -> Vec<String> {
+    nets.filter_map(networks::parse).map(|net| networks::write(&net)).collect()
+}
+
+fn trusted(directive: &Directive, keys: &mut Keys, out: &mut Output) {
+    if directive.arg(0) != Some("static") {
+        let why = "only networks that are written out are trusted: it is left out";
+        left_out(out, directive.place(), "trusted_proxies", why, "`trusted_proxies` of the listener");
+        return;
+    }
+    let expanded = |text| if text == "private_ranges" { matcher::PRIVATE.to_vec() } else { vec![text] };
+    let nets = written(directive.texts().into_iter().skip(1).flat_map(expanded));
+    keys.push((vec!["trusted_proxies"], nets.into(), directive.place().clone()));
+}
+
+fn timeout(time: &Directive, keys: &mut Keys, out: &mut Output) {
+    let value = time.arg(0).and_then(|value| text::go_duration(value, Duration::from_nanos(1)));
+    match (time.word(), value.filter(|value| !value.is_zero()).map(text::duration)) {
+        ("read_header", Some(value)) => {
+            keys.push((vec!["limits", "header_timeout"], value.into(), time.place().clone()));
+        }
+        ("idle", Some(value)) => keys.push((vec!["idle_timeout"], value.into(), time.place().clone())),
+        (name, _) => {
+            let why = "bodies are not given a time as a whole: each read and write is";
+            let advice = "`limits.min_body_rate` of the listener, `timeout.total` of a service";
+            left_out(out, time.place(), &format!("timeouts {name}"), why, advice);
+        }
+    }
+}
+
+fn proxy_protocol(wrapper: &Directive, keys: &mut Keys, out: &mut Output) {
+    let from = wrapper.inner().iter().find(|inner| inner.word() == "allow");
+    let nets = written(from.into_iter().flat_map(Directive::texts));
+    if nets.is_empty() {
+        let why = "it says not from whom a PROXY header is taken: none is";
+        left_out(out, wrapper.place(), "proxy_protocol", why, "`proxy_protocol = \"accept\"` with `trusted_proxies`");
+        return;
+    }
+    keys.push((vec!["proxy_protocol"], "accept".into(), wrapper.place().clone()));
+    keys.push((vec!["trusted_proxies"], nets.into(), wrapper.place().clone()));
+    let why = "every connection has to begin with a PROXY header, and come from trusted_proxies";
+    out.findings.note(wrapper.place(), "proxy_protocol", why, "");
 }
 
 /// `log { ... }` of the options: the log of the process; of a site: the access log.

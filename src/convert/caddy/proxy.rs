@@ -6,6 +6,7 @@ mod work;
 use std::rc::Rc;
 
 use super::change::{self, Put};
+use super::lexer::ENVIRONMENT;
 use super::steps::At;
 use super::tree::Directive;
 use super::{Conversion, left_out};
@@ -120,52 +121,21 @@ pub fn service(
             address(conversion, directive.place(), upstream, &mut found);
         }
     }
-    let weights = work::convert(conversion, at.word(), inner, &mut table, found.addresses.len());
+    let weights = work::convert(conversion, at.word(), inner, &mut table);
     transport::convert(conversion, inner, &found.secure, &mut table);
-    if let Some(place) = &found.secure
-        && table.get(&["tls"]).is_none()
-    {
-        table.put(&["tls"], Table::default(), place);
-    }
-    if table.get(&["tls"]).is_some() && table.get(&["protocol"]).is_none() {
-        let place = found.secure.clone().unwrap_or_else(|| at.place().clone());
-        table.put(&["protocol"], "auto", &place);
-    }
-    if let Some(place) = &found.h2c {
-        table.put(&["protocol"], "h2", place);
-    }
+    spoken(&found, at.place(), &mut table);
     let first = inner.iter().any(|directive| directive.word() == "lb_policy" && directive.arg(0) == Some("first"));
-    for (index, (upstream, place)) in found.addresses.iter().enumerate() {
-        let mut backend = Table::at(place);
-        backend.put(&["address"], literal(upstream), place);
-        if let Some(weight) = weights.get(index) {
-            backend.put(&["weight"], *weight, place);
-        }
-        if first && index > 0 {
-            backend.put(&["backup"], true, place);
-        }
-        if let Some(most) = table.remove(&["max_connections"]) {
-            backend.put(&["max_connections"], most.clone(), place);
-            table.put(&["max_connections"], most, place);
-        }
-        table.push(&["backend"], backend);
-    }
-    table.remove(&["max_connections"]);
+    backends(&found, &weights, first, &mut table);
     if found.addresses.is_empty() && table.get(&["discover"]).is_none() {
-        left_out(
-            &mut conversion.out,
-            at.place(),
-            at.word(),
-            "it has no backend: requests are answered with 503",
-            "`[[service.NAME.backend]]`",
-        );
+        let why = "it has no backend: requests are answered with 503";
+        left_out(&mut conversion.out, at.place(), at.word(), why, "`[[service.NAME.backend]]`");
         return None;
     }
     let wanted = match found.addresses.first() {
         Some((upstream, _)) => text::split_port(upstream).0.trim_start_matches("unix:").to_owned(),
         None => "found".to_owned(),
     };
-    let plain = wanted.parse::<std::net::IpAddr>().is_err() && !wanted.contains(['/', '[']);
+    let plain = wanted.parse::<std::net::IpAddr>().is_err() && !wanted.contains(['/', '[', ENVIRONMENT]);
     let base = if plain { wanted } else { format!("line-{}", at.place().line) };
     let base = if prefix.is_empty() { base } else { format!("{prefix}-{base}") };
     let name = same(conversion, &table).unwrap_or_else(|| {
@@ -180,6 +150,41 @@ pub fn service(
     Some(Service { name, only })
 }
 
+/// What is spoken to the backends.
+fn spoken(found: &Upstreams, place: &Place, table: &mut Table) {
+    if let Some(place) = &found.secure
+        && table.get(&["tls"]).is_none()
+    {
+        table.put(&["tls"], Table::default(), place);
+    }
+    if table.get(&["tls"]).is_some() && table.get(&["protocol"]).is_none() {
+        table.put(&["protocol"], "auto", found.secure.as_ref().unwrap_or(place));
+    }
+    if let Some(place) = &found.h2c {
+        table.put(&["protocol"], "h2", place);
+    }
+}
+
+/// The backends. `first`: all but the first are backups.
+fn backends(found: &Upstreams, weights: &[i64], first: bool, table: &mut Table) {
+    // kept by the service until there are backends to have it
+    let most = table.remove(&["max_connections"]);
+    for (index, (upstream, place)) in found.addresses.iter().enumerate() {
+        let mut backend = Table::at(place);
+        backend.put(&["address"], literal(upstream), place);
+        if let Some(weight) = weights.get(index) {
+            backend.put(&["weight"], *weight, place);
+        }
+        if first && index > 0 {
+            backend.put(&["backup"], true, place);
+        }
+        if let Some(most) = &most {
+            backend.put(&["max_connections"], most.clone(), place);
+        }
+        table.push(&["backend"], backend);
+    }
+}
+
 /// A service that has the same keys, which was made for the same directive of another site.
 fn same(conversion: &Conversion<'_>, table: &Table) -> Option<String> {
     conversion.out.services.iter().find(|(_, known)| known == table).map(|(name, _)| name.clone())
@@ -192,14 +197,14 @@ fn address(conversion: &mut Conversion<'_>, place: &Place, upstream: &str, found
         found.addresses.push((format!("unix:/{}", path.trim_start_matches('/')), place.clone()));
         return;
     }
+    // a variable may have the port in it
+    if upstream.contains(ENVIRONMENT) && text::split_port(upstream).1.is_empty() {
+        found.addresses.push((upstream.to_owned(), place.clone()));
+        return;
+    }
     if upstream.contains('{') {
-        left_out(
-            out,
-            place,
-            upstream,
-            "an address that depends on the request can't be had: the backend is left out",
-            "a route for each, by its conditions",
-        );
+        let why = "an address that depends on the request can't be had: the backend is left out";
+        left_out(out, place, upstream, why, "a route for each, by its conditions");
         return;
     }
     let url = Url::parse(upstream.trim_end_matches('/')).or_else(|| {
@@ -225,10 +230,14 @@ fn address(conversion: &mut Conversion<'_>, place: &Place, upstream: &str, found
             "`rewrite = { prefix = ... }` of the route",
         );
     }
+    ports(upstream, url.scheme == "https", place, found);
+}
+
+/// The address of an upstream, or several where it has a range of ports.
+fn ports(upstream: &str, secure: bool, place: &Place, found: &mut Upstreams) {
     let written = upstream.split_once("://").map_or(upstream, |(_, rest)| rest);
     let (host, port) = text::split_port(written);
     let host = if host.is_empty() { "127.0.0.1" } else { host };
-    let secure = url.scheme == "https";
     match port.split_once('-') {
         Some((from, to)) => {
             let (from, to) = (from.parse::<u16>().unwrap_or(0), to.parse::<u16>().unwrap_or(0));
@@ -241,7 +250,7 @@ fn address(conversion: &mut Conversion<'_>, place: &Place, upstream: &str, found
         }
         None => {
             // Caddy takes port 443 for TLS
-            if port == "443" && url.scheme.is_empty() {
+            if port == "443" && !upstream.contains("://") {
                 found.secure = Some(place.clone());
             }
             found.addresses.push((format!("{host}:{port}"), place.clone()));

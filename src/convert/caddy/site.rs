@@ -85,8 +85,7 @@ fn addresses(site: &Site, conversion: &mut Conversion<'_>) -> Vec<Address> {
     let has_tls = site.body.iter().any(|directive| directive.word() == "tls");
     for key in &site.keys {
         let place = &key.place;
-        let marked = key.text.replace(super::lexer::ENVIRONMENT, "{").replace(super::lexer::END, "}");
-        let Some(url) = Url::parse(&marked) else {
+        let Some(url) = Url::parse(&key.text) else {
             conversion.out.findings.error(place, &key.text, "this address can't be read, and its site is left out", "");
             continue;
         };
@@ -112,13 +111,12 @@ fn addresses(site: &Site, conversion: &mut Conversion<'_>) -> Vec<Address> {
             of_host(if url.host.starts_with('[') { &url.host } else { host })
         };
         let host = match host {
-            Host::Exact(name) => Host::Exact(name.replace('{', "${")),
             Host::Below(name) => {
                 let why = format!("`*.{name}` takes names with several labels before it, too");
                 conversion.out.findings.note(place, &key.text, why, "");
-                Host::Below(name.replace('{', "${"))
+                Host::Below(name)
             }
-            Host::Any => Host::Any,
+            other => other,
         };
         let automatic = options.auto_https && url.scheme != "http" && host != Host::Any;
         all.push(Address { host, port: port.clone(), tls: secure, automatic, path, place: place.clone() });
@@ -314,24 +312,23 @@ fn add_tls(conversion: &mut Conversion<'_>, draft: &Draft, table: &mut Table) {
 fn apply_needs(conversion: &mut Conversion<'_>, draft: &Draft, table: &mut Table) {
     for (_, needs) in &draft.needs {
         for need in needs {
-            let wanting = draft
-                .needs
-                .iter()
-                .filter(|(_, needs)| needs.iter().any(|other| other.key == need.key && other.value == need.value));
-            if wanting.count() == draft.sites {
-                table.put(need.key, need.value.clone(), &need.place);
-            } else {
-                let key = need.key.join(".");
-                let why =
-                    format!("it holds for some sites only, and `{key}` is for a listener as a whole: it is left out");
-                conversion.out.findings.error(
-                    &need.place,
-                    &need.what,
-                    why,
-                    format!(
-                        "set `{key}` of the listener if it may hold for all, or give the site a listener of its own"
-                    ),
+            let others = draft.needs.iter().flat_map(|(_, needs)| needs).filter(|other| other.key == need.key);
+            let differ = others.clone().any(|other| other.value != need.value);
+            let sites = draft.needs.iter().filter(|(_, needs)| needs.iter().any(|other| other.key == need.key)).count();
+            let key = need.key.join(".");
+            if differ || sites < draft.sites {
+                // the smallest holds, so that nothing is let in that was not
+                let least = others.min_by_key(|other| other.size).unwrap_or(need);
+                table.put(need.key, least.value.clone(), &least.place);
+                let why = format!(
+                    "it is for some requests only, or differs, and `{key}` is for a listener as a whole: the smallest holds for all"
                 );
+                let advice = format!(
+                    "see that `{key}` of the listener is right for all, or give the site a listener of its own"
+                );
+                conversion.out.findings.warning(&need.place, &need.what, why, advice);
+            } else {
+                table.put(need.key, need.value.clone(), &need.place);
             }
         }
     }

@@ -61,6 +61,8 @@ pub struct Need {
     pub key: &'static [&'static str],
     /// What it should have.
     pub value: Value,
+    /// The same in bytes.
+    pub size: u64,
     /// The directive.
     pub what: String,
     /// Where it stands.
@@ -76,6 +78,8 @@ pub struct Scope {
     pub needs: Vec<Need>,
     /// Whether a directive before asks for credentials.
     pub asks: bool,
+    /// Whether it is within a block of the site.
+    pub nested: bool,
 }
 
 /// A directive with its matcher taken off.

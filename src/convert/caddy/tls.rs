@@ -4,6 +4,7 @@ use super::tree::Directive;
 use super::{Conversion, left_out};
 use crate::convert::ciphers;
 use crate::convert::output::{Place, Table, literal};
+use crate::convert::text;
 
 /// What sites of a listener say together.
 #[derive(Debug, Default)]
@@ -48,43 +49,6 @@ pub fn of_site(conversion: &mut Conversion<'_>, body: &[Directive], place: &Plac
     let mut good = Some(());
     for inner in directive.inner() {
         match inner.word() {
-            "protocols" => {
-                let word = if inner.arg(0) == Some("tls1.3") { "1.3" } else { "1.2" };
-                keys.put(&["min_version"], word, inner.place());
-            }
-            "ciphers" => {
-                let names: Vec<String> =
-                    inner.texts().iter().map(|name| crate::convert::text::openssl_name(name)).collect();
-                match ciphers::known(&names.join(":")) {
-                    Some(known) => keys.put(&["ciphers"], known.to_vec(), inner.place()),
-                    None => left_out(
-                        &mut conversion.out,
-                        inner.place(),
-                        "tls ciphers",
-                        "none of them is spoken: those of Evenkeel are",
-                        "docs/tls.md",
-                    ),
-                }
-            }
-            "curves" => {
-                let known = ["x25519", "secp256r1", "secp384r1"];
-                let groups: Vec<String> =
-                    inner.texts().iter().filter(|name| known.contains(name)).map(|name| (*name).to_owned()).collect();
-                if !groups.is_empty() {
-                    keys.put(&["groups"], groups, inner.place());
-                }
-            }
-            "alpn" => {
-                let names: Vec<String> = inner
-                    .texts()
-                    .iter()
-                    .filter(|name| matches!(**name, "h2" | "http/1.1"))
-                    .map(|name| (*name).to_owned())
-                    .collect();
-                if !names.is_empty() {
-                    keys.put(&["alpn"], names, inner.place());
-                }
-            }
             "client_auth" => good = client_auth(conversion, inner, &mut keys),
             "load" => {
                 for folder in inner.texts() {
@@ -94,19 +58,44 @@ pub fn of_site(conversion: &mut Conversion<'_>, body: &[Directive], place: &Plac
                 }
                 tls.fetched.retain(|place| place != directive.place());
             }
+            "protocols" | "ciphers" | "curves" | "alpn" => choice(conversion, inner, &mut keys),
             word => {
                 let why = "certificates are not fetched by Evenkeel itself (ACME)";
-                conversion.out.findings.note(
-                    inner.place(),
-                    format!("tls {word}"),
-                    why,
-                    "have certbot or another client keep them: docs/tls.md",
-                );
+                let advice = "have certbot or another client keep them: docs/tls.md";
+                conversion.out.findings.note(inner.place(), format!("tls {word}"), why, advice);
             }
         }
     }
     tls.keys.push((directive.place().clone(), keys));
     good
+}
+
+/// Versions, cipher suites, groups and protocols.
+fn choice(conversion: &mut Conversion<'_>, directive: &Directive, keys: &mut Table) {
+    let place = directive.place();
+    let of = |known: &[&str]| -> Vec<String> {
+        directive.texts().into_iter().filter(|name| known.contains(name)).map(str::to_owned).collect()
+    };
+    let (key, values) = match directive.word() {
+        "protocols" => {
+            let word = if directive.arg(0) == Some("tls1.3") { "1.3" } else { "1.2" };
+            keys.put(&["min_version"], word, place);
+            return;
+        }
+        "ciphers" => {
+            let names: Vec<String> = directive.texts().into_iter().map(text::openssl_name).collect();
+            let known = ciphers::known(&names.join(":")).unwrap_or_default();
+            ("ciphers", known.into_iter().map(str::to_owned).collect())
+        }
+        "curves" => ("groups", of(&["x25519", "secp256r1", "secp384r1"])),
+        _ => ("alpn", of(&["h2", "http/1.1"])),
+    };
+    if values.is_empty() {
+        let why = "none of them is spoken: those of Evenkeel are";
+        left_out(&mut conversion.out, place, &format!("tls {}", directive.word()), why, "docs/tls.md");
+    } else {
+        keys.put(&[key], values, place);
+    }
 }
 
 fn client_auth(conversion: &mut Conversion<'_>, directive: &Directive, keys: &mut Table) -> Option<()> {

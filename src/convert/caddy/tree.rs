@@ -14,7 +14,7 @@ const DEEPEST: usize = 16;
 const DEEPEST_BLOCK: usize = 64;
 
 /// Directives that imports may make of a file, at most.
-const MOST: usize = 200_000;
+const MOST: usize = 20_000;
 
 /// A directive with its arguments and its block.
 #[derive(Debug, Clone)]
@@ -171,6 +171,7 @@ impl Reader<'_, '_> {
         self.directives(tokens, open + 1, depth, true)
     }
 
+    /// The directives from `begin` on, up to the brace that closes them, or to the end where there is none around them.
     fn directives(
         &mut self,
         tokens: &[Token],
@@ -178,6 +179,13 @@ impl Reader<'_, '_> {
         depth: usize,
         braces: bool,
     ) -> Option<(Vec<Directive>, usize)> {
+        self.blocks += 1;
+        let all = self.lines(tokens, begin, depth, braces);
+        self.blocks -= 1;
+        all
+    }
+
+    fn lines(&mut self, tokens: &[Token], begin: usize, depth: usize, braces: bool) -> Option<(Vec<Directive>, usize)> {
         let mut all = Vec::new();
         let mut at = begin;
         loop {

@@ -8,7 +8,7 @@ use super::conditions::{Conditions, Meet, Path};
 use crate::convert::output::{Findings, Table};
 
 /// More routes than that for one listener are left out, with an error.
-const MOST: usize = 1024;
+const MOST: usize = 4096;
 
 /// A route, and the entry that it is for.
 struct Route {

@@ -176,21 +176,19 @@ pub fn table(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, protocol: 
     listener
 }
 
+/// The networks in `trustedIPs`.
+fn nets(node: &Node, out: &mut Output) -> Vec<String> {
+    let good = |text: &str| networks::parse(text).map(|net| networks::write(&net));
+    let texts = node.texts("trustedIPs");
+    if texts.iter().any(|text| good(text).is_none()) {
+        let why = "one of the networks can't be read, and is not trusted";
+        out.findings.warning(&node.place, "trustedIPs", why, "");
+    }
+    texts.into_iter().filter_map(good).collect()
+}
+
 /// Who in front is believed.
 fn proxies(node: &Node, point: &EntryPoint<'_>, listener: &mut Table, out: &mut Output) {
-    let nets = |node: &Node, out: &mut Output| -> Vec<String> {
-        let good = |text: &str| networks::parse(text).map(|net| networks::write(&net));
-        let texts = node.texts("trustedIPs");
-        if texts.iter().any(|text| good(text).is_none()) {
-            out.findings.warning(
-                &node.place,
-                "trustedIPs",
-                "one of the networks can't be read, and is not trusted",
-                "",
-            );
-        }
-        texts.into_iter().filter_map(good).collect()
-    };
     let mut trusted = Vec::new();
     if let Some(forwarded) = node.get("forwardedHeaders") {
         trusted = nets(forwarded, out);

@@ -103,7 +103,7 @@ pub fn convert(root: &Node, out: &mut Output) {
         let advice = "write the certificates to files, and name them in `[service.NAME.tls]` (cert, key, ca)";
         out.findings.error(&node.place, "spiffe", "certificates of a SPIFFE workload API can't be had", advice);
     }
-    root.get("core");
+    root.get("core").into_iter().for_each(Node::seen);
     resolvers(root, out);
 }
 

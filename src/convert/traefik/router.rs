@@ -55,24 +55,7 @@ pub fn listener<'a>(
 ) {
     let mut listener = entry_point::table(conversion, point, "http");
     let whole = entry_point::has_tls(point);
-    let (mut with_tls, plain): (Vec<_>, Vec<_>) =
-        routers.into_iter().partition(|router| whole || router.node.get("tls").is_some());
-    let tls = whole || !with_tls.is_empty();
-    let routers = if tls {
-        for router in &plain {
-            router.node.seen();
-            let why = "it takes plain HTTP at a port at which others have TLS: a listener has one of the two, and here it is TLS";
-            conversion.out.findings.warning(
-                &router.node.place,
-                format!("http.routers.{}", router.name),
-                why,
-                "give it a port of its own",
-            );
-        }
-        std::mem::take(&mut with_tls)
-    } else {
-        plain
-    };
+    let (routers, tls) = of_one_kind(conversion, routers, whole);
     if tls {
         let options = tls_options(point, &routers);
         entry_point::add_tls(conversion, point, &options, &mut listener);
@@ -89,29 +72,45 @@ pub fn listener<'a>(
         branches.push((priority, redirect_all(node, points)));
     }
     branches.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
-    let place = point.place.clone();
-    let choice = Does::Choice(branches.into_iter().map(|(_, branch)| branch).collect());
-    let what = format!("entryPoints.{}", point.name);
-    let step = Step { when: vec![Clause::default()], does: choice, place: place.clone(), what: what.clone() };
-    let end = Step { when: Vec::new(), does: Does::End(Rc::new(not_found(&place))), place: place.clone(), what };
-    let findings = &mut conversion.out.findings;
-    let mut entries = decision::unfold(&[Rc::new(step)], Conditions::default(), Treatment::default(), &end, findings);
-    // whoever comes to the end of all is answered with 404 in any case
-    let last = entries.len().saturating_sub(1);
-    entries.retain({
-        let mut index = 0;
-        move |entry| {
-            index += 1;
-            !(index - 1 == last
-                && entry.when == Conditions::default()
-                && entry.treatment.table.get(&["respond"]).is_some())
-        }
-    });
-    for route in decision::routes(&entries, findings) {
+    let branches = branches.into_iter().map(|(_, branch)| branch).collect();
+    for route in routes(conversion, point, branches) {
         put_route(&mut listener, route);
     }
     apply_needs(conversion, point, &mut listener, &wanted, routers.len() + usize::from(redirects.is_some()));
     conversion.out.listeners.push(listener);
+}
+
+/// Those with TLS, if there are any, and else those without; and which it is.
+fn of_one_kind<'a>(conversion: &mut Conversion<'a>, routers: Vec<Router<'a>>, whole: bool) -> (Vec<Router<'a>>, bool) {
+    let (with_tls, plain): (Vec<_>, Vec<_>) =
+        routers.into_iter().partition(|router| whole || router.node.get("tls").is_some());
+    if !whole && with_tls.is_empty() {
+        return (plain, false);
+    }
+    for router in &plain {
+        router.node.seen();
+        let why =
+            "it takes plain HTTP at a port at which others have TLS: a listener has one of the two, and here it is TLS";
+        let what = format!("http.routers.{}", router.name);
+        conversion.out.findings.warning(&router.node.place, what, why, "give it a port of its own");
+    }
+    (with_tls, true)
+}
+
+/// The routes of a listener, of branches of which the first that fits counts.
+fn routes(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, branches: Vec<Branch>) -> Vec<Table> {
+    let place = point.place.clone();
+    let what = format!("entryPoints.{}", point.name);
+    let all = vec![Clause::default()];
+    let step = Step { when: all, does: Does::Choice(branches), place: place.clone(), what: what.clone() };
+    let end = Step { when: Vec::new(), does: Does::End(Rc::new(not_found(&place))), place: place.clone(), what };
+    let findings = &mut conversion.out.findings;
+    let mut entries = decision::unfold(&[Rc::new(step)], Conditions::default(), Treatment::default(), &end, findings);
+    // whoever comes to the end of all is answered with 404 in any case
+    if entries.last().is_some_and(|entry| entry.when == Conditions::default() && entry.place == place) {
+        entries.pop();
+    }
+    decision::routes(&entries, findings)
 }
 
 /// A route that takes everything and only names a service is the listener's own.

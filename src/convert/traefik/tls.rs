@@ -12,35 +12,7 @@ const LIVE: &str = "/etc/letsencrypt/live";
 
 /// TLS of a listener whose routers name these options.
 pub fn add(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, options: &[(String, Place)], listener: &mut Table) {
-    let mut any = false;
-    if let Some(node) = conversion.find(&["tls", "stores"], "default").and_then(|store| store.get("defaultCertificate"))
-    {
-        any |= certificate(node, listener);
-    }
-    for document in conversion.dynamic.clone() {
-        let Some(tls) = document.get("tls") else { continue };
-        for node in tls.items("certificates") {
-            node.get("stores");
-            any |= certificate(node, listener);
-        }
-        if let Some(stores) = tls.get("stores") {
-            for (name, store) in stores.fields() {
-                if let Some(generated) = store.get("defaultGeneratedCert") {
-                    generated.seen();
-                    let why = "certificates are not fetched by Evenkeel itself (ACME)";
-                    conversion.out.findings.warning(&generated.place, format!("tls.stores.{name}"), why, "docs/tls.md");
-                }
-            }
-        }
-    }
-    if !any {
-        let mut folder = Table::default();
-        folder.put(&["folder"], LIVE, &point.place);
-        listener.push(&["tls", "certificates"], folder);
-        let why = format!("its certificates came from ACME or were made up: those of certbot in {LIVE} are served");
-        let advice = "get them with certbot (they are watched: a renewal needs no reload), or name another folder";
-        conversion.out.findings.warning(&point.place, format!("entryPoints.{}", point.name), why, advice);
-    }
+    certificates(conversion, point, listener);
     let mut names: Vec<&str> = options.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -84,6 +56,39 @@ pub fn add(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, options: &[(
     }
 }
 
+/// The certificates of all documents, the default first; where there are none, those that certbot keeps.
+fn certificates(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, listener: &mut Table) {
+    let mut any = false;
+    if let Some(node) = conversion.find(&["tls", "stores"], "default").and_then(|store| store.get("defaultCertificate"))
+    {
+        any |= certificate(node, listener);
+    }
+    for document in conversion.dynamic.clone() {
+        let Some(tls) = document.get("tls") else { continue };
+        for node in tls.items("certificates") {
+            node.get("stores");
+            any |= certificate(node, listener);
+        }
+        if let Some(stores) = tls.get("stores") {
+            for (name, store) in stores.fields() {
+                if let Some(generated) = store.get("defaultGeneratedCert") {
+                    generated.seen();
+                    let why = "certificates are not fetched by Evenkeel itself (ACME)";
+                    conversion.out.findings.warning(&generated.place, format!("tls.stores.{name}"), why, "docs/tls.md");
+                }
+            }
+        }
+    }
+    if !any {
+        let mut folder = Table::default();
+        folder.put(&["folder"], LIVE, &point.place);
+        listener.push(&["tls", "certificates"], folder);
+        let why = format!("its certificates came from ACME or were made up: those of certbot in {LIVE} are served");
+        let advice = "get them with certbot (they are watched: a renewal needs no reload), or name another folder";
+        conversion.out.findings.warning(&point.place, format!("entryPoints.{}", point.name), why, advice);
+    }
+}
+
 fn lost_certificates(tables: &[(&str, Table, Option<Place>)], differ: bool, point: &EntryPoint<'_>) -> Option<Place> {
     let asks = |table: &Table| table.text(&["client_auth"]) == Some("required");
     (differ && tables.iter().any(|(_, table, _)| asks(table))).then(|| point.place.clone())
@@ -121,13 +126,33 @@ fn of(name: &str, node: &Node, out: &mut Output) -> (Table, Option<Place>) {
     {
         out.findings.warning(&version.place, what("maxVersion"), "TLS 1.3 is always spoken", "");
     }
+    choices(name, node, &mut table, out);
+    if node.flag("sniStrict") {
+        let why = "a client that asks for another name is shown the first certificate, and its requests are answered with 421";
+        out.findings.note(&node.place, what("sniStrict"), why, "");
+    }
+    node.get("preferServerCipherSuites");
+    if let Some(tickets) = node.get("disableSessionTickets") {
+        out.findings.warning(
+            &tickets.place,
+            what("disableSessionTickets"),
+            "sessions are resumed by tickets",
+            "docs/tls.md",
+        );
+    }
+    let asks = node.get("clientAuth").and_then(|auth| client_auth(name, auth, &mut table, out));
+    (table, asks)
+}
+
+/// Cipher suites, groups and protocols.
+fn choices(name: &str, node: &Node, table: &mut Table, out: &mut Output) {
     if let Some(suites) = node.get("cipherSuites") {
         let names: Vec<String> = node.texts("cipherSuites").iter().map(|name| text::openssl_name(name)).collect();
         match ciphers::known(&names.join(":")) {
             Some(known) => table.put(&["ciphers"], known.to_vec(), &suites.place),
             None => out.findings.warning(
                 &suites.place,
-                what("cipherSuites"),
+                format!("tls.options.{name}.cipherSuites"),
                 "none of them is spoken: those of Evenkeel are (docs/tls.md)",
                 "",
             ),
@@ -157,21 +182,6 @@ fn of(name: &str, node: &Node, out: &mut Output) -> (Table, Option<Place>) {
             table.put(&["alpn"], known, &protocols.place);
         }
     }
-    if node.flag("sniStrict") {
-        let why = "a client that asks for another name is shown the first certificate, and its requests are answered with 421";
-        out.findings.note(&node.place, what("sniStrict"), why, "");
-    }
-    node.get("preferServerCipherSuites");
-    if let Some(tickets) = node.get("disableSessionTickets") {
-        out.findings.warning(
-            &tickets.place,
-            what("disableSessionTickets"),
-            "sessions are resumed by tickets",
-            "docs/tls.md",
-        );
-    }
-    let asks = node.get("clientAuth").and_then(|auth| client_auth(name, auth, &mut table, out));
-    (table, asks)
 }
 
 /// Who has to show a certificate. Gives back the place where that could not be carried over.

@@ -45,21 +45,17 @@ fn one(
         tls.get_or_insert_with(|| place.clone());
     }
     match (directive.word(), time) {
-        ("tls", _) => {}
-        ("tls_insecure_skip_verify", _) => keys.push(("verify", false.into(), place.clone())),
-        ("tls_server_name", _) => keys.push(("server_name", literal(argument).into(), place.clone())),
-        ("tls_trusted_ca_certs", _) => keys.push(("ca", literal(argument).into(), place.clone())),
-        ("tls_trust_pool", _) if argument == "file" => {
-            let file = directive.arg(1).or_else(|| directive.inner().iter().find_map(|inner| inner.arg(0)));
-            keys.push(("ca", literal(file.unwrap_or_default()).into(), place.clone()));
-        }
-        ("tls_client_auth", _) if directive.args.len() == 2 => {
-            keys.push(("cert", literal(argument).into(), place.clone()));
-            keys.push(("key", literal(directive.arg(1).unwrap_or_default()).into(), place.clone()));
+        (word, _) if word.starts_with("tls") => {
+            if !certificate(directive, keys) {
+                // certificates are verified by the system's authorities then
+                let advice = "`[service.NAME.tls]`: ca, cert, key, server_name, verify";
+                left_out(out, place, word, "it is left out", advice);
+            }
         }
         ("versions", _) => {
             let versions = directive.texts();
-            let protocol = if versions.contains(&"h2c") || versions == ["2"] {
+            let h2 = versions.contains(&"h2c") || versions == ["2"];
+            let protocol = if h2 {
                 "h2"
             } else if versions.contains(&"2") {
                 "auto"
@@ -81,22 +77,31 @@ fn one(
             let version = if argument == "v1" { "v1" } else { "v2" };
             table.put(&["send_proxy_protocol"], version, place);
         }
-        ("tls_trust_pool" | "tls_client_auth" | "tls_renegotiation" | "tls_except_ports" | "tls_curves", _) => {
-            // certificates are verified by the system's authorities then
-            left_out(
-                out,
-                place,
-                directive.word(),
-                "it is left out",
-                "`[service.NAME.tls]`: ca, cert, key, server_name, verify",
-            );
+        (word, _) => {
+            let what = format!("transport http {word}");
+            left_out(out, place, &what, "it is left out", "docs/configuration.md, `[service.NAME]`");
         }
-        (word, _) => left_out(
-            out,
-            place,
-            &format!("transport http {word}"),
-            "it is left out",
-            "docs/configuration.md, `[service.NAME]`",
-        ),
     }
+}
+
+/// Directives about certificates. Whether it is one that can be carried over.
+fn certificate(directive: &Directive, keys: &mut Vec<(&'static str, Value, Place)>) -> bool {
+    let place = directive.place();
+    let argument = directive.arg(0).unwrap_or_default();
+    match directive.word() {
+        "tls" => {}
+        "tls_insecure_skip_verify" => keys.push(("verify", false.into(), place.clone())),
+        "tls_server_name" => keys.push(("server_name", literal(argument).into(), place.clone())),
+        "tls_trusted_ca_certs" => keys.push(("ca", literal(argument).into(), place.clone())),
+        "tls_trust_pool" if argument == "file" => {
+            let file = directive.arg(1).or_else(|| directive.inner().iter().find_map(|inner| inner.arg(0)));
+            keys.push(("ca", literal(file.unwrap_or_default()).into(), place.clone()));
+        }
+        "tls_client_auth" if directive.args.len() == 2 => {
+            keys.push(("cert", literal(argument).into(), place.clone()));
+            keys.push(("key", literal(directive.arg(1).unwrap_or_default()).into(), place.clone()));
+        }
+        _ => return false,
+    }
+    true
 }

@@ -8,83 +8,34 @@ use crate::convert::output::{Output, Table, literal};
 use crate::convert::text;
 
 /// Puts them into the service. Gives back the weights of the backends, which may be none.
-pub fn convert(
-    conversion: &mut Conversion<'_>,
-    what: &str,
-    inner: &[Directive],
-    table: &mut Table,
-    count: usize,
-) -> Vec<i64> {
+pub fn convert(conversion: &mut Conversion<'_>, what: &str, inner: &[Directive], table: &mut Table) -> Vec<i64> {
     let mut weights = Vec::new();
     let out = &mut conversion.out;
-    let mut passive: Option<&Directive> = None;
     for directive in inner {
         let place = directive.place();
-        let argument = directive.arg(0).unwrap_or_default();
-        let time =
-            || text::go_duration(argument, Duration::from_nanos(1)).filter(|time| !time.is_zero()).map(text::duration);
-        let number = argument.parse::<i64>().ok();
         match directive.word() {
             // these are looked at elsewhere
             "to" | "transport" | "header_up" | "header_down" => {}
             "lb_policy" => weights = policy(out, directive, table),
-            "lb_retries" => {
-                if let Some(number) = number {
-                    table.put(&["retry", "attempts"], number, place);
-                }
-            }
-            "lb_try_interval" => {
-                if let Some(time) = time() {
-                    table.put(&["retry", "back_off"], time, place);
-                }
-            }
+            "dynamic" => discover(out, directive, table),
+            word if word.starts_with("health_") => health(out, directive, table),
             "lb_try_duration" => {
                 let why = "what can be sent again is, up to `retry.attempts` times (2), and requests wait for a backend at its limit for `timeout.queue` (1s)";
                 out.findings.note(place, "lb_try_duration", why, "docs/configuration.md, `[service.NAME.retry]`");
             }
-            "fail_duration" => {
-                passive = Some(directive);
-                if let Some(time) = time() {
-                    table.put(&["outlier", "eject_for"], time, place);
-                }
-            }
-            "max_fails" => {
-                if let Some(number) = number {
-                    table.put(&["outlier", "consecutive_failures"], number.max(1), place);
-                }
-            }
-            "unhealthy_status" => table.put(&["failure_status"], statuses(&directive.texts()), place),
-            "unhealthy_request_count" => {
-                if let Some(number) = number {
-                    table.put(&["max_connections"], number, place);
-                }
-            }
-            "dynamic" => discover(out, directive, table),
-            word if word.starts_with("health_") => health(out, directive, table),
             "flush_interval" | "buffer_requests" | "buffer_responses" | "request_buffers" | "response_buffers" => {
-                out.findings.note(
-                    place,
-                    directive.word(),
-                    "bodies are passed on as they come, both ways, and events are flushed",
-                    "",
-                );
+                let why = "bodies are passed on as they come, both ways, and events are flushed";
+                out.findings.note(place, directive.word(), why, "");
             }
             "trusted_proxies" => {
-                out.findings.warning(
-                    place,
-                    "trusted_proxies",
-                    "whom X-Forwarded-* is believed is said by the listener",
-                    "`trusted_proxies` of the listener",
-                );
+                let why = "whom X-Forwarded-* is believed is said by the listener";
+                out.findings.warning(place, "trusted_proxies", why, "`trusted_proxies` of the listener");
             }
             "handle_response" | "replace_status" => {
-                out.findings.error(
-                    place,
-                    directive.word(),
-                    "answers of backends are passed on as they are",
-                    "see whether it keeps something from clients",
-                );
+                let why = "answers of backends are passed on as they are";
+                out.findings.error(place, directive.word(), why, "see whether it keeps something from clients");
             }
+            _ if tried(directive, table) => {}
             word => left_out(
                 out,
                 place,
@@ -95,13 +46,31 @@ pub fn convert(
         }
     }
     // one failure is enough for Caddy, where it counts them at all
+    let passive = inner.iter().find(|directive| directive.word() == "fail_duration");
     if let Some(directive) = passive
         && table.get(&["outlier", "consecutive_failures"]).is_none()
     {
         table.put(&["outlier", "consecutive_failures"], 1, directive.place());
     }
-    let _ = count;
     weights
+}
+
+/// Directives that say when a backend is tried again, and when it is taken for bad. Whether it is one of them.
+fn tried(directive: &Directive, table: &mut Table) -> bool {
+    let place = directive.place();
+    let argument = directive.arg(0).unwrap_or_default();
+    let time = text::go_duration(argument, Duration::from_nanos(1)).filter(|time| !time.is_zero()).map(text::duration);
+    let number = argument.parse::<i64>().ok();
+    match (directive.word(), number, time) {
+        ("lb_retries", Some(number), _) => table.put(&["retry", "attempts"], number, place),
+        ("lb_try_interval", _, Some(time)) => table.put(&["retry", "back_off"], time, place),
+        ("fail_duration", _, Some(time)) => table.put(&["outlier", "eject_for"], time, place),
+        ("max_fails", Some(number), _) => table.put(&["outlier", "consecutive_failures"], number.max(1), place),
+        ("unhealthy_status", ..) => table.put(&["failure_status"], statuses(&directive.texts()), place),
+        ("unhealthy_request_count", Some(number), _) => table.put(&["max_connections"], number, place),
+        _ => return false,
+    }
+    true
 }
 
 /// `2xx 404` as `200-299,404`.

@@ -87,6 +87,16 @@ pub fn add(out: &mut Output, kind: &str, at: &At<'_>, chain: &mut Chain) {
     }
 }
 
+/// How expressions begin; whether they match URLs in clear, and those over TLS.
+const SCHEMES: [(&str, bool, bool); 6] = [
+    ("https?://", true, true),
+    ("http(s)?://", true, true),
+    ("(http|https)://", true, true),
+    ("(https?)://", true, true),
+    ("https://", false, true),
+    ("http://", true, false),
+];
+
 #[derive(Debug, PartialEq)]
 struct Redirect {
     /// Empty = no request that comes here.
@@ -98,14 +108,7 @@ struct Redirect {
 /// `^https?://HOST/(.*)` by `https://OTHER/$1`, with the beginning of a path as well if it stays the same; or a whole URL by another.
 fn by_regex(regex: &str, replacement: &str, tls: bool) -> Option<Redirect> {
     let rest = regex.strip_prefix('^').unwrap_or(regex);
-    let schemes = [
-        ("https?://", true, true),
-        ("http(s)?://", true, true),
-        ("(http|https)://", true, true),
-        ("(https?)://", true, true),
-        ("https://", false, true),
-        ("http://", true, false),
-    ];
+    let schemes = SCHEMES;
     let (rest, plain, secure) =
         schemes.into_iter().find_map(|(start, plain, secure)| Some((rest.strip_prefix(start)?, plain, secure)))?;
     let rest = rest.strip_suffix('$').unwrap_or(rest);

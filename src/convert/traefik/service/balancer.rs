@@ -176,16 +176,7 @@ fn of_transport(out: &mut Output, what: &str, node: &Node, secure: bool, table: 
             );
         }
     }
-    for key in ["peerCertURI", "peerCertSANs", "spiffe"] {
-        if let Some(node) = node.get(key) {
-            node.seen();
-            let why = "a certificate is verified by the host in its address or `server_name`, and not by this";
-            out.findings.error(&node.place, format!("{what} {key}"), why, "`server_name` in `[service.NAME.tls]`");
-        }
-    }
-    for key in ["cipherSuites", "minVersion", "maxVersion", "disableHTTP2"] {
-        node.get(key).into_iter().for_each(Node::seen);
-    }
+    not_carried_over(out, what, node);
     if secure {
         for (key, value, place) in tls {
             table.put(&["tls", key], value, &place);
@@ -197,6 +188,20 @@ fn of_transport(out: &mut Output, what: &str, node: &Node, secure: bool, table: 
             idle.scalar().and_then(|text| text.parse::<i64>().ok()).filter(|number| (1..=65_535).contains(number))
     {
         table.put(&["pool", "max_idle"], number, &idle.place);
+    }
+}
+
+/// Other ways to verify a certificate, and what makes no difference.
+fn not_carried_over(out: &mut Output, what: &str, node: &Node) {
+    for key in ["peerCertURI", "peerCertSANs", "spiffe"] {
+        if let Some(node) = node.get(key) {
+            node.seen();
+            let why = "a certificate is verified by the host in its address or `server_name`, and not by this";
+            out.findings.error(&node.place, format!("{what} {key}"), why, "`server_name` in `[service.NAME.tls]`");
+        }
+    }
+    for key in ["cipherSuites", "minVersion", "maxVersion", "disableHTTP2"] {
+        node.get(key).into_iter().for_each(Node::seen);
     }
 }
 
