@@ -118,7 +118,13 @@ impl Table {
     /// The same as [`push`](Self::push), and says where the value comes from.
     pub fn push_from(&mut self, path: &[&str], value: impl Into<Value>, place: &Place) {
         self.push(path, value);
-        if let Some(entry) = self.reach(path)
+        self.comes_from(path, place);
+    }
+
+    /// Says that what stands at `path` comes from there as well; nothing, where nothing stands there.
+    pub fn comes_from(&mut self, path: &[&str], place: &Place) {
+        if self.get(path).is_some()
+            && let Some(entry) = self.reach(path)
             && !entry.from.contains(place)
         {
             entry.from.push(place.clone());
@@ -156,6 +162,30 @@ impl Table {
         }
         let at = table.entries.iter().position(|entry| entry.key == *last)?;
         Some(table.entries.remove(at).value)
+    }
+
+    /// Whether it has the same keys with the same values, wherever they come from.
+    pub fn same(&self, other: &Self) -> bool {
+        self.without_places() == other.without_places()
+    }
+
+    fn without_places(&self) -> Self {
+        fn of(value: &Value) -> Value {
+            match value {
+                Value::Table(table) => Value::Table(table.without_places()),
+                Value::List(list) => Value::List(list.iter().map(of).collect()),
+                other => other.clone(),
+            }
+        }
+        let entry = |entry: &Entry| Entry { key: entry.key.clone(), value: of(&entry.value), from: Vec::new() };
+        Self { from: Vec::new(), remarks: Vec::new(), entries: self.entries.iter().map(entry).collect() }
+    }
+
+    /// Puts a key before all others.
+    pub fn put_first(&mut self, key: &str, value: impl Into<Value>, place: &Place) {
+        self.remove(&[key]);
+        let entry = Entry { key: key.to_owned(), value: value.into(), from: vec![place.clone()] };
+        self.entries.insert(0, entry);
     }
 
     /// Lets nobody in by this listener or route, because what the original asks of clients could not be carried over.
