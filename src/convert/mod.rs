@@ -5,10 +5,12 @@
 
 pub mod haproxy;
 mod ciphers;
+mod expression;
 mod networks;
 pub mod nginx;
 mod original;
 pub mod output;
+mod plain;
 mod units;
 
 pub use original::{Files, Original};
@@ -35,7 +37,8 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let section = |line: &str| {
         let first = line.split_whitespace().next().unwrap_or_default();
-        !line.ends_with(['{', ';']) && matches!(first, "global" | "defaults" | "frontend" | "backend" | "listen" | "userlist")
+        !line.ends_with(['{', ';'])
+            && matches!(first, "global" | "defaults" | "frontend" | "backend" | "listen" | "userlist")
     };
     if lines.clone().any(section) {
         return Some(Format::Haproxy);

@@ -135,7 +135,10 @@ mod tests {
     #[test]
     fn who_is_let_in_first_comes_in() {
         assert_eq!(of(&[("allow", "10.0.0.0/8"), ("deny", "all")]), (texts(&["10.0.0.0/8"]), vec![]));
-        assert_eq!(of(&[("deny", "192.168.1.1"), ("allow", "192.168.1.0/24"), ("deny", "all")]), (texts(&["192.168.1.0/24"]), texts(&["192.168.1.1"])));
+        assert_eq!(
+            of(&[("deny", "192.168.1.1"), ("allow", "192.168.1.0/24"), ("deny", "all")]),
+            (texts(&["192.168.1.0/24"]), texts(&["192.168.1.1"]))
+        );
         assert_eq!(of(&[("deny", "all")]), (vec![], texts(&["0.0.0.0/0", "::/0"])));
         assert_eq!(of(&[("deny", "1.2.3.4")]), (vec![], texts(&["1.2.3.4"])));
         assert_eq!(of(&[("allow", "1.2.3.4")]), (vec![], vec![]));
@@ -156,7 +159,8 @@ mod tests {
         // every list of three rules among these networks, and each address that tells them apart
         let networks = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "all"];
         let addresses = ["10.1.2.3", "10.1.2.4", "10.2.0.1", "11.0.0.1", "2001:db8::1"];
-        let all: Vec<_> = ["allow", "deny"].iter().flat_map(|verb| networks.iter().map(move |network| (*verb, *network))).collect();
+        let all: Vec<_> =
+            ["allow", "deny"].iter().flat_map(|verb| networks.iter().map(move |network| (*verb, *network))).collect();
         for a in &all {
             for b in &all {
                 for c in &all {
@@ -164,8 +168,17 @@ mod tests {
                     for address in addresses {
                         let ip = Network::parse(address).unwrap();
                         let fits = |network: &str| network == "all" || Network::parse(network).unwrap().has(&ip);
-                        let wanted = [a, b, c].iter().find(|(_, network)| fits(network)).is_none_or(|(verb, _)| *verb == "allow");
-                        let longest = |list: &[String]| list.iter().filter_map(|text| Network::parse(text)).filter(|n| n.has(&ip)).map(|n| n.length).max();
+                        let wanted = [a, b, c]
+                            .iter()
+                            .find(|(_, network)| fits(network))
+                            .is_none_or(|(verb, _)| *verb == "allow");
+                        let longest = |list: &[String]| {
+                            list.iter()
+                                .filter_map(|text| Network::parse(text))
+                                .filter(|n| n.has(&ip))
+                                .map(|n| n.length)
+                                .max()
+                        };
                         let (yes, no) = (longest(&allow), longest(&deny));
                         let seen = match (yes, no) {
                             (None, None) => allow.is_empty(),

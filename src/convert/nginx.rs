@@ -40,7 +40,10 @@ pub fn convert(original: &Original<'_>) -> Output {
     let mut http = blocks("http");
     if http.is_empty() {
         // a file of conf.d or sites-available: what is in `http`, without it
-        http = directives.iter().filter(|directive| !matches!(directive.name.as_str(), "stream" | "events" | "mail")).collect();
+        http = directives
+            .iter()
+            .filter(|directive| !matches!(directive.name.as_str(), "stream" | "events" | "mail"))
+            .collect();
     }
     let mut world = World::new(original, http, out);
     servers(&mut world);
@@ -59,7 +62,8 @@ pub fn convert(original: &Original<'_>) -> Output {
 /// `http`: a listener for each address.
 fn servers(world: &mut World<'_>) {
     let scope = Scope::of(world.top.clone());
-    let servers: Vec<&Directive> = world.top.iter().filter(|directive| directive.name == "server" && directive.block.is_some()).copied().collect();
+    let servers: Vec<&Directive> =
+        world.top.iter().filter(|directive| directive.name == "server" && directive.block.is_some()).copied().collect();
     for server in &servers {
         for listen in listen::listens(server) {
             if listen.has("quic") || listen.has("http3") {
@@ -100,13 +104,18 @@ fn log_level(directive: &Directive, out: &mut Output) {
         "warn" => "warn",
         _ => "error",
     };
-    let why = format!("the log goes to standard error, from where the service manager takes it; its level would be `{level}`, and is \"info\"");
+    let why = format!(
+        "the log goes to standard error, from where the service manager takes it; its level would be `{level}`, and is \"info\""
+    );
     out.findings.note(&directive.place, directive.text(), why, "`[log] level`");
 }
 
 /// The access log is one for all.
 fn logs(world: &mut World<'_>, scope: &Scope<'_>, servers: &[&Directive]) {
-    let all = scope.here("access_log").into_iter().chain(servers.iter().flat_map(|server| scope.within(server).here("access_log")));
+    let all = scope
+        .here("access_log")
+        .into_iter()
+        .chain(servers.iter().flat_map(|server| scope.within(server).here("access_log")));
     let said: Vec<_> = all.filter(|directive| directive.arg(0) != "off").collect();
     let Some(first) = said.first() else { return };
     let place = &first.place;
@@ -120,16 +129,31 @@ fn logs(world: &mut World<'_>, scope: &Scope<'_>, servers: &[&Directive]) {
         None => first.arg(0).to_owned(),
     };
     if variables::has_any(&to) {
-        world.findings().note(place, first.text(), "the access log is one file, whose name has no variables", "`[log] access`");
+        world.findings().note(
+            place,
+            first.text(),
+            "the access log is one file, whose name has no variables",
+            "`[log] access`",
+        );
         return;
     }
     world.out.log.put(&["access"], to, place);
     if matches!(first.arg(1), "" | "combined") {
         world.out.log.put(&["access_format"], "combined", place);
     } else {
-        world.findings().note(place, first.text(), "lines are JSON, not of this format", "`access_format`, `access_fields`, `access_template`: docs/operations.md");
+        world.findings().note(
+            place,
+            first.text(),
+            "lines are JSON, not of this format",
+            "`access_format`, `access_fields`, `access_template`: docs/operations.md",
+        );
     }
     for other in said.iter().filter(|other| other.arg(0) != first.arg(0)) {
-        world.findings().note(&other.place, other.text(), "the access log is one for all; lines say the listener and the host", "");
+        world.findings().note(
+            &other.place,
+            other.text(),
+            "the access log is one for all; lines say the listener and the host",
+            "",
+        );
     }
 }

@@ -74,6 +74,8 @@ pub struct Output {
     pub listeners: Vec<Table>,
     /// `[service.NAME]`, in the order in which they were named first.
     pub services: Vec<(String, Table)>,
+    /// Files that belong beside the result, by their names, such as users with their hashes.
+    pub files: Vec<(String, String)>,
     /// What could not be carried over.
     pub findings: Findings,
     /// Names of listeners that are taken.
@@ -91,6 +93,7 @@ impl Output {
             log: Table::default(),
             listeners: Vec::new(),
             services: Vec::new(),
+            files: Vec::new(),
             findings: Findings::default(),
             names: Names::default(),
         }

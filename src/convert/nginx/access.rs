@@ -18,7 +18,13 @@ pub fn apply(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: &
     }
     if let Some(directive) = scope.one("auth_request").filter(|directive| directive.arg(0) != "off") {
         if basic.is_some() {
-            closed(world, directive, "a route has one kind of `auth`, and `auth_basic` is said too", "have the service of `auth_request` ask for the password", route);
+            closed(
+                world,
+                directive,
+                "a route has one kind of `auth`, and `auth_basic` is said too",
+                "have the service of `auth_request` ask for the password",
+                route,
+            );
         } else {
             auth_request(world, site, scope, directive, route);
         }
@@ -43,13 +49,23 @@ pub fn rules(world: &mut World<'_>, directives: &[&Directive]) -> Vec<Rule> {
         let networks = match directive.arg(0) {
             "all" => networks::everybody(),
             "unix:" => {
-                world.findings().note(&directive.place, directive.text(), "clients of a Unix socket have no address: a list lets none of them in", "");
+                world.findings().note(
+                    &directive.place,
+                    directive.text(),
+                    "clients of a Unix socket have no address: a list lets none of them in",
+                    "",
+                );
                 continue;
             }
             text => match Network::parse(text) {
                 Some(network) => vec![network],
                 None => {
-                    world.findings().error(&directive.place, directive.text(), "this is no network", "write an address, or a network such as 10.0.0.0/8");
+                    world.findings().error(
+                        &directive.place,
+                        directive.text(),
+                        "this is no network",
+                        "write an address, or a network such as 10.0.0.0/8",
+                    );
                     continue;
                 }
             },
@@ -83,12 +99,20 @@ fn basic_auth(world: &mut World<'_>, scope: &Scope<'_>, directive: &Directive, r
         return;
     };
     if variables::has_any(file.arg(0)) || variables::has_any(directive.arg(0)) {
-        closed(world, file, "a name with variables is not known here", "write the names out, in a route for each", route);
+        closed(
+            world,
+            file,
+            "a name with variables is not known here",
+            "write the names out, in a route for each",
+            route,
+        );
         return;
     }
     let weak = world.original.read(file.arg(0)).ok().and_then(|(_, text)| weak_hash(&text));
     if let Some((line, user)) = weak {
-        let why = format!("line {line} has a hash for `{user}` that protects nothing (MD5, SHA-1, crypt or plain text): only bcrypt and argon2 are taken");
+        let why = format!(
+            "line {line} has a hash for `{user}` that protects nothing (MD5, SHA-1, crypt or plain text): only bcrypt and argon2 are taken"
+        );
         let advice = "set the passwords anew with `htpasswd -B`, then put `auth = { basic = { file = \"...\" } }` in the place of `deny`";
         closed(world, file, &why, advice, route);
         return;
@@ -115,11 +139,21 @@ pub fn weak_hash(text: &str) -> Option<(usize, String)> {
 
 fn auth_request(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, directive: &Directive, route: &mut Table) {
     let path = directive.arg(0);
-    let location = site.server.inner().iter().find(|location| location.name == "location" && location.args.last().is_some_and(|last| last.trim_start_matches('=') == path));
+    let location = site.server.inner().iter().find(|location| {
+        location.name == "location" && location.args.last().is_some_and(|last| last.trim_start_matches('=') == path)
+    });
     let inner = location.map(|location| site.scope.within(location));
-    let Some((pass, inner)) = inner.as_ref().and_then(|inner| Some((inner.here("proxy_pass").into_iter().last()?, inner))) else {
+    let Some((pass, inner)) =
+        inner.as_ref().and_then(|inner| Some((inner.here("proxy_pass").into_iter().last()?, inner)))
+    else {
         let advice = "`auth.forward` asks a service: docs/access.md";
-        closed(world, directive, "no location with that path passes requests on, so it is not known who is asked", advice, route);
+        closed(
+            world,
+            directive,
+            "no location with that path passes requests on, so it is not known who is asked",
+            advice,
+            route,
+        );
         return;
     };
     let target = proxy::target(inner, pass.arg(0));
@@ -131,8 +165,17 @@ fn auth_request(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, direc
     let asked = target.path.unwrap_or_else(|| path.to_owned());
     let asked = asked.replace("$request_uri", "");
     route.put(&["auth", "forward", "path"], asked.as_str(), &pass.place);
+    let why = "the question has `Cookie` and `Authorization` of the request, and none of its other fields";
+    world.findings().note(
+        &directive.place,
+        directive.text(),
+        why,
+        "`auth.forward.request_headers` names those that it is to have",
+    );
     for set in scope.all("auth_request_set") {
-        let Some(field) = set.arg(1).strip_prefix("$upstream_http_").map(|field| field.replace('_', "-")) else { continue };
+        let Some(field) = set.arg(1).strip_prefix("$upstream_http_").map(|field| field.replace('_', "-")) else {
+            continue;
+        };
         let variable = set.arg(0);
         let to_backend = scope.all("proxy_set_header").into_iter().find(|header| header.arg(1) == variable);
         let to_client = scope.all("add_header").into_iter().find(|header| header.arg(1) == variable);
@@ -140,7 +183,10 @@ fn auth_request(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, direc
             if header.arg(0).eq_ignore_ascii_case(&field) {
                 route.push_from(&["auth", "forward", "response_headers"], field.as_str(), &set.place);
             } else {
-                let why = format!("the answer's `{field}` can't go on under another name; `{}` is taken out of requests", header.arg(0));
+                let why = format!(
+                    "the answer's `{field}` can't go on under another name; `{}` is taken out of requests",
+                    header.arg(0)
+                );
                 world.findings().warning(&header.place, header.text(), why, "have the backend read the other name");
                 route.push_from(&["auth", "forward", "response_headers"], field.as_str(), &set.place);
                 route.push_from(&["request_headers", "remove"], header.arg(0).to_ascii_lowercase(), &header.place);
@@ -164,7 +210,13 @@ fn jwt(world: &mut World<'_>, scope: &Scope<'_>, directive: &Directive, route: &
             let why = "nginx looks at the signature and the times; say whose tokens come in";
             world.findings().note(&directive.place, directive.text(), why, "`issuer` and `audience` of `auth.jwt`");
         }
-        _ => closed(world, directive, "it is not known by which keys tokens are verified", "`auth.jwt` takes a file or a URL of keys (`jwks`)", route),
+        _ => closed(
+            world,
+            directive,
+            "it is not known by which keys tokens are verified",
+            "`auth.jwt` takes a file or a URL of keys (`jwks`)",
+            route,
+        ),
     }
 }
 

@@ -43,9 +43,21 @@ pub fn returned(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, direc
     }
 }
 
-fn redirected(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, (directive, to): (&Directive, &str), status: i64, route: &mut Table) {
+fn redirected(
+    world: &mut World<'_>,
+    site: &Site<'_>,
+    scope: &Scope<'_>,
+    (directive, to): (&Directive, &str),
+    status: i64,
+    route: &mut Table,
+) {
     match translated(world, to, &site.known(scope, false)) {
-        Ok(to) if to.starts_with('/') || to.starts_with("http://") || to.starts_with("https://") || to.starts_with("${scheme}://") => {
+        Ok(to)
+            if to.starts_with('/')
+                || to.starts_with("http://")
+                || to.starts_with("https://")
+                || to.starts_with("${scheme}://") =>
+        {
             route.put(&["redirect", "to"], to, &directive.place);
             route.put(&["redirect", "status"], status, &directive.place);
         }
@@ -55,7 +67,12 @@ fn redirected(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, (direct
 }
 
 fn not_known(world: &mut World<'_>, directive: &Directive, why: &str, route: &mut Table) {
-    world.findings().warning(&directive.place, directive.text(), format!("{why}: the route answers 501"), "docs/headers.md lists the variables of redirects");
+    world.findings().warning(
+        &directive.place,
+        directive.text(),
+        format!("{why}: the route answers 501"),
+        "docs/headers.md lists the variables of redirects",
+    );
     not_done(&directive.place, route);
 }
 
@@ -98,7 +115,8 @@ pub fn rewrite(directive: &Directive) -> Rewrite {
     let (to, ends_query) = to.strip_suffix('?').map_or((to, false), |to| (to, true));
     // the query goes along unless the target ends in `?`, or has one of its own, to which it is added
     let query = if ends_query || to.contains('?') { "" } else { "$evenkeel_query" };
-    let whole = ["^", ".*", "^.*", "^.*$", "^(.*)$", "^(.*)", "(.*)", "^/(.*)$", "^/(.*)", "^/.*", "^/.*$"].contains(&regex);
+    let whole =
+        ["^", ".*", "^.*", "^.*$", "^(.*)$", "^(.*)", "(.*)", "^/(.*)$", "^/(.*)", "^/.*", "^/.*$"].contains(&regex);
     if status != 0 {
         let slash = if regex.starts_with("^/") { "/" } else { "" };
         let filled = match (to.split_once(&format!("{slash}$1")), whole) {
@@ -172,9 +190,18 @@ mod tests {
             Rewrite::Redirect(paths, to, status) => format!("{paths:?} {to} {status}"),
             _ => "?".to_owned(),
         };
-        assert_eq!(shown(of("^", "https://example.com$request_uri?", "permanent")), "[All] https://example.com$request_uri 301");
-        assert_eq!(shown(of("^/(.*)$", "https://example.com/$1", "permanent")), "[All] https://example.com$uri$evenkeel_query 301");
-        assert_eq!(shown(of("^(.*)$", "https://example.com$1", "redirect")), "[All] https://example.com$uri$evenkeel_query 302");
+        assert_eq!(
+            shown(of("^", "https://example.com$request_uri?", "permanent")),
+            "[All] https://example.com$request_uri 301"
+        );
+        assert_eq!(
+            shown(of("^/(.*)$", "https://example.com/$1", "permanent")),
+            "[All] https://example.com$uri$evenkeel_query 301"
+        );
+        assert_eq!(
+            shown(of("^(.*)$", "https://example.com$1", "redirect")),
+            "[All] https://example.com$uri$evenkeel_query 302"
+        );
         assert_eq!(shown(of("^/a\\.html$", "/b", "redirect")), "[Exact(\"/a.html\")] /b$evenkeel_query 302");
         assert_eq!(shown(of("^/a/(.*)$", "/b/$1", "permanent")), "?");
     }

@@ -7,6 +7,7 @@ use super::site::{Made, Site, Which};
 use super::upstream::hashed;
 use super::variables;
 use super::world::{Scope, World};
+use crate::convert::expression;
 use crate::convert::output::{Place, Table};
 
 /// A condition as routes can have it.
@@ -52,7 +53,9 @@ pub fn condition(world: &World<'_>, site: &Site<'_>, directive: &Directive) -> C
     match (name, values) {
         ("scheme", Some(values)) => Condition::Settled(values.iter().any(|v| (v == "https") == site.secure) != negated),
         ("https", Some(values)) => Condition::Settled(values.iter().any(|v| (v == "on") == site.secure) != negated),
-        ("server_port", Some(values)) => Condition::Settled(values.iter().any(|v| *v == site.port.to_string()) != negated),
+        ("server_port", Some(values)) => {
+            Condition::Settled(values.iter().any(|v| *v == site.port.to_string()) != negated)
+        }
         ("ssl_protocol", Some(_)) if value.is_empty() => Condition::Settled(!site.secure != negated),
         ("host" | "http_host" | "server_name", Some(values)) => Condition::Host(values, !negated),
         ("request_method", Some(values)) => Condition::Method(values, !negated),
@@ -66,18 +69,32 @@ pub fn condition(world: &World<'_>, site: &Site<'_>, directive: &Directive) -> C
 /// `^(GET|HEAD)$`, or without its ends where there is no way to be longer.
 fn listed(regex: &str) -> Option<Vec<String>> {
     let inner = regex.trim_start_matches('^').trim_end_matches('$');
-    super::hosts::of_parts(inner).filter(|values| !values.is_empty() && (regex.starts_with('^') || inner.starts_with('(') || inner.bytes().all(|b| b.is_ascii_uppercase() || b == b'|')))
-        .or_else(|| inner.split('|').map(|one| super::hosts::of_parts(one).filter(|all| all.len() == 1)).collect::<Option<Vec<_>>>().map(|all| all.concat()))
+    super::hosts::of_parts(inner)
+        .filter(|values| {
+            !values.is_empty()
+                && (regex.starts_with('^')
+                    || inner.starts_with('(')
+                    || inner.bytes().all(|b| b.is_ascii_uppercase() || b == b'|'))
+        })
+        .or_else(|| {
+            inner
+                .split('|')
+                .map(|one| super::hosts::of_parts(one).filter(|all| all.len() == 1))
+                .collect::<Option<Vec<_>>>()
+                .map(|all| all.concat())
+        })
 }
 
 fn of_path(operator: &str, value: &str) -> Condition {
     if operator == "=" {
         return Condition::Path(vec![Paths::Exact(value.to_owned())]);
     }
-    if operator == "~" && let Some(paths) = answer::paths(value, false) {
+    if operator == "~"
+        && let Some(paths) = answer::paths(value, false)
+    {
         return Condition::Path(paths);
     }
-    Condition::PathRegex(if operator == "~*" { format!("(?i){value}") } else { value.to_owned() })
+    Condition::PathRegex(if operator == "~*" { expression::insensitive(value) } else { value.to_owned() })
 }
 
 fn of_geo(world: &World<'_>, name: &str) -> Condition {
@@ -120,14 +137,22 @@ pub fn apply(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, made: Ve
 }
 
 /// What is done where the condition holds; `false`: nothing that can be said by a route.
-fn act(world: &mut World<'_>, site: &Site<'_>, inner: &Scope<'_>, directive: &Directive, condition: &Condition, done: &mut Table) -> bool {
+fn act(
+    world: &mut World<'_>,
+    site: &Site<'_>,
+    inner: &Scope<'_>,
+    directive: &Directive,
+    condition: &Condition,
+    done: &mut Table,
+) -> bool {
     let returned = inner.here("return").into_iter().next();
     let rewrites = inner.here("rewrite");
     let denies = returned.is_some_and(|returned| returned.arg(0).parse::<u16>().is_ok_and(|status| status >= 400));
     if let Condition::Unknown(asks) = condition {
         let what = if denies { "who is refused by it comes in" } else { "what it does is not done" };
         let why = format!("no route has such a condition: {what}");
-        let advice = "routes have host, path, methods, headers and query, each with one value; `allow` and `deny` have networks";
+        let advice =
+            "routes have host, path, methods, headers and query, each with one value; `allow` and `deny` have networks";
         if denies {
             world.findings().error(&directive.place, directive.text(), why, advice);
             if *asks {
@@ -158,7 +183,13 @@ fn act(world: &mut World<'_>, site: &Site<'_>, inner: &Scope<'_>, directive: &Di
 }
 
 /// Routes for those for whom the condition holds, and for the others.
-fn with(world: &mut World<'_>, directive: &Directive, condition: Condition, done: &Table, made: Vec<Made>) -> Vec<Made> {
+fn with(
+    world: &mut World<'_>,
+    directive: &Directive,
+    condition: Condition,
+    done: &Table,
+    made: Vec<Made>,
+) -> Vec<Made> {
     let place = &directive.place;
     match condition {
         Condition::Settled(_) => vec![Made { route: done.clone(), hosts: Which::All, whole: true }],
@@ -183,7 +214,12 @@ fn with(world: &mut World<'_>, directive: &Directive, condition: Condition, done
         }
         Condition::PathRegex(regex) => {
             if regex::Regex::new(&regex).is_err() {
-                world.findings().error(place, directive.text(), "this expression can't be used here", "expressions have no look-around and no back-references");
+                world.findings().error(
+                    place,
+                    directive.text(),
+                    "this expression can't be used here",
+                    "expressions have no look-around and no back-references",
+                );
                 return made;
             }
             let mut route = done.clone();
@@ -203,10 +239,21 @@ fn with(world: &mut World<'_>, directive: &Directive, condition: Condition, done
     }
 }
 
-fn refused(world: &mut World<'_>, directive: &Directive, done: &Table, (networks, places): (&[String], &[Place]), mut made: Vec<Made>) -> Vec<Made> {
+fn refused(
+    world: &mut World<'_>,
+    directive: &Directive,
+    done: &Table,
+    (networks, places): (&[String], &[Place]),
+    mut made: Vec<Made>,
+) -> Vec<Made> {
     let denies = matches!(done.get(&["respond", "status"]), Some(crate::convert::output::Value::Number(status)) if *status >= 400);
     if !denies {
-        world.findings().warning(&directive.place, directive.text(), "routes have no condition on the client's network", "a listener of their own for these clients");
+        world.findings().warning(
+            &directive.place,
+            directive.text(),
+            "routes have no condition on the client's network",
+            "a listener of their own for these clients",
+        );
         return made;
     }
     for one in &mut made {
@@ -250,7 +297,12 @@ fn beside(condition: &Condition, done: &Table, place: &Place, made: Vec<Made>) -
             _ => &true,
         };
         let pair = [Made { route: acts, ..one.clone() }, Made { route: other, ..one }];
-        let pair = if *holds { pair } else { let [a, b] = pair; [b, a] };
+        let pair = if *holds {
+            pair
+        } else {
+            let [a, b] = pair;
+            [b, a]
+        };
         all.extend(pair);
     }
     all

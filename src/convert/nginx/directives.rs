@@ -47,21 +47,30 @@ const HARMLESS: &[(&str, &str)] = &[
     ("proxy_buffering proxy_request_buffering", "bodies go on as they come, in both directions"),
     ("proxy_http_version", "connections to backends are HTTP/1.1 and kept; `protocol = \"h2\"` speaks HTTP/2"),
     ("proxy_send_timeout grpc_send_timeout", "`timeout.idle` is for both directions"),
-    ("client_body_timeout send_timeout", "a client that takes or sends nothing is given up after `timeout.idle` and `idle_timeout`"),
+    (
+        "client_body_timeout send_timeout",
+        "a client that takes or sends nothing is given up after `timeout.idle` and `idle_timeout`",
+    ),
     (
         "ssl_prefer_server_ciphers ssl_session_cache ssl_session_timeout ssl_session_tickets ssl_dhparam ssl_ecdh_curve ssl_buffer_size \
          ssl_early_data ssl_conf_command ssl_verify_depth ssl_handshake_timeout ssl_stapling_verify ssl_stapling_responder",
         "TLS is set up like this by itself, or has no such thing: docs/tls.md",
     ),
     ("ssl_reject_handshake", "a host that no certificate is for is answered with 421"),
-    ("http2 http2_max_concurrent_streams http2_recv_timeout http2_idle_timeout http2_max_requests http2_push http2_push_preload", "HTTP/2 is spoken over TLS by itself; `alpn` of [listener.tls]"),
+    (
+        "http2 http2_max_concurrent_streams http2_recv_timeout http2_idle_timeout http2_max_requests http2_push http2_push_preload",
+        "HTTP/2 is spoken over TLS by itself; `alpn` of [listener.tls]",
+    ),
     (
         "proxy_ssl_server_name proxy_ssl_session_reuse proxy_ssl_protocols proxy_ssl_ciphers proxy_ssl_verify_depth grpc_ssl_server_name \
          grpc_ssl_session_reuse grpc_ssl_protocols grpc_ssl_ciphers grpc_ssl_verify_depth",
         "backends are told the name, and TLS 1.2 and 1.3 are spoken to them",
     ),
     ("log_format", "`[log] access_format` and `access_fields` say what lines have: docs/operations.md"),
-    ("proxy_next_upstream_timeout grpc_next_upstream_timeout", "`timeout.response` bounds all attempts: docs/configuration.md"),
+    (
+        "proxy_next_upstream_timeout grpc_next_upstream_timeout",
+        "`timeout.response` bounds all attempts: docs/configuration.md",
+    ),
     ("proxy_redirect", "`Location` of backends goes on as it came: have them make it of the host that they are told"),
     ("break", "nothing has to be done for it here"),
 ];
@@ -74,7 +83,11 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
         "answers go on as backends compress them",
         "see docs/migrating.md",
     ),
-    ("error_page proxy_intercept_errors", "errors are told in text", "`fallback` of a service has an answer for when no backend is there: docs/configuration.md"),
+    (
+        "error_page proxy_intercept_errors",
+        "errors are told in text",
+        "`fallback` of a service has an answer for when no backend is there: docs/configuration.md",
+    ),
     (
         "proxy_cache proxy_cache_path proxy_cache_valid proxy_cache_key proxy_cache_bypass proxy_no_cache proxy_cache_use_stale proxy_cache_lock \
          proxy_cache_methods proxy_cache_min_uses proxy_cache_revalidate proxy_cache_background_update proxy_cache_purge proxy_store \
@@ -82,23 +95,63 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
         "nothing is cached",
         "put a cache (Varnish, nginx) behind or before, as a service",
     ),
-    ("proxy_cookie_path proxy_cookie_domain proxy_cookie_flags", "cookies go on as backends set them", "have the backend set them for the outer host and path"),
-    ("proxy_pass_header proxy_pass_request_headers proxy_pass_request_body proxy_method proxy_set_body proxy_limit_rate proxy_force_ranges", "requests go on as they came", ""),
-    ("sub_filter sub_filter_once sub_filter_types addition_types add_before_body add_after_body add_trailer ssi xslt_stylesheet image_filter slice", "bodies go on as they came", "have the backend do it"),
-    ("limit_rate_after", "clients are slowed down from their first byte", "`client_limits.download_burst` of the listener"),
+    (
+        "proxy_cookie_path proxy_cookie_domain proxy_cookie_flags",
+        "cookies go on as backends set them",
+        "have the backend set them for the outer host and path",
+    ),
+    (
+        "proxy_pass_header proxy_pass_request_headers proxy_pass_request_body proxy_method proxy_set_body proxy_limit_rate proxy_force_ranges",
+        "requests go on as they came",
+        "",
+    ),
+    (
+        "sub_filter sub_filter_once sub_filter_types addition_types add_before_body add_after_body add_trailer ssi xslt_stylesheet image_filter slice",
+        "bodies go on as they came",
+        "have the backend do it",
+    ),
+    (
+        "limit_rate_after",
+        "clients are slowed down from their first byte",
+        "`client_limits.download_burst` of the listener",
+    ),
     ("mail", "mail is not known", "a TCP listener for each port: docs/layer4.md"),
     ("load_module", "modules are not loaded", "say what it was for; docs/migrating.md has what there is"),
-    ("js_import js_include js_set lua_package_path lua_shared_dict init_by_lua_block init_by_lua set_by_lua_block rewrite_by_lua_block header_filter_by_lua_block body_filter_by_lua_block log_by_lua_block perl_modules perl_require", "programs don't run here", "`auth.forward` asks a service about each request: docs/access.md"),
+    (
+        "js_import js_include js_set lua_package_path lua_shared_dict init_by_lua_block init_by_lua set_by_lua_block rewrite_by_lua_block header_filter_by_lua_block body_filter_by_lua_block log_by_lua_block perl_modules perl_require",
+        "programs don't run here",
+        "`auth.forward` asks a service about each request: docs/access.md",
+    ),
     ("opentelemetry otel_trace otel_exporter opentracing", "traces are not set up", "[otlp]: docs/operations.md"),
 ];
 
 /// Directives that keep somebody out; without them the result would be less safe.
 const GUARDS: &[(&str, &str, &str)] = &[
-    ("access_by_lua_block access_by_lua access_by_lua_file js_access", "who is refused by it comes in", "`auth.forward` asks a service about each request: docs/access.md"),
-    ("modsecurity modsecurity_rules modsecurity_rules_file app_protect_enable app_protect_policy_file naxsi SecRulesEnabled", "no rules are looked at", "keep a web application firewall in front or behind"),
-    ("secure_link secure_link_md5 secure_link_secret", "links are not verified", "have the backend verify them, or `auth.forward`"),
-    ("geoip_country geoip2 geoip_city valid_referers", "it is not known where clients come from", "`allow` and `deny` take files of networks: docs/access.md"),
-    ("auth_jwt_claim_set auth_jwt_require auth_jwt_type auth_jwt_header_set", "claims are not looked at as it says", "`auth.jwt.require` and `claims`: docs/access.md"),
+    (
+        "access_by_lua_block access_by_lua access_by_lua_file js_access",
+        "who is refused by it comes in",
+        "`auth.forward` asks a service about each request: docs/access.md",
+    ),
+    (
+        "modsecurity modsecurity_rules modsecurity_rules_file app_protect_enable app_protect_policy_file naxsi SecRulesEnabled",
+        "no rules are looked at",
+        "keep a web application firewall in front or behind",
+    ),
+    (
+        "secure_link secure_link_md5 secure_link_secret",
+        "links are not verified",
+        "have the backend verify them, or `auth.forward`",
+    ),
+    (
+        "geoip_country geoip2 geoip_city valid_referers",
+        "it is not known where clients come from",
+        "`allow` and `deny` take files of networks: docs/access.md",
+    ),
+    (
+        "auth_jwt_claim_set auth_jwt_require auth_jwt_type auth_jwt_header_set",
+        "claims are not looked at as it says",
+        "`auth.jwt.require` and `claims`: docs/access.md",
+    ),
     ("internal_redirect auth_oidc auth_delay", "it is not done", "`auth.forward`: docs/access.md"),
 ];
 
@@ -116,7 +169,11 @@ pub fn tell(directives: &[Directive], findings: &mut Findings) {
 fn one(directive: &Directive, findings: &mut Findings) {
     let (name, place, text) = (directive.name.as_str(), &directive.place, directive.text());
     let is_in = |names: &str| names.split_whitespace().any(|known| known == name);
-    if is_in(KNOWN) || name == "include" || directive.arg(0) == "off" && !is_in(HARMLESS.iter().map(|(names, _)| *names).collect::<Vec<_>>().join(" ").as_str()) {
+    if is_in(KNOWN)
+        || name == "include"
+        || directive.arg(0) == "off"
+            && !is_in(HARMLESS.iter().map(|(names, _)| *names).collect::<Vec<_>>().join(" ").as_str())
+    {
         return;
     }
     if let Some((_, why)) = HARMLESS.iter().find(|(names, _)| is_in(names)) {

@@ -11,7 +11,14 @@ const OF_THE_CONNECTION: [&str; 8] =
     ["connection", "upgrade", "te", "trailer", "keep-alive", "proxy-connection", "content-length", "transfer-encoding"];
 
 /// `proxy_set_header`, or `grpc_set_header`. `authority` is what `$proxy_host` is.
-pub fn to_backend(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, prefix: &str, authority: &str, route: &mut Table) {
+pub fn to_backend(
+    world: &mut World<'_>,
+    site: &Site<'_>,
+    scope: &Scope<'_>,
+    prefix: &str,
+    authority: &str,
+    route: &mut Table,
+) {
     let said = scope.all(&format!("{prefix}_set_header"));
     if !said.iter().any(|directive| directive.arg(0).eq_ignore_ascii_case("host")) && !authority.starts_with("unix:") {
         // without a word, nginx names the upstream
@@ -41,7 +48,13 @@ fn is_sent_anyway(field: &str, value: &str) -> bool {
     }
 }
 
-fn host(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, (directive, authority): (&Directive, &str), route: &mut Table) {
+fn host(
+    world: &mut World<'_>,
+    site: &Site<'_>,
+    scope: &Scope<'_>,
+    (directive, authority): (&Directive, &str),
+    route: &mut Table,
+) {
     let value = directive.arg(1);
     let place = &directive.place;
     let as_it_came = ["$host", "$http_host", "$host:$server_port", "$host:$proxy_port"];
@@ -62,19 +75,32 @@ fn host(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, (directive, a
     }
 }
 
-fn one_field(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, directive: &Directive, field: &str, route: &mut Table) {
+fn one_field(
+    world: &mut World<'_>,
+    site: &Site<'_>,
+    scope: &Scope<'_>,
+    directive: &Directive,
+    field: &str,
+    route: &mut Table,
+) {
     let (value, place) = (directive.arg(1), &directive.place);
     if value.is_empty() {
         route.push_from(&["request_headers", "remove"], field, place);
         return;
     }
-    if variables::sole(value).is_some_and(|name| name.strip_prefix("http_").is_some_and(|name| name.replace('_', "-") == field)) {
+    if variables::sole(value)
+        .is_some_and(|name| name.strip_prefix("http_").is_some_and(|name| name.replace('_', "-") == field))
+    {
         return;
     }
     match translated(world, value, &site.known(scope, false)) {
         Ok(ours) => route.put(&["request_headers", "set", field], ours, place),
         Err(unknown) => {
-            if unknown.iter().any(|name| name == "$remote_user") && scope.value("auth_basic", "off") != "off" {
+            if unknown.iter().any(|name| name == "$remote_user") {
+                // `auth` tells it; where nobody is asked for a password, nobody's word counts
+                if scope.value("auth_basic", "off") == "off" {
+                    route.push_from(&["request_headers", "remove"], field, place);
+                }
                 return;
             }
             if unknown.iter().all(|name| is_of_auth_request(scope, name)) {
@@ -82,7 +108,10 @@ fn one_field(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, directiv
             }
             // a backend that believes the field must not get it from a client
             route.push_from(&["request_headers", "remove"], field, place);
-            let why = format!("there is no variable for {}; the field is taken out, so that no client can send it", unknown.join(", "));
+            let why = format!(
+                "there is no variable for {}; the field is taken out, so that no client can send it",
+                unknown.join(", ")
+            );
             let advice = if unknown.iter().any(|name| name.starts_with("$ssl_client")) {
                 "`client_cert_header` of [listener.tls] tells backends of the client's certificate (RFC 9440)"
             } else {
@@ -112,13 +141,23 @@ pub fn to_client(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, rout
             Ok(ours) => {
                 if route.get(&["response_headers", "add", &field]).is_some() {
                     let why = "a field can be added once; this takes the place of the line before";
-                    world.findings().warning(&directive.place, directive.text(), why, "write both values in one line, with a comma");
+                    world.findings().warning(
+                        &directive.place,
+                        directive.text(),
+                        why,
+                        "write both values in one line, with a comma",
+                    );
                 }
                 route.put(&["response_headers", "add", &field], ours, &directive.place);
             }
             Err(unknown) => {
                 let why = format!("there is no variable for {}", unknown.join(", "));
-                world.findings().warning(&directive.place, directive.text(), why, "docs/headers.md lists the variables");
+                world.findings().warning(
+                    &directive.place,
+                    directive.text(),
+                    why,
+                    "docs/headers.md lists the variables",
+                );
             }
         }
     }
@@ -136,7 +175,12 @@ fn expires(world: &mut World<'_>, directive: &Directive, route: &mut Table) {
         _ => match crate::convert::units::milliseconds(time, 1000) {
             Some(ms) => format!("max-age={}", ms / 1000),
             None => {
-                world.findings().warning(&directive.place, directive.text(), "it is not carried over", "set `cache-control` in `response_headers`");
+                world.findings().warning(
+                    &directive.place,
+                    directive.text(),
+                    "it is not carried over",
+                    "set `cache-control` in `response_headers`",
+                );
                 return;
             }
         },

@@ -16,7 +16,9 @@ pub fn hosts(world: &mut World<'_>, server: &Directive) -> Vec<String> {
             match found {
                 Some(found) => hosts.extend(found),
                 None => {
-                    let why = format!("no route can have the host `{name}`; its requests go to the default server of the address");
+                    let why = format!(
+                        "no route can have the host `{name}`; its requests go to the default server of the address"
+                    );
                     let advice = "write the names out: a host is a name, or `*.` with a name behind it";
                     world.findings().warning(&directive.place, directive.text(), why, advice);
                 }
@@ -44,11 +46,19 @@ fn expanded(regex: &str) -> Option<Vec<String>> {
     let inner = regex.strip_prefix('^')?.strip_suffix('$')?;
     for any in [r"(.+)\.", r"(.*)\.", r".+\.", r".*\."] {
         if let Some(domain) = inner.strip_prefix(any) {
-            return of_parts(domain)?.into_iter().map(|domain| plain(&format!("*.{domain}"))).collect::<Option<Vec<_>>>().map(|all| all.concat());
+            return of_parts(domain)?
+                .into_iter()
+                .map(|domain| plain(&format!("*.{domain}")))
+                .collect::<Option<Vec<_>>>()
+                .map(|all| all.concat());
         }
     }
     if let Some((_, domain)) = inner.strip_prefix("(?<").and_then(|named| named.split_once(r">.+)\.")) {
-        return of_parts(domain)?.into_iter().map(|domain| plain(&format!("*.{domain}"))).collect::<Option<Vec<_>>>().map(|all| all.concat());
+        return of_parts(domain)?
+            .into_iter()
+            .map(|domain| plain(&format!("*.{domain}")))
+            .collect::<Option<Vec<_>>>()
+            .map(|all| all.concat());
     }
     let names = of_parts(inner)?;
     names.iter().map(|name| plain(name)).collect::<Option<Vec<_>>>().map(|all| all.concat())

@@ -29,12 +29,25 @@ fn one(world: &mut World<'_>, scope: &Scope<'_>, directive: &Directive) -> Optio
     let place = &directive.place;
     let name = option("zone=").unwrap_or_default();
     let Some((key, rate)) = world.zones.get(name).map(|zone| (zone.key, zone.rate)) else {
-        world.findings().error(place, directive.text(), format!("no `limit_req_zone` is called `{name}`"), "put a `rate_limit` into the route: docs/limits.md");
+        world.findings().error(
+            place,
+            directive.text(),
+            format!("no `limit_req_zone` is called `{name}`"),
+            "put a `rate_limit` into the route: docs/limits.md",
+        );
         return None;
     };
-    let parsed = rate.strip_suffix("r/s").map(|n| (n, "s", 1.0)).or_else(|| rate.strip_suffix("r/m").map(|n| (n, "m", 60.0)));
-    let Some((number, unit, seconds)) = parsed.and_then(|(n, unit, seconds)| Some((n.parse::<u32>().ok()?, unit, seconds))) else {
-        world.findings().error(place, directive.text(), format!("`{rate}` is not a rate that is known"), "put a `rate_limit` into the route: docs/limits.md");
+    let parsed =
+        rate.strip_suffix("r/s").map(|n| (n, "s", 1.0)).or_else(|| rate.strip_suffix("r/m").map(|n| (n, "m", 60.0)));
+    let Some((number, unit, seconds)) =
+        parsed.and_then(|(n, unit, seconds)| Some((n.parse::<u32>().ok()?, unit, seconds)))
+    else {
+        world.findings().error(
+            place,
+            directive.text(),
+            format!("`{rate}` is not a rate that is known"),
+            "put a `rate_limit` into the route: docs/limits.md",
+        );
         return None;
     };
     let by = match key {
@@ -55,7 +68,8 @@ fn one(world: &mut World<'_>, scope: &Scope<'_>, directive: &Directive) -> Optio
     limit.put(&["rate"], format!("{number}/{unit}"), place);
     let burst: u32 = option("burst=").and_then(|text| text.parse().ok()).unwrap_or(0);
     let no_delay = directive.args.iter().any(|arg| arg == "nodelay");
-    let free: u32 = if no_delay { burst } else { option("delay=").and_then(|text| text.parse().ok()).unwrap_or(0).min(burst) };
+    let free: u32 =
+        if no_delay { burst } else { option("delay=").and_then(|text| text.parse().ok()).unwrap_or(0).min(burst) };
     // nginx counts the request that begins apart
     limit.put(&["burst"], i64::from(free) + 1, place);
     let held = f64::from(burst - free) * seconds / f64::from(number.max(1));
@@ -77,15 +91,25 @@ pub fn at_a_time(world: &mut World<'_>, scope: &Scope<'_>, part: bool, listener:
         let key = world.zones.get(zone).map_or("", |zone| zone.key);
         if hashed(key).as_deref() != Some("client_ip") {
             let why = format!("only clients are counted (`{key}`), so nothing limits this");
-            world.findings().error(&directive.place, directive.text(), why, "`max_connections` of backends, or [service.NAME.concurrency]");
+            world.findings().error(
+                &directive.place,
+                directive.text(),
+                why,
+                "`max_connections` of backends, or [service.NAME.concurrency]",
+            );
             continue;
         }
         let known = listener.get(&["client_limits", "requests"]).cloned();
-        let smaller = known.is_none_or(|known| matches!(known, crate::convert::output::Value::Number(known) if known > number));
+        let smaller =
+            known.is_none_or(|known| matches!(known, crate::convert::output::Value::Number(known) if known > number));
         if smaller {
             listener.put(&["client_limits", "requests"], number, &directive.place);
         }
-        let why = if part { "the limit holds for all requests of the listener, and answers 429, not 503" } else { "who is above the limit gets 429, not 503" };
+        let why = if part {
+            "the limit holds for all requests of the listener, and answers 429, not 503"
+        } else {
+            "who is above the limit gets 429, not 503"
+        };
         world.findings().note(&directive.place, directive.text(), why, "");
     }
     let Some(directive) = scope.one("limit_rate").filter(|directive| directive.arg(0) != "0") else { return };
@@ -95,14 +119,21 @@ pub fn at_a_time(world: &mut World<'_>, scope: &Scope<'_>, part: bool, listener:
             let why = "it is of each client over all its connections and all routes of the listener, where nginx limits each answer";
             world.findings().note(&directive.place, directive.text(), why, "");
         }
-        None => world.findings().error(&directive.place, directive.text(), "such a bandwidth can't be set", "`client_limits.download` of the listener: at least 1KiB/s"),
+        None => world.findings().error(
+            &directive.place,
+            directive.text(),
+            "such a bandwidth can't be set",
+            "`client_limits.download` of the listener: at least 1KiB/s",
+        ),
     }
 }
 
 /// The largest `client_max_body_size` of all that a listener has. Smaller ones can't be carried over.
 pub fn bodies(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table) {
     let said: Vec<_> = scopes.iter().map(|scope| scope.one("client_max_body_size")).collect();
-    let of = |directive: &Option<&Directive>| directive.map_or(1 << 20, |directive| units::bytes(directive.arg(0)).unwrap_or(1 << 20));
+    let of = |directive: &Option<&Directive>| {
+        directive.map_or(1 << 20, |directive| units::bytes(directive.arg(0)).unwrap_or(1 << 20))
+    };
     let unlimited = said.iter().any(|directive| of(directive) == 0);
     let most = said.iter().map(of).max().unwrap_or(1 << 20);
     let largest = said.iter().find(|directive| of(directive) == if unlimited { 0 } else { most }).copied().flatten();
@@ -112,7 +143,12 @@ pub fn bodies(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table)
         if bytes != 0 && (unlimited || bytes < most) && !told.contains(&&directive.place) {
             told.push(&directive.place);
             let why = "a listener has one `max_body`, and this is less than others have";
-            world.findings().error(&directive.place, directive.text(), why, "give these hosts a listener with a smaller `max_body`, or have the backend refuse large bodies");
+            world.findings().error(
+                &directive.place,
+                directive.text(),
+                why,
+                "give these hosts a listener with a smaller `max_body`, or have the backend refuse large bodies",
+            );
         }
     }
     match largest {
@@ -121,7 +157,12 @@ pub fn bodies(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table)
         None => {
             if let Some(place) = listener.from.first().cloned() {
                 listener.put(&["limits", "max_body"], units::size(1 << 20), &place);
-                world.findings().note(&place, "client_max_body_size", "nginx takes bodies of up to 1 MiB where nothing is said, and so does the result", "raise `max_body`");
+                world.findings().note(
+                    &place,
+                    "client_max_body_size",
+                    "nginx takes bodies of up to 1 MiB where nothing is said, and so does the result",
+                    "raise `max_body`",
+                );
             }
         }
     }

@@ -106,7 +106,9 @@ pub fn groups<'a>(servers: &[&'a Directive]) -> Vec<Group<'a>> {
             None => group.bind.replacen("0.0.0.0:", "[::]:", 1),
         };
         let twin = merged.iter_mut().find(|known| {
-            known.bind == other && known.servers() == group.servers() && known.default_server() == group.default_server()
+            known.bind == other
+                && known.servers() == group.servers()
+                && known.default_server() == group.default_server()
         });
         match twin {
             Some(twin) if twin.has("ssl") == group.has("ssl") && other != group.bind => {

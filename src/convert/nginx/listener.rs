@@ -9,7 +9,8 @@ use super::site::{Made, Site};
 use super::tls;
 use super::world::{Scope, World};
 use crate::convert::networks::Network;
-use crate::convert::output::{Table, Value};
+use crate::convert::output::Table;
+use crate::convert::plain::{default_service, hoist};
 use crate::convert::units;
 
 /// The listener of an address.
@@ -40,14 +41,19 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
         limits::requests(world, &scopes[0], &mut listener);
     }
     limits::at_a_time(world, &scopes[0], scopes.len() > 1, &mut listener);
-    let with_locations: Vec<Scope<'a>> = scopes.iter().zip(&group.members).flat_map(|(scope, (number, _))| inner_scopes(scope, servers[*number])).collect();
+    let with_locations: Vec<Scope<'a>> = scopes
+        .iter()
+        .zip(&group.members)
+        .flat_map(|(scope, (number, _))| inner_scopes(scope, servers[*number]))
+        .collect();
     for scope in &with_locations {
         if !scope.here("limit_conn").is_empty() {
             limits::at_a_time(world, scope, true, &mut listener);
         }
     }
     limits::bodies(world, &with_locations, &mut listener);
-    let all_hosts: Vec<Vec<String>> = group.members.iter().map(|(number, _)| hosts::hosts(world, servers[*number])).collect();
+    let all_hosts: Vec<Vec<String>> =
+        group.members.iter().map(|(number, _)| hosts::hosts(world, servers[*number])).collect();
     let wildcards = all_hosts.iter().flatten().any(|host| host.starts_with("*."));
     for ((number, _), hosts) in group.members.iter().zip(all_hosts) {
         let server = servers[*number];
@@ -58,7 +64,8 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
         let is_default = *number == group.default_server();
         place_routes(&mut listener, &site, made, is_default, wildcards);
     }
-    simplify(&mut listener);
+    hoist(&mut listener);
+    default_service(&mut listener);
     world.out.listeners.push(listener);
 }
 
@@ -70,14 +77,16 @@ fn inner_scopes<'a>(scope: &Scope<'a>, server: &'a Directive) -> Vec<Scope<'a>> 
 
 /// Whether one `limit_req` is for all requests of the address, and so is the listener's.
 fn limited_as_a_whole(scopes: &[Scope<'_>]) -> bool {
-    let Some(first) = scopes.first().map(|scope| scope.all("limit_req")).filter(|found| !found.is_empty()) else { return false };
+    let Some(first) = scopes.first().map(|scope| scope.all("limit_req")).filter(|found| !found.is_empty()) else {
+        return false;
+    };
     let same = |scope: &Scope<'_>| {
         let found = scope.all("limit_req");
         found.len() == first.len() && found.iter().zip(&first).all(|(a, b)| a.place == b.place)
     };
-    let server_has_none = |scope: &Scope<'_>| !scope.here("location").iter().any(|location| {
-        location.inner().iter().any(|inner| inner.name == "limit_req")
-    });
+    let server_has_none = |scope: &Scope<'_>| {
+        !scope.here("location").iter().any(|location| location.inner().iter().any(|inner| inner.name == "limit_req"))
+    };
     scopes.iter().all(|scope| same(scope) && server_has_none(scope))
 }
 
@@ -89,7 +98,12 @@ fn in_common(world: &mut World<'_>, scopes: &[Scope<'_>], group: &Group<'_>, lis
     for directive in &trusted {
         match Network::parse(directive.arg(0)) {
             Some(network) => listener.push_from(&["trusted_proxies"], network.text(), &directive.place),
-            None => world.findings().warning(&directive.place, directive.text(), "only networks can be trusted", "write the addresses"),
+            None => world.findings().warning(
+                &directive.place,
+                directive.text(),
+                "only networks can be trusted",
+                "write the addresses",
+            ),
         }
     }
     if let Some(first) = trusted.first()
@@ -97,7 +111,8 @@ fn in_common(world: &mut World<'_>, scopes: &[Scope<'_>], group: &Group<'_>, lis
     {
         let place = scope.one("real_ip_header").map_or(&first.place, |directive| &directive.place);
         listener.put(&["client_ip_header"], header.as_str(), place);
-        let why = format!("`{header}` of a trusted proxy counts where it sends no X-Forwarded-For, and backends get it");
+        let why =
+            format!("`{header}` of a trusted proxy counts where it sends no X-Forwarded-For, and backends get it");
         world.findings().note(place, "real_ip_header", why, "");
     }
     if group.has("proxy_protocol") {
@@ -164,29 +179,6 @@ fn place_routes(listener: &mut Table, site: &Site<'_>, made: Vec<Made>, is_defau
             if let Some(host) = host {
                 route.put_first("host", host, &names.unwrap_or(site.server).place);
             }
-            listener.push(&["route"], route);
-        }
-    }
-}
-
-/// A route that takes everything and does nothing else is the listener's own service.
-fn simplify(listener: &mut Table) {
-    let Some(Value::List(routes)) = listener.get(&["route"]) else { return };
-    let plain = |value: &Value| match value {
-        Value::Table(route) if route.entries.len() == 1 => {
-            route.text(&["service"]).map(|service| (service.to_owned(), route.from.clone()))
-        }
-        _ => None,
-    };
-    let found: Vec<_> = routes.iter().enumerate().filter_map(|(at, route)| Some((at, plain(route)?))).collect();
-    let [(at, (service, from))] = found.as_slice() else { return };
-    let (at, service, from) = (*at, service.clone(), from.clone());
-    if let Some(place) = from.first() {
-        listener.put(&["service"], service, place);
-    }
-    if let Some(Value::List(mut routes)) = listener.remove(&["route"]) {
-        routes.remove(at);
-        for route in routes {
             listener.push(&["route"], route);
         }
     }

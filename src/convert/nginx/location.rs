@@ -2,6 +2,7 @@
 
 use super::parse::Directive;
 use super::world::Scope;
+use crate::convert::expression;
 
 /// Which paths a location takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +50,7 @@ fn kind(args: &[String]) -> Kind {
     } else if let Some(path) = modified("=") {
         Kind::Exact(path)
     } else if let Some(regex) = modified("~*") {
-        Kind::Regex(format!("(?i){regex}"))
+        Kind::Regex(expression::insensitive(&regex))
     } else if let Some(regex) = modified("~") {
         Kind::Regex(regex)
     } else if joined.starts_with('@') {
@@ -62,11 +63,10 @@ fn kind(args: &[String]) -> Kind {
 /// An expression in a prefix is looked at only where the prefix fits.
 fn within(kind: Kind, around: Option<&Kind>) -> Kind {
     let (Kind::Regex(regex), Some(Kind::Prefix(prefix) | Kind::First(prefix))) = (&kind, around) else { return kind };
-    let (flags, inner) = regex.strip_prefix("(?i)").map_or(("", regex.as_str()), |inner| ("(?i)", inner));
-    if inner.starts_with('^') || prefix == "/" {
-        return kind;
+    match expression::within(prefix, regex) {
+        expression::Within::Fits(joined) => Kind::Regex(joined),
+        _ => kind,
     }
-    Kind::Regex(format!("{flags}^{}.*(?:{inner})", regex::escape(prefix)))
 }
 
 /// Whether a block does the work of a proxy, or what else it does with requests.
@@ -92,8 +92,20 @@ pub fn work<'a>(scope: &Scope<'a>) -> Work<'a> {
         return Work::Pass(directive);
     }
     const PROGRAMS: [&str; 14] = [
-        "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "redis_pass", "stub_status", "api", "dav_methods", "flv", "mp4",
-        "empty_gif", "content_by_lua_block", "js_content", "perl",
+        "fastcgi_pass",
+        "uwsgi_pass",
+        "scgi_pass",
+        "memcached_pass",
+        "redis_pass",
+        "stub_status",
+        "api",
+        "dav_methods",
+        "flv",
+        "mp4",
+        "empty_gif",
+        "content_by_lua_block",
+        "js_content",
+        "perl",
     ];
     if let Some(directive) = PROGRAMS.iter().find_map(|name| here(name)) {
         return Work::Program(directive);
@@ -112,7 +124,7 @@ mod tests {
         assert_eq!(of(&["=", "/a"]), Kind::Exact("/a".into()));
         assert_eq!(of(&["=/a"]), Kind::Exact("/a".into()));
         assert_eq!(of(&["^~", "/a"]), Kind::First("/a".into()));
-        assert_eq!(of(&["~*", r"\.php$"]), Kind::Regex(r"(?i)\.php$".into()));
+        assert_eq!(of(&["~*", r"\.php$"]), Kind::Regex(r"(?i-u)\.php$".into()));
         assert_eq!(of(&["@app"]), Kind::Named);
         let prefix = Kind::Prefix("/a.b/".into());
         assert_eq!(within(of(&["~", r"\.php$"]), Some(&prefix)), Kind::Regex(r"^/a\.b/.*(?:\.php$)".into()));

@@ -67,7 +67,12 @@ impl Reader<'_, '_> {
         let mut tokens = Tokens { rest: text, line: 1 };
         let (directives, mistake) = block(&mut tokens, file, 0);
         if let Some((line, why)) = mistake {
-            self.findings.error(&Place::new(file, line), "", why, "nothing behind it in this file was read: see what `nginx -t` says");
+            self.findings.error(
+                &Place::new(file, line),
+                "",
+                why,
+                "nothing behind it in this file was read: see what `nginx -t` says",
+            );
         }
         self.included(directives, includes)
     }
@@ -151,8 +156,12 @@ fn block(tokens: &mut Tokens<'_>, file: &Rc<str>, depth: usize) -> (Vec<Directiv
             }
             Some(Token::End) if words.is_empty() => {}
             Some(Token::End) => found.push(directive(&mut words, None, Place::new(file, begins))),
-            Some(Token::Open) if words.is_empty() => return (found, Some((tokens.line, "a block without a name".to_owned()))),
-            Some(Token::Open) if depth >= DEPTH => return (found, Some((tokens.line, format!("more than {DEPTH} blocks in each other")))),
+            Some(Token::Open) if words.is_empty() => {
+                return (found, Some((tokens.line, "a block without a name".to_owned())));
+            }
+            Some(Token::Open) if depth >= DEPTH => {
+                return (found, Some((tokens.line, format!("more than {DEPTH} blocks in each other"))));
+            }
             Some(Token::Open) if words[0].ends_with("_by_lua_block") => {
                 tokens.skip_block();
                 found.push(directive(&mut words, Some(Vec::new()), Place::new(file, begins)));
@@ -165,7 +174,9 @@ fn block(tokens: &mut Tokens<'_>, file: &Rc<str>, depth: usize) -> (Vec<Directiv
                     return (found, mistake);
                 }
             }
-            Some(Token::Close) if depth == 0 => return (found, Some((tokens.line, "a `}` that nothing has opened".to_owned()))),
+            Some(Token::Close) if depth == 0 => {
+                return (found, Some((tokens.line, "a `}` that nothing has opened".to_owned())));
+            }
             Some(Token::Close) | None => {
                 let open = token.is_none() && depth > 0;
                 let mistake = match words.first() {
@@ -297,7 +308,10 @@ mod tests {
 
     fn parse(text: &str) -> (Vec<Directive>, Findings) {
         let files = |name: &str| match name {
-            "conf.d/*.conf" => Ok(vec![("conf.d/a.conf".to_owned(), "a 1;".to_owned()), ("conf.d/b.conf".to_owned(), "b;\nc;".to_owned())]),
+            "conf.d/*.conf" => Ok(vec![
+                ("conf.d/a.conf".to_owned(), "a 1;".to_owned()),
+                ("conf.d/b.conf".to_owned(), "b;\nc;".to_owned()),
+            ]),
             "self.conf" => Ok(vec![("self.conf".to_owned(), "include self.conf;".to_owned())]),
             _ => Err("there is no such file".to_owned()),
         };
@@ -317,7 +331,9 @@ mod tests {
 
     #[test]
     fn words_quotes_comments_and_blocks() {
-        let (found, findings) = parse("# a comment\nuser  www-data; # more\nhttp {\n  server { listen 80; }\n  log_format a '$x \"y\"'\n   ' z';\n}\n");
+        let (found, findings) = parse(
+            "# a comment\nuser  www-data; # more\nhttp {\n  server { listen 80; }\n  log_format a '$x \"y\"'\n   ' z';\n}\n",
+        );
         assert_eq!(shown(&found), "2:user<www-data>;3:http{4:server{4:listen<80>;};5:log_format<a><$x \"y\">< z>;};");
         assert!(findings.all().is_empty());
     }

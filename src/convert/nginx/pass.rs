@@ -12,12 +12,19 @@ use crate::convert::output::{Table, literal};
 /// The path by which a location replaces its own, if it does.
 pub fn replaced(scope: &Scope<'_>) -> Option<String> {
     let pass = scope.here("proxy_pass").into_iter().last()?;
-    let rewrites = scope.here("rewrite").iter().any(|rewrite| matches!(answer::rewrite(rewrite), answer::Rewrite::Prefix(..)));
+    let rewrites =
+        scope.here("rewrite").iter().any(|rewrite| matches!(answer::rewrite(rewrite), answer::Rewrite::Prefix(..)));
     proxy::target(scope, pass.arg(0)).path.or_else(|| rewrites.then(String::new))
 }
 
 /// The routes to the services that requests are passed to, each with the authority that the backend is told as the host.
-pub fn to_services<'a>(world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directive: &'a Directive, mut route: Table) -> Vec<(Table, String)> {
+pub fn to_services<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    scope: &Scope<'a>,
+    directive: &'a Directive,
+    mut route: Table,
+) -> Vec<(Table, String)> {
     let target = proxy::target(scope, directive.arg(0));
     let place = &directive.place;
     if let Some(name) = chosen_by(&target.authority) {
@@ -52,7 +59,13 @@ fn with(target: &Target, variable: &str, value: &str) -> Target {
 }
 
 /// `split_clients`
-fn by_split<'a>(world: &mut World<'a>, scope: &Scope<'a>, directive: &'a Directive, (target, name): (&Target, &str), route: &Table) -> Option<Vec<(Table, String)>> {
+fn by_split<'a>(
+    world: &mut World<'a>,
+    scope: &Scope<'a>,
+    directive: &'a Directive,
+    (target, name): (&Target, &str),
+    route: &Table,
+) -> Option<Vec<(Table, String)>> {
     let split = *world.splits.get(name)?;
     let mut route = route.clone();
     let place = &split.place;
@@ -92,7 +105,12 @@ fn by_split<'a>(world: &mut World<'a>, scope: &Scope<'a>, directive: &'a Directi
 
 /// `map`, where its key is something that routes have a condition for.
 fn by_map<'a>(
-    world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directive: &'a Directive, (target, name): (&Target, &str), route: &Table,
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    scope: &Scope<'a>,
+    directive: &'a Directive,
+    (target, name): (&Target, &str),
+    route: &Table,
 ) -> Option<Vec<(Table, String)>> {
     let (key, lines) = world.map(name)?;
     let key = variables::sole(key)?;
@@ -105,12 +123,19 @@ fn by_map<'a>(
         }
         if value.starts_with('~') {
             let advice = "make a route for each value";
-            world.findings().warning(&line.place, line.text(), "an expression can't choose between services: it is left out", advice);
+            world.findings().warning(
+                &line.place,
+                line.text(),
+                "an expression can't choose between services: it is left out",
+                advice,
+            );
             continue;
         }
         if value != "default" {
             match (key, hashed(&format!("${key}"))) {
-                ("host" | "http_host" | "ssl_server_name", _) if site.hosts.iter().any(|host| host == value) || site.hosts.is_empty() => {
+                ("host" | "http_host" | "ssl_server_name", _)
+                    if site.hosts.iter().any(|host| host == value) || site.hosts.is_empty() =>
+                {
                     one.put_first("host", value, &line.place);
                 }
                 ("host" | "http_host" | "ssl_server_name", _) => continue,
@@ -148,7 +173,12 @@ fn path(world: &mut World<'_>, target: &Target, directive: &Directive, route: &m
     };
     if variables::has_any(&new) || new.ends_with('$') || prefix.is_none() && !no_condition {
         let advice = "`rewrite.prefix` replaces what `path` or `path_prefix` matched";
-        world.findings().warning(place, directive.text(), "the path can't be made of variables: it goes on as it came", advice);
+        world.findings().warning(
+            place,
+            directive.text(),
+            "the path can't be made of variables: it goes on as it came",
+            advice,
+        );
         return;
     }
     if no_condition {
@@ -171,13 +201,22 @@ fn path(world: &mut World<'_>, target: &Target, directive: &Directive, route: &m
 pub fn mirrored(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: &mut Table) {
     let Some(directive) = scope.one("mirror").filter(|directive| directive.arg(0) != "off") else { return };
     let path = directive.arg(0);
-    let location = site.server.inner().iter().find(|other| other.name == "location" && other.args.concat().trim_start_matches('=') == path);
+    let location = site
+        .server
+        .inner()
+        .iter()
+        .find(|other| other.name == "location" && other.args.concat().trim_start_matches('=') == path);
     let inner = location.map(|location| site.scope.within(location));
     let pass = inner.as_ref().and_then(|inner| Some((inner, inner.here("proxy_pass").into_iter().last()?)));
     let service = pass.and_then(|(inner, pass)| proxy::service(world, inner, &proxy::target(inner, pass.arg(0)), pass));
     match service {
         Some(service) => route.put(&["mirror", "service"], service, &directive.place),
-        None => world.findings().warning(&directive.place, directive.text(), "it is not known where copies go", "`mirror = { service = ... }` of a route"),
+        None => world.findings().warning(
+            &directive.place,
+            directive.text(),
+            "it is not known where copies go",
+            "`mirror = { service = ... }` of a route",
+        ),
     }
     if scope.value("mirror_request_body", "on") == "off" && route.get(&["mirror"]).is_some() {
         let why = "copies have their bodies, and requests with a body of more than 64 KiB are not copied";

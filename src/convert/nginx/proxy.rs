@@ -22,8 +22,9 @@ pub struct Target {
 pub fn target(scope: &Scope<'_>, url: &str) -> Target {
     let mut url = url.to_owned();
     for _ in 0..4 {
-        let Some(name) = url.strip_prefix('$').map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default().to_owned())
-        else {
+        let Some(name) = url.strip_prefix('$').map(|rest| {
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default().to_owned()
+        }) else {
             break;
         };
         match scope.set(&name) {
@@ -74,7 +75,8 @@ pub fn service(world: &mut World<'_>, scope: &Scope<'_>, target: &Target, direct
         }
         None => {
             let mut backend = Table::at(&directive.place);
-            let has_port = target.authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+            let has_port =
+                target.authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
             let address = if has_port { target.authority.clone() } else { format!("{}:{port}", target.authority) };
             backend.put(&["address"], address, &directive.place);
             made.push(&["backend"], backend);
@@ -118,12 +120,18 @@ fn keep(world: &mut World<'_>, wanted: &str, made: Table) -> String {
 
 fn tls(world: &mut World<'_>, scope: &Scope<'_>, prefix: &str, target: &Target, made: &mut Table, place: &Place) {
     let of = |option: &str| scope.one(&format!("{prefix}_ssl_{option}"));
-    let host = of("name").map_or_else(|| target.authority.split(':').next().unwrap_or_default(), |directive| directive.arg(0));
+    let host =
+        of("name").map_or_else(|| target.authority.split(':').next().unwrap_or_default(), |directive| directive.arg(0));
     let verified = of("verify").is_some_and(|directive| directive.arg(0) == "on");
     made.put(&["tls", "verify"], verified, of("verify").map_or(place, |directive| &directive.place));
     if !verified {
         let why = "certificates of the backends are not verified, as in the original (nginx does not by default)";
-        world.findings().note(place, target.scheme.clone(), why, "take `verify = false` away in [service.NAME.tls], and name the authority in `ca`");
+        world.findings().note(
+            place,
+            target.scheme.clone(),
+            why,
+            "take `verify = false` away in [service.NAME.tls], and name the authority in `ca`",
+        );
     }
     let is_name = !variables::has_any(host) && host.parse::<std::net::IpAddr>().is_err() && host.contains('.');
     if is_name {
@@ -138,7 +146,12 @@ fn tls(world: &mut World<'_>, scope: &Scope<'_>, prefix: &str, target: &Target, 
         }
     }
     if let Some(crl) = of("crl") {
-        world.findings().error(&crl.place, crl.text(), "lists of revoked certificates are not looked at", "take backends whose certificate is revoked out, or have short-lived ones");
+        world.findings().error(
+            &crl.place,
+            crl.text(),
+            "lists of revoked certificates are not looked at",
+            "take backends whose certificate is revoked out, or have short-lived ones",
+        );
     }
 }
 
@@ -154,7 +167,12 @@ fn retry(world: &mut World<'_>, scope: &Scope<'_>, prefix: &str, made: &mut Tabl
                 "invalid_header" => {}
                 "non_idempotent" => {
                     let why = "a POST is never sent twice";
-                    world.findings().warning(&directive.place, directive.text(), why, "let the client repeat it, or make the operation a PUT");
+                    world.findings().warning(
+                        &directive.place,
+                        directive.text(),
+                        why,
+                        "let the client repeat it, or make the operation a PUT",
+                    );
                 }
                 status => on.extend(status.strip_prefix("http_")),
             }

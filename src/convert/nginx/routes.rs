@@ -22,7 +22,8 @@ pub fn of_server<'a>(world: &mut World<'a>, site: &Site<'a>, limited: bool) -> V
         header::to_client(world, site, scope, &mut route);
         let made = Made { route, hosts: Which::All, whole: true };
         // what is asked before decides first
-        let before: Vec<_> = condition::apply(world, site, scope, Vec::new()).into_iter().filter(|one| one.whole).collect();
+        let before: Vec<_> =
+            condition::apply(world, site, scope, Vec::new()).into_iter().filter(|one| one.whole).collect();
         return before.into_iter().chain([made]).collect();
     }
     let mut made = Vec::new();
@@ -43,14 +44,20 @@ pub fn of_server<'a>(world: &mut World<'a>, site: &Site<'a>, limited: bool) -> V
         made.extend(of_location(world, site, location, (expressions, limited)));
     }
     slashes(&locations, &mut made);
-    if !locations.iter().any(|location| matches!(&location.kind, Kind::Prefix(path) | Kind::First(path) if path == "/")) {
+    if !locations.iter().any(|location| matches!(&location.kind, Kind::Prefix(path) | Kind::First(path) if path == "/"))
+    {
         made.push(rest(world, site));
     }
     condition::apply(world, site, scope, made)
 }
 
 /// A `rewrite` for all locations. `Some`: nothing else of the server is left.
-fn server_rewrite<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directive, made: &mut Vec<Made>) -> Option<Vec<Made>> {
+fn server_rewrite<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    directive: &'a Directive,
+    made: &mut Vec<Made>,
+) -> Option<Vec<Made>> {
     let place = &directive.place;
     match answer::rewrite(directive) {
         Rewrite::Redirect(paths, to, status) => {
@@ -98,8 +105,13 @@ fn slashes(locations: &[Location<'_>], made: &mut Vec<Made>) {
     for location in locations {
         let (Kind::Prefix(path) | Kind::First(path)) = &location.kind else { continue };
         let Some(bare) = path.strip_suffix('/').filter(|bare| !bare.is_empty()) else { continue };
-        let exact = locations.iter().any(|other| other.kind == Kind::Exact(bare.to_owned()) || other.kind == Kind::Prefix(bare.to_owned()));
-        if exact || !matches!(location::work(&location.scope), Work::Pass(_)) || !location.scope.here("internal").is_empty() {
+        let exact = locations
+            .iter()
+            .any(|other| other.kind == Kind::Exact(bare.to_owned()) || other.kind == Kind::Prefix(bare.to_owned()));
+        if exact
+            || !matches!(location::work(&location.scope), Work::Pass(_))
+            || !location.scope.here("internal").is_empty()
+        {
             continue;
         }
         let place = &location.directive.place;
@@ -111,7 +123,12 @@ fn slashes(locations: &[Location<'_>], made: &mut Vec<Made>) {
     }
 }
 
-fn of_location<'a>(world: &mut World<'a>, site: &Site<'a>, location: &Location<'a>, (expressions, limited): (bool, bool)) -> Vec<Made> {
+fn of_location<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    location: &Location<'a>,
+    (expressions, limited): (bool, bool),
+) -> Vec<Made> {
     let (scope, directive) = (&location.scope, location.directive);
     let place = &directive.place;
     if location.kind == Kind::Named {
@@ -157,8 +174,12 @@ fn conditions(world: &mut World<'_>, location: &Location<'_>, expressions: bool,
         }
         Kind::Regex(regex) => {
             if let Err(error) = regex::Regex::new(regex) {
-                let why = format!("this expression can't be used here, so its requests are taken by other locations: {}", last_line(&error.to_string()));
-                let advice = "expressions have no look-around and no back-references; write it without, or as several routes";
+                let why = format!(
+                    "this expression can't be used here, so its requests are taken by other locations: {}",
+                    last_line(&error.to_string())
+                );
+                let advice =
+                    "expressions have no look-around and no back-references; write it without, or as several routes";
                 world.findings().error(place, location.directive.text(), why, advice);
                 return false;
             }
@@ -174,7 +195,13 @@ fn last_line(text: &str) -> &str {
 }
 
 /// What a location does with its requests, as one route, or as several where a variable decides.
-fn work<'a>(world: &mut World<'a>, site: &Site<'a>, location: &Location<'a>, scope: &Scope<'a>, mut route: Table) -> Vec<Table> {
+fn work<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    location: &Location<'a>,
+    scope: &Scope<'a>,
+    mut route: Table,
+) -> Vec<Table> {
     let place = &location.directive.place;
     let rewritten = rewrites(world, site, location, &mut route);
     if rewritten == Some(true) {
@@ -195,10 +222,20 @@ fn work<'a>(world: &mut World<'a>, site: &Site<'a>, location: &Location<'a>, sco
                 _ => "leave it to a server that does this, as a service",
             };
             if directive.name == "stub_status" {
-                world.findings().note(&directive.place, directive.text(), "it is not done: the route answers 404", advice);
+                world.findings().note(
+                    &directive.place,
+                    directive.text(),
+                    "it is not done: the route answers 404",
+                    advice,
+                );
                 route.put(&["respond", "status"], 404, place);
             } else {
-                world.findings().warning(&directive.place, directive.text(), "it is not done: the route answers 501", advice);
+                world.findings().warning(
+                    &directive.place,
+                    directive.text(),
+                    "it is not done: the route answers 501",
+                    advice,
+                );
                 answer::not_done(place, &mut route);
             }
             vec![route]
@@ -208,10 +245,17 @@ fn work<'a>(world: &mut World<'a>, site: &Site<'a>, location: &Location<'a>, sco
 }
 
 /// Files, or what `try_files` does where there are none.
-fn files<'a>(world: &mut World<'a>, site: &Site<'a>, location: &Location<'a>, directive: Option<&'a Directive>, mut route: Table) -> Vec<Table> {
+fn files<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    location: &Location<'a>,
+    directive: Option<&'a Directive>,
+    mut route: Table,
+) -> Vec<Table> {
     let last = location.scope.here("try_files").into_iter().last();
     let named = last.and_then(|last| last.args.last()).filter(|name| name.starts_with('@'));
-    let fallback = named.and_then(|name| site.server.inner().iter().find(|other| other.name == "location" && other.arg(0) == *name));
+    let fallback = named
+        .and_then(|name| site.server.inner().iter().find(|other| other.name == "location" && other.arg(0) == *name));
     if let (Some(last), Some(fallback)) = (last, fallback) {
         let scope = site.scope.within(fallback);
         if let Work::Pass(pass) = location::work(&scope) {
@@ -235,19 +279,29 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
     for directive in location.scope.here("rewrite") {
         let place = &directive.place;
         match answer::rewrite(directive) {
-            Rewrite::Redirect(paths, to, status) if paths == [Paths::All] || paths.contains(&Paths::Prefix(prefix.to_owned())) => {
+            Rewrite::Redirect(paths, to, status)
+                if paths == [Paths::All] || paths.contains(&Paths::Prefix(prefix.to_owned())) =>
+            {
                 let args = vec![status.to_string(), to];
                 let as_return = Directive { name: "return".to_owned(), args, block: None, place: place.clone() };
                 answer::returned(world, site, &location.scope, &as_return, route);
                 return Some(true);
             }
             // the prefix of the location has to be the one that is replaced; a slash may be taken into it
-            Rewrite::Prefix(from, to) if route.get(&["path_prefix"]).is_some() && (from == prefix || from.trim_end_matches('/') == prefix) => {
+            Rewrite::Prefix(from, to)
+                if route.get(&["path_prefix"]).is_some()
+                    && (from == prefix || from.trim_end_matches('/') == prefix) =>
+            {
                 put_prefix(route, &from, &to, prefix, place);
             }
             _ => {
                 let advice = "`rewrite.prefix` replaces what `path` or `path_prefix` matched; groups of an expression are not known";
-                world.findings().warning(place, directive.text(), "it is not done: the path goes on as it came", advice);
+                world.findings().warning(
+                    place,
+                    directive.text(),
+                    "it is not done: the path goes on as it came",
+                    advice,
+                );
             }
         }
     }
@@ -261,7 +315,13 @@ fn put_prefix(route: &mut Table, from: &str, to: &str, prefix: &str, place: &Pla
 }
 
 /// Requests that go to a service.
-fn passed<'a>(world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directive: &'a Directive, route: Table) -> Vec<Table> {
+fn passed<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    scope: &Scope<'a>,
+    directive: &'a Directive,
+    route: Table,
+) -> Vec<Table> {
     let prefix = if directive.name == "grpc_pass" { "grpc" } else { "proxy" };
     let mut routes = pass::to_services(world, site, scope, directive, route);
     for (route, authority) in &mut routes {
@@ -273,5 +333,9 @@ fn passed<'a>(world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directi
         }
         header::to_client(world, site, scope, route);
     }
-    routes.into_iter().map(|(route, _)| route).filter(|route| !variables::has_any(route.text(&["service"]).unwrap_or_default())).collect()
+    routes
+        .into_iter()
+        .map(|(route, _)| route)
+        .filter(|route| !variables::has_any(route.text(&["service"]).unwrap_or_default()))
+        .collect()
 }

@@ -14,7 +14,8 @@ use crate::convert::units;
 /// A listener for each address of each server.
 pub fn servers<'a>(world: &mut World<'a>) {
     let scope = Scope::of(world.top.clone());
-    let servers: Vec<&'a Directive> = world.top.iter().filter(|directive| directive.name == "server").copied().collect();
+    let servers: Vec<&'a Directive> =
+        world.top.iter().filter(|directive| directive.name == "server").copied().collect();
     for server in servers {
         for listen in listens(server) {
             listener(world, &scope.within(server), server, &listen);
@@ -27,13 +28,24 @@ fn listener<'a>(world: &mut World<'a>, scope: &Scope<'a>, server: &'a Directive,
     let mut table = Table::at(place);
     let udp = listen.has("udp");
     let preread = scope.is_on("ssl_preread");
-    let protocol = if udp { "udp" } else if preread { "tls" } else { "tcp" };
+    let protocol = if udp {
+        "udp"
+    } else if preread {
+        "tls"
+    } else {
+        "tcp"
+    };
     table.put(&["name"], world.out.names.unique(&format!("{protocol}-{}", listen.port)), place);
     table.put(&["bind"], listen.bind.as_str(), place);
     table.put(&["protocol"], protocol, scope.one("ssl_preread").map_or(place, |directive| &directive.place));
     let Some(pass) = scope.here("proxy_pass").into_iter().last() else {
         let what = server.inner().iter().find(|inner| inner.name == "return").unwrap_or(server);
-        world.findings().warning(&what.place, what.text(), "sessions that are passed to no backend are not known: the listener is left out", "");
+        world.findings().warning(
+            &what.place,
+            what.text(),
+            "sessions that are passed to no backend are not known: the listener is left out",
+            "",
+        );
         return;
     };
     if listen.has("ssl") {
@@ -78,7 +90,12 @@ fn limits(world: &mut World<'_>, scope: &Scope<'_>, table: &mut Table) {
             table.put(&["client_limits", "connections"], directive.arg(1).parse().unwrap_or(1_i64), &directive.place);
         } else {
             let why = format!("only clients are counted (`{key}`), so nothing limits this");
-            world.findings().error(&directive.place, directive.text(), why, "`max_connections` of the listener or of backends");
+            world.findings().error(
+                &directive.place,
+                directive.text(),
+                why,
+                "`max_connections` of the listener or of backends",
+            );
         }
     }
 }
@@ -92,7 +109,12 @@ fn goes_to<'a>(world: &mut World<'a>, scope: &Scope<'a>, pass: &'a Directive, ta
     };
     let Some((key, lines)) = world.map(variable).filter(|(key, _)| *key == "$ssl_preread_server_name") else {
         let advice = "a `tls` listener routes by the name that the client asks for: docs/layer4.md";
-        world.findings().warning(&pass.place, pass.text(), "it can't be said where sessions go: the listener is left out", advice);
+        world.findings().warning(
+            &pass.place,
+            pass.text(),
+            "it can't be said where sessions go: the listener is left out",
+            advice,
+        );
         return false;
     };
     let _ = key;
@@ -102,7 +124,12 @@ fn goes_to<'a>(world: &mut World<'a>, scope: &Scope<'a>, pass: &'a Directive, ta
             continue;
         }
         if host.starts_with('~') {
-            world.findings().warning(&line.place, line.text(), "a route can't have an expression as its host", "write the names out");
+            world.findings().warning(
+                &line.place,
+                line.text(),
+                "a route can't have an expression as its host",
+                "write the names out",
+            );
             continue;
         }
         let Some(service) = service(world, scope, line.arg(0), line) else { continue };
@@ -110,7 +137,9 @@ fn goes_to<'a>(world: &mut World<'a>, scope: &Scope<'a>, pass: &'a Directive, ta
             table.put(&["service"], service, &line.place);
             continue;
         }
-        let hosts = host.strip_prefix('.').map_or_else(|| vec![host.to_owned()], |domain| vec![domain.to_owned(), format!("*.{domain}")]);
+        let hosts = host
+            .strip_prefix('.')
+            .map_or_else(|| vec![host.to_owned()], |domain| vec![domain.to_owned(), format!("*.{domain}")]);
         for host in hosts {
             let mut route = Table::at(&line.place);
             route.put(&["host"], host, &line.place);
@@ -127,7 +156,8 @@ fn service<'a>(world: &mut World<'a>, scope: &Scope<'a>, to: &str, directive: &'
     let before = world.out.services.len();
     let service = proxy::service(world, scope, &target, directive)?;
     let made = world.out.services.len() > before;
-    let connect = scope.one("proxy_connect_timeout").and_then(|said| Some((said, units::milliseconds(said.arg(0), 1000)?)));
+    let connect =
+        scope.one("proxy_connect_timeout").and_then(|said| Some((said, units::milliseconds(said.arg(0), 1000)?)));
     let sends = scope.is_on("proxy_protocol");
     if let Some((_, table)) = world.out.services.iter_mut().find(|(known, _)| *known == service)
         && made

@@ -29,7 +29,8 @@ pub fn listener(world: &mut World<'_>, scopes: &[Scope<'_>], place: &Place, list
             }
             listener.push(&["tls", "certificates"], certificate);
         }
-        if scope.is_on("ssl_stapling") && scope.one("ssl_stapling_file").is_none()
+        if scope.is_on("ssl_stapling")
+            && scope.one("ssl_stapling_file").is_none()
             && let Some(directive) = scope.one("ssl_stapling")
         {
             let advice = "fetch responses by `openssl ocsp -respout`, and name the file in `ocsp` of the certificate";
@@ -60,11 +61,19 @@ fn client_certificates(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &m
     let differ = said.iter().any(|one| one.map_or("off", |directive| directive.arg(0)) != strictest.arg(0));
     if differ {
         let why = "all hosts of an address ask for the same here: what the strictest of them asks for holds for all";
-        world.findings().error(&strictest.place, strictest.text(), why, "give hosts that don't ask a listener of their own");
+        world.findings().error(
+            &strictest.place,
+            strictest.text(),
+            why,
+            "give hosts that don't ask a listener of their own",
+        );
     }
     let mode = if strictest.arg(0) == "on" { "required" } else { "optional" };
     listener.put(&["tls", "client_auth"], mode, &strictest.place);
-    let authorities: Vec<_> = scopes.iter().filter_map(|scope| scope.one("ssl_client_certificate").or_else(|| scope.one("ssl_trusted_certificate"))).collect();
+    let authorities: Vec<_> = scopes
+        .iter()
+        .filter_map(|scope| scope.one("ssl_client_certificate").or_else(|| scope.one("ssl_trusted_certificate")))
+        .collect();
     match authorities.first() {
         Some(authority) => {
             listener.put(&["tls", "client_ca"], authority.arg(0), &authority.place);
@@ -74,19 +83,27 @@ fn client_certificates(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &m
             }
         }
         None => {
-            world.findings().error(&strictest.place, strictest.text(), "no `ssl_client_certificate` says whose certificates are taken", "name the authorities in `client_ca`");
+            world.findings().error(
+                &strictest.place,
+                strictest.text(),
+                "no `ssl_client_certificate` says whose certificates are taken",
+                "name the authorities in `client_ca`",
+            );
             listener.close(&strictest.place);
         }
     }
     for crl in scopes.iter().filter_map(|scope| scope.one("ssl_crl")) {
-        let advice = "have short-lived certificates, or refuse the names of those that were revoked by `auth.client_cert`";
+        let advice =
+            "have short-lived certificates, or refuse the names of those that were revoked by `auth.client_cert`";
         world.findings().error(&crl.place, crl.text(), "lists of revoked certificates are not looked at", advice);
     }
 }
 
 /// `ssl_protocols` and `ssl_ciphers`.
 fn versions(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table) {
-    let Some(directive) = scopes.iter().find_map(|scope| scope.one("ssl_protocols")) else { return ciphers(world, scopes, listener) };
+    let Some(directive) = scopes.iter().find_map(|scope| scope.one("ssl_protocols")) else {
+        return ciphers(world, scopes, listener);
+    };
     let has = |version: &str| directive.args.iter().any(|arg| arg == version);
     if has("TLSv1") || has("TLSv1.1") || has("SSLv3") {
         world.findings().note(&directive.place, directive.text(), "only TLS 1.2 and 1.3 are spoken", "");
@@ -105,7 +122,12 @@ fn ciphers(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table) {
         Some(names) => listener.put(&["tls", "ciphers"], names, &directive.place),
         None => {
             let why = "the list is not carried over: suites are those of TLS 1.3, and ECDHE with AES-GCM or ChaCha20-Poly1305";
-            world.findings().note(&directive.place, shortened(directive), why, "`ciphers` of [listener.tls], by OpenSSL's names");
+            world.findings().note(
+                &directive.place,
+                shortened(directive),
+                why,
+                "`ciphers` of [listener.tls], by OpenSSL's names",
+            );
         }
     }
 }

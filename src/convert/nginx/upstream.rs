@@ -4,12 +4,14 @@ use super::parse::Directive;
 use super::variables;
 use super::world::World;
 use crate::convert::output::{Place, Table};
+use crate::convert::plain::once;
 use crate::convert::units;
 
 /// Puts what an upstream says into a service. `port` is for servers that name none.
 pub fn fill(world: &mut World<'_>, upstream: &Directive, port: u16, service: &mut Table) {
     let servers: Vec<_> = upstream.inner().iter().filter(|directive| directive.name == "server").collect();
-    let option = |server: &Directive, name: &str| server.args.iter().find_map(|arg| arg.strip_prefix(name)).map(str::to_owned);
+    let option =
+        |server: &Directive, name: &str| server.args.iter().find_map(|arg| arg.strip_prefix(name)).map(str::to_owned);
     let weighted = servers.iter().any(|server| option(server, "weight=").is_some_and(|weight| weight != "1"));
     balance(world, upstream, weighted, service);
     for server in &servers {
@@ -39,6 +41,7 @@ pub fn fill(world: &mut World<'_>, upstream: &Directive, port: u16, service: &mu
         }
         service.push(&["backend"], backend);
     }
+    once(service, world.findings());
     outliers(world, &servers, service);
     kept(world, upstream, service);
 }
@@ -124,7 +127,12 @@ fn sticky(world: &mut World<'_>, directive: &Directive, service: &mut Table) {
 
 /// `max_fails` and `fail_timeout`, which are of each server there and of the service here.
 fn outliers(world: &mut World<'_>, servers: &[&Directive], service: &mut Table) {
-    let said: Vec<_> = servers.iter().filter(|server| server.args.iter().any(|arg| arg.starts_with("max_fails=") || arg.starts_with("fail_timeout="))).collect();
+    let said: Vec<_> = servers
+        .iter()
+        .filter(|server| {
+            server.args.iter().any(|arg| arg.starts_with("max_fails=") || arg.starts_with("fail_timeout="))
+        })
+        .collect();
     let Some(first) = said.first() else { return };
     let of = |server: &Directive| {
         let option = |name: &str| server.args.iter().find_map(|arg| arg.strip_prefix(name));
@@ -157,11 +165,12 @@ fn kept(world: &mut World<'_>, upstream: &Directive, service: &mut Table) {
             }
             "queue" => {
                 service.put(&["timeout", "queue_length"], directive.arg(0).parse().unwrap_or(1024_i64), place);
-                let time = directive.args.iter().find_map(|arg| units::milliseconds(arg.strip_prefix("timeout=")?, 1000));
+                let time =
+                    directive.args.iter().find_map(|arg| units::milliseconds(arg.strip_prefix("timeout=")?, 1000));
                 service.put(&["timeout", "queue"], units::duration(time.unwrap_or(60_000)), place);
             }
-            "server" | "least_conn" | "least_time" | "random" | "ip_hash" | "hash" | "sticky" | "zone" | "keepalive_requests"
-            | "keepalive_time" | "resolver" | "resolver_timeout" => {}
+            "server" | "least_conn" | "least_time" | "random" | "ip_hash" | "hash" | "sticky" | "zone"
+            | "keepalive_requests" | "keepalive_time" | "resolver" | "resolver_timeout" => {}
             _ => world.findings().warning(place, directive.text(), "it is not carried over", ""),
         }
     }

@@ -73,7 +73,7 @@ impl<'a> World<'a> {
 fn named<'a>(top: &[&'a Directive], block: &str, last: bool) -> HashMap<&'a str, &'a Directive> {
     let blocks = top.iter().filter(|directive| directive.name == block && directive.block.is_some());
     let name = |directive: &'a Directive| if last { directive.args.last() } else { directive.args.first() };
-    blocks.filter_map(|directive| Some((name(directive)?.as_str(), *directive))).collect()
+    blocks.filter_map(|directive| Some((name(directive)?.trim_start_matches('$'), *directive))).collect()
 }
 
 /// Where a directive is looked for: the blocks that are around it, the outermost first.

@@ -169,6 +169,11 @@ impl Table {
         self.without_places() == other.without_places()
     }
 
+    /// A text that is the same for tables that are [the same](Self::same).
+    pub fn fingerprint(&self) -> String {
+        format!("{:?}", self.without_places())
+    }
+
     fn without_places(&self) -> Self {
         fn of(value: &Value) -> Value {
             match value {
@@ -179,6 +184,12 @@ impl Table {
         }
         let entry = |entry: &Entry| Entry { key: entry.key.clone(), value: of(&entry.value), from: Vec::new() };
         Self { from: Vec::new(), remarks: Vec::new(), entries: self.entries.iter().map(entry).collect() }
+    }
+
+    /// A table with this key of it only.
+    pub fn only(&self, key: &str) -> Self {
+        let entries = self.entries.iter().filter(|entry| entry.key == key).cloned().collect();
+        Self { entries, ..Self::default() }
     }
 
     /// Puts a key before all others.
