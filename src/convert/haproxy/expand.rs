@@ -14,9 +14,9 @@ use crate::convert::networks::{self, Network, Rule as NetworkRule};
 use crate::convert::output::{Findings, Place, Table};
 
 /// So many routes are made of one listener at most.
-const MOST: usize = 4_000;
+const MOST: usize = 2_000;
 /// So many comparisons of routes are made, a second or so.
-const STEPS: usize = 10_000_000;
+const STEPS: usize = 5_000_000;
 /// Conditions that apply one within the other.
 const DEPTH: usize = 200;
 
@@ -366,7 +366,7 @@ impl<'a> Expander<'a> {
                     continue;
                 }
                 let common = first.conditions.and(&later.conditions);
-                self.steps += if matches!(common, Ok(None)) { 2 } else { 20 + at / 4 };
+                self.steps += if matches!(common, Ok(None)) { 2 } else { 20 + at };
                 if common != Ok(None) && first.key == later.key {
                     continue;
                 }
