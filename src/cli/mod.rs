@@ -4,6 +4,7 @@ mod ask;
 mod backend;
 mod canary;
 mod check;
+mod convert;
 mod demo;
 mod detect;
 mod hook_runner;
@@ -49,6 +50,8 @@ enum Command {
     Run(ConfigFile),
     /// Tell every mistake in the configuration at once
     Check(ConfigFile),
+    /// Make a proxy.toml of another proxy's configuration
+    Convert(convert::Convert),
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Demo),
     /// Have the running proxy read its configuration again
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.path),
         Command::Check(file) => check::run(&file.path),
+        Command::Convert(asked) => convert::run(&asked),
         Command::Demo(asked) => demo::run(&asked),
         Command::Reload(admin) => reload::run(&admin),
         Command::Drain(said) => backend::drain(&said),
