@@ -32,6 +32,10 @@ enum From {
     Nginx,
     /// haproxy.cfg
     Haproxy,
+    /// traefik.yml or .toml, with the files of its file provider; or such a file alone
+    Traefik,
+    /// Caddyfile
+    Caddy,
 }
 
 /// What could not be carried over is listed on standard error; the exit code is 1 when the result would be less safe than the original.
@@ -44,6 +48,8 @@ pub(super) fn run(asked: &Convert) -> ExitCode {
     let format = match asked.from {
         Some(From::Nginx) => Some(Format::Nginx),
         Some(From::Haproxy) => Some(Format::Haproxy),
+        Some(From::Traefik) => Some(Format::Traefik),
+        Some(From::Caddy) => Some(Format::Caddy),
         None => convert::guess(&name, &text),
     };
     let Some(format) = format else {

@@ -8,6 +8,7 @@ mod matcher;
 mod options;
 mod placeholder;
 mod proxy;
+mod scope;
 mod site;
 mod steps;
 mod tls;
@@ -17,7 +18,7 @@ mod tree;
 
 use std::collections::HashMap;
 
-use super::original::{Files, Original};
+use super::original::Original;
 use super::output::{Names, Output, Place, Table, Value};
 use super::unused;
 use tree::{Directive, Tree};
@@ -34,13 +35,11 @@ pub fn guess(file: &str, text: &str) -> bool {
 }
 
 /// What is being converted.
-struct Conversion<'a> {
+struct Conversion {
     /// What comes out.
     out: Output,
     /// Names of services that are taken.
     service_names: Names,
-    /// Reads other files.
-    files: &'a Files<'a>,
     /// Named routes, for `invoke`.
     routes: HashMap<String, Vec<Directive>>,
     /// The order in which directives are gone through.
@@ -56,7 +55,6 @@ pub fn convert(original: &Original<'_>) -> Output {
     let mut conversion = Conversion {
         out,
         service_names: Names::default(),
-        files: original.files,
         routes,
         order: steps::ORDER.iter().map(|name| (*name).to_owned()).collect(),
         options: options::Options::default(),

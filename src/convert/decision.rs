@@ -16,7 +16,7 @@ mod steps;
 mod tests;
 mod treatment;
 
-pub use conditions::{Conditions, Host, Meet, Path};
+pub use conditions::{Conditions, Host, Path};
 pub use order::routes;
 pub use steps::{Clause, Does, Step, unfold};
 pub use treatment::{PathChange, Treatment};

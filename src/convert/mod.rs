@@ -3,15 +3,23 @@
 //! Each format has a parser that knows lines, and a converter that fills an [`output::Output`]. Whatever a converter does not carry over is a finding at
 //! its line, with what to do instead; what would leave the result less safe than the original is an error, and what it was to protect is closed.
 
+pub mod caddy;
 pub mod haproxy;
 mod ciphers;
+mod decision;
+mod document;
 mod expression;
+mod hosts;
 mod networks;
 pub mod nginx;
 mod original;
 pub mod output;
 mod plain;
+mod text;
+pub mod traefik;
 mod units;
+mod unused;
+mod users;
 
 pub use original::{Files, Original};
 use output::Output;
@@ -23,6 +31,10 @@ pub enum Format {
     Nginx,
     /// `haproxy.cfg`
     Haproxy,
+    /// `traefik.yml` or `.toml`, or a file of the dynamic configuration.
+    Traefik,
+    /// `Caddyfile`
+    Caddy,
 }
 
 /// Whose configuration a file is, by its name and by what is in it; `None` where neither says so.
@@ -33,6 +45,12 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
     }
     if name.contains("nginx") {
         return Some(Format::Nginx);
+    }
+    if traefik::guess(file, text) {
+        return Some(Format::Traefik);
+    }
+    if name.contains("caddy") {
+        return Some(Format::Caddy);
     }
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let section = |line: &str| {
@@ -49,7 +67,10 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
         });
         block || line.ends_with(';') && (line.starts_with("listen ") || line.starts_with("proxy_pass "))
     };
-    lines.any(directive).then_some(Format::Nginx)
+    if lines.any(directive) {
+        return Some(Format::Nginx);
+    }
+    caddy::guess(file, text).then_some(Format::Caddy)
 }
 
 /// Converts.
@@ -57,5 +78,7 @@ pub fn convert(format: Format, original: &Original<'_>) -> Output {
     match format {
         Format::Nginx => nginx::convert(original),
         Format::Haproxy => haproxy::convert(original),
+        Format::Traefik => traefik::convert(original),
+        Format::Caddy => caddy::convert(original),
     }
 }

@@ -1,9 +1,9 @@
 //! Traefik: the static configuration (`traefik.yml` or `.toml`) with the files of its file provider, or a file of the dynamic configuration alone.
 
-mod access;
 mod entry_point;
 mod general;
 mod middleware;
+mod points;
 mod router;
 mod rule;
 mod service;
@@ -125,7 +125,7 @@ pub fn convert(original: &Original<'_>) -> Output {
     if let Some(root) = fixed {
         general::convert(root, &mut conversion.out);
     }
-    entry_point::convert(&mut conversion);
+    points::convert(&mut conversion);
     let mut out = conversion.out;
     unused::take_out(&mut out);
     for document in std::iter::once(&root).chain(&provided) {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::steps::{At, Scope};
+use super::scope::{At, Scope};
 use super::tree::Directive;
 use super::{Conversion, left_out, proxy};
 use crate::convert::decision::Step;
@@ -16,7 +16,7 @@ pub fn protects(directive: &Directive) -> bool {
 }
 
 /// `basic_auth [MATCHER] [HASH [REALM]] { USER HASH }`
-pub fn basic(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) -> Vec<Rc<Step>> {
+pub fn basic(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Vec<Rc<Step>> {
     let out = &mut conversion.out;
     let list: Vec<String> = at
         .directive
@@ -38,7 +38,7 @@ pub fn basic(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) ->
 }
 
 /// A second demand closes the route, because a route has one.
-fn ask(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope, kind: &'static str, table: Table) -> Rc<Step> {
+fn ask(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope, kind: &'static str, table: Table) -> Rc<Step> {
     if std::mem::replace(&mut scope.asks, true) {
         let why = "requests may be asked for credentials twice, and a route does once: those are closed";
         conversion.out.findings.warning(at.place(), at.word(), why, "see whether a route is CLOSED");
@@ -53,7 +53,7 @@ fn ask(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope, kind: &'
 }
 
 /// `forward_auth [MATCHER] UPSTREAM { uri, copy_headers }`
-pub fn forward(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) -> Vec<Rc<Step>> {
+pub fn forward(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Vec<Rc<Step>> {
     let mut forward = Table::default();
     let mut rest = Vec::new();
     let mut copied: Vec<String> = Vec::new();

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::placeholder::template;
-use super::steps::At;
+use super::scope::At;
 use super::tree::Directive;
 use super::{Conversion, left_out};
 use crate::convert::decision::Step;
@@ -106,13 +106,13 @@ pub fn step(at: &At<'_>, side: &'static str, puts: Vec<Put>) -> Option<Rc<Step>>
 }
 
 /// `header`
-pub fn header(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
+pub fn header(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
     let puts = puts(&mut conversion.out, at);
     step(at, "response_headers", puts).into_iter().collect()
 }
 
 /// `request_header`
-pub fn request_header(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
+pub fn request_header(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
     let (host, others): (Vec<_>, Vec<_>) =
         puts(&mut conversion.out, at).into_iter().partition(|put| put.name == "host");
     let mut steps: Vec<_> = step(at, "request_headers", others).into_iter().collect();
@@ -131,7 +131,3 @@ pub fn rewrite_host(at: &At<'_>, put: Put) -> Rc<Step> {
     })
 }
 
-/// The words of a directive within a block: its name and its arguments.
-pub fn words(directive: &Directive) -> Vec<&str> {
-    std::iter::once(directive.word()).chain(directive.texts()).collect()
-}

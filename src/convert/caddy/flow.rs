@@ -3,54 +3,12 @@
 use std::rc::Rc;
 
 use super::placeholder::{plain, template};
-use super::steps::{self, At, Made, Need, Scope};
+use super::scope::{At, Made, Need, Scope};
 use super::{Conversion, left_out};
 use crate::convert::decision::conditions::{Conditions, Path};
 use crate::convert::decision::{Clause, Does, PathChange, Step, Treatment};
 use crate::convert::output::{Place, literal};
 use crate::convert::text;
-
-/// `handle`, `handle_path`, `route`
-pub fn block(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) -> Option<Made> {
-    let mut inner = scope.clone();
-    inner.nested = true;
-    let mut steps = steps::of(conversion, at.directive.inner(), &mut inner, at.word() != "route");
-    scope.needs = inner.needs;
-    if at.word() == "handle_path" {
-        let path = at.when.iter().find_map(|clause| match &clause.is.path {
-            Path::Prefix(path) | Path::Exact(path) => Some(path.trim_end_matches('/').to_owned()),
-            _ => None,
-        });
-        if let Some(prefix) = path {
-            steps.insert(0, at.step_for(vec![Clause::default()], Does::Path(PathChange::Strip(prefix))));
-        }
-    }
-    if at.word() == "route" {
-        // whatever comes after the block is gone through as well
-        return Some(Made::Steps(vec![
-            at.step_for(vec![Clause::default()], Does::Choice(vec![(at.when.clone(), steps)])),
-        ]));
-    }
-    Some(Made::Branch(at.when.clone(), steps))
-}
-
-/// `invoke NAME`
-pub fn invoke(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) -> Vec<Rc<Step>> {
-    let name = at.args.first().copied().unwrap_or_default();
-    // a route that invokes itself would never end
-    let Some(body) = conversion.routes.remove(name) else {
-        conversion.out.findings.error(
-            at.place(),
-            "invoke",
-            format!("there is no route `{name}`, or it invokes itself"),
-            "",
-        );
-        return vec![at.close()];
-    };
-    let made = steps::of(conversion, &body, scope, false);
-    conversion.routes.insert(name.to_owned(), body);
-    made
-}
 
 /// An end: what is put into the treatment.
 fn end(at: &At<'_>, change: impl Fn(&mut Treatment) + 'static) -> Vec<Rc<Step>> {
@@ -58,7 +16,7 @@ fn end(at: &At<'_>, change: impl Fn(&mut Treatment) + 'static) -> Vec<Rc<Step>> 
 }
 
 /// `redir [MATCHER] TO [CODE]`
-pub fn redir(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
+pub fn redir(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
     let to = at.args.first().copied().unwrap_or_default();
     let status = match at.args.get(1).copied() {
         None | Some("temporary") => 302,
@@ -93,7 +51,7 @@ pub fn redir(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
         unknown => {
             let name = unknown.err().unwrap_or_default();
             let why =
-                format!("`{name}` is not known in a redirect: it is answered with 503 until somebody has written it");
+                format!("`{name}` is not known in a redirect: it is answered with 501 until somebody has written it");
             left_out(
                 &mut conversion.out,
                 at.place(),
@@ -106,19 +64,19 @@ pub fn redir(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
     }
 }
 
-/// Answers with 503 what could not be carried over, so that it is not served by something else.
+/// Answers with 501 what could not be carried over, so that it is not served by something else.
 fn not_converted(at: &At<'_>) -> Vec<Rc<Step>> {
     let place = at.place().clone();
     let body = format!("{} is not converted ({place})\n", at.word());
     end(at, move |treatment| {
-        treatment.table.put(&["respond", "status"], 503, &place);
+        treatment.table.put(&["respond", "status"], 501, &place);
         treatment.table.put(&["respond", "body"], literal(&body), &place);
         treatment.denies = true;
     })
 }
 
 /// `respond`, `error`, `abort`
-pub fn answer(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
+pub fn answer(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
     let out = &mut conversion.out;
     let code = |text: &str| text.parse::<i64>().ok().filter(|code| (100..=999).contains(code) && text.len() == 3);
     let inner = |name: &str| {
@@ -169,7 +127,7 @@ pub fn answer(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
 }
 
 /// `rewrite [MATCHER] TO`
-pub fn rewrite(conversion: &mut Conversion<'_>, at: &At<'_>) -> Option<Made> {
+pub fn rewrite(conversion: &mut Conversion, at: &At<'_>) -> Option<Made> {
     let to = at.args.first().copied().unwrap_or_default();
     let all = vec![Clause::default()];
     let change = |change| vec![at.step_for(all.clone(), Does::Path(change))];
@@ -189,7 +147,7 @@ pub fn rewrite(conversion: &mut Conversion<'_>, at: &At<'_>) -> Option<Made> {
 }
 
 /// `uri [MATCHER] strip_prefix X`
-pub fn uri(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
+pub fn uri(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
     match at.args[..] {
         ["strip_prefix", prefix] if !prefix.contains('{') => {
             let prefix = format!("/{}", prefix.trim_matches('/'));
@@ -229,7 +187,7 @@ fn begins_with(at: &At<'_>, text: &str) -> bool {
 }
 
 /// `request_body { max_size }`
-pub fn request_body(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) {
+pub fn request_body(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) {
     for directive in at.directive.inner() {
         let place = directive.place().clone();
         match (directive.word(), directive.arg(0).and_then(text::size)) {
@@ -261,7 +219,7 @@ pub fn request_body(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Sc
 }
 
 /// What Caddy makes itself: files, PHP, templates.
-pub fn content(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
+pub fn content(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
     let out = &mut conversion.out;
     let backend = "have a server for it as a backend: Caddy itself at a port of 127.0.0.1 will do";
     match at.word() {
@@ -280,14 +238,14 @@ pub fn content(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
             out,
             at.place(),
             "metrics",
-            "metrics are at the admin address: requests here are answered with 503",
+            "metrics are at the admin address: requests here are answered with 501",
             "scrape `/metrics` of 127.0.0.1:9900",
         ),
         "php_fastcgi" => {
-            left_out(out, at.place(), "php_fastcgi", "FastCGI is not spoken: requests are answered with 503", backend)
+            left_out(out, at.place(), "php_fastcgi", "FastCGI is not spoken: requests are answered with 501", backend)
         }
         name => {
-            let why = "files are not served here: requests are answered with 503";
+            let why = "files are not served here: requests are answered with 501";
             left_out(out, at.place(), name, why, backend);
         }
     }

@@ -72,7 +72,7 @@ impl Default for Options {
 }
 
 /// Reads them.
-pub fn read(options: &[Directive], conversion: &mut Conversion<'_>) {
+pub fn read(options: &[Directive], conversion: &mut Conversion) {
     for directive in options {
         let place = directive.place();
         let argument = directive.arg(0).unwrap_or_default();
@@ -122,7 +122,7 @@ pub fn read(options: &[Directive], conversion: &mut Conversion<'_>) {
 }
 
 /// `order X before|after Y`, `order X first|last`
-fn order(directive: &Directive, conversion: &mut Conversion<'_>) {
+fn order(directive: &Directive, conversion: &mut Conversion) {
     let Some(name) = directive.arg(0).map(str::to_owned) else { return };
     conversion.order.retain(|known| *known != name);
     let other = directive.arg(2).and_then(|other| conversion.order.iter().position(|known| known == other));
@@ -136,7 +136,7 @@ fn order(directive: &Directive, conversion: &mut Conversion<'_>) {
 }
 
 /// `servers [ADDRESS] { ... }`
-fn servers(directive: &Directive, conversion: &mut Conversion<'_>) -> Keys {
+fn servers(directive: &Directive, conversion: &mut Conversion) -> Keys {
     let mut keys: Keys = Vec::new();
     for inner in directive.inner() {
         let place = inner.place().clone();
@@ -232,7 +232,7 @@ fn proxy_protocol(wrapper: &Directive, keys: &mut Keys, out: &mut Output) {
 }
 
 /// `log { ... }` of the options: the log of the process; of a site: the access log.
-fn log(directive: &Directive, conversion: &mut Conversion<'_>) {
+fn log(directive: &Directive, conversion: &mut Conversion) {
     for inner in directive.inner() {
         match (inner.word(), inner.arg(0).unwrap_or_default()) {
             ("level", level) => {
@@ -254,7 +254,7 @@ fn log(directive: &Directive, conversion: &mut Conversion<'_>) {
 }
 
 /// `log` of a site.
-pub fn access_log(directive: &Directive, conversion: &mut Conversion<'_>) {
+pub fn access_log(directive: &Directive, conversion: &mut Conversion) {
     let mut to = ("stdout".to_owned(), directive.place().clone());
     let mut format = ("json", directive.place().clone());
     for inner in directive.inner() {

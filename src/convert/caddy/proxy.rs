@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::change::{self, Put};
 use super::lexer::ENVIRONMENT;
-use super::steps::At;
+use super::scope::At;
 use super::tree::Directive;
 use super::{Conversion, left_out};
 use crate::convert::decision::{Does, Step, Treatment};
@@ -32,7 +32,7 @@ struct Upstreams {
 }
 
 /// `reverse_proxy [MATCHER] UPSTREAM... { ... }`
-pub fn convert(conversion: &mut Conversion<'_>, at: &At<'_>) -> Vec<Rc<Step>> {
+pub fn convert(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
     let upstreams = at.args.clone();
     let Some(service) = service(conversion, at, "", &upstreams, at.directive.inner()) else {
         let place = at.place().clone();
@@ -105,7 +105,7 @@ fn forwarded(directive: &Directive) -> bool {
 
 /// The service of these upstreams. `None` = there are none.
 pub fn service(
-    conversion: &mut Conversion<'_>,
+    conversion: &mut Conversion,
     at: &At<'_>,
     prefix: &str,
     upstreams: &[&str],
@@ -186,12 +186,12 @@ fn backends(found: &Upstreams, weights: &[i64], first: bool, table: &mut Table) 
 }
 
 /// A service that has the same keys, which was made for the same directive of another site.
-fn same(conversion: &Conversion<'_>, table: &Table) -> Option<String> {
+fn same(conversion: &Conversion, table: &Table) -> Option<String> {
     conversion.out.services.iter().find(|(_, known)| known == table).map(|(name, _)| name.clone())
 }
 
 /// An upstream: `host:port`, `http://`, `https://`, `h2c://`, `unix//path`, and a range of ports.
-fn address(conversion: &mut Conversion<'_>, place: &Place, upstream: &str, found: &mut Upstreams) {
+fn address(conversion: &mut Conversion, place: &Place, upstream: &str, found: &mut Upstreams) {
     let out = &mut conversion.out;
     if let Some(path) = upstream.strip_prefix("unix//").or_else(|| upstream.strip_prefix("unix/")) {
         found.addresses.push((format!("unix:/{}", path.trim_start_matches('/')), place.clone()));

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::matcher::{Matchers, of_host};
-use super::steps::{self, Need, Scope};
+use super::scope::{Need, Scope};
+use super::steps;
 use super::tree::Site;
 use super::{Conversion, flow, options, tls};
 use crate::convert::decision::conditions::{Conditions, Host, Path};
@@ -45,7 +46,7 @@ struct Draft {
 }
 
 /// Makes listeners of all sites.
-pub fn convert(sites: &[Site], conversion: &mut Conversion<'_>) {
+pub fn convert(sites: &[Site], conversion: &mut Conversion) {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut redirects: Vec<(Vec<String>, Address)> = Vec::new();
     for site in sites {
@@ -80,7 +81,7 @@ pub fn convert(sites: &[Site], conversion: &mut Conversion<'_>) {
 }
 
 /// The addresses of a site.
-fn addresses(site: &Site, conversion: &mut Conversion<'_>) -> Vec<Address> {
+fn addresses(site: &Site, conversion: &mut Conversion) -> Vec<Address> {
     let mut all = Vec::new();
     let has_tls = site.body.iter().any(|directive| directive.word() == "tls");
     for key in &site.keys {
@@ -152,7 +153,7 @@ fn host_rank(host: &Host) -> (u8, usize) {
 }
 
 /// Adds a site to the listener of its port.
-fn add(conversion: &mut Conversion<'_>, drafts: &mut Vec<Draft>, site: &Site, here: &[&Address], bind: &[String]) {
+fn add(conversion: &mut Conversion, drafts: &mut Vec<Draft>, site: &Site, here: &[&Address], bind: &[String]) {
     let Some(first) = here.first() else { return };
     let mut scope = Scope { matchers: Matchers { tls: first.tls, ..Matchers::default() }, ..Scope::default() };
     let mut steps = steps::of(conversion, &site.body, &mut scope, true);
@@ -182,7 +183,7 @@ fn add(conversion: &mut Conversion<'_>, drafts: &mut Vec<Draft>, site: &Site, he
 }
 
 /// Plain HTTP leads to HTTPS for sites that have TLS by themselves, unless a site of its own is there for it.
-fn redirect(conversion: &mut Conversion<'_>, drafts: &mut Vec<Draft>, redirects: Vec<(Vec<String>, Address)>) {
+fn redirect(conversion: &mut Conversion, drafts: &mut Vec<Draft>, redirects: Vec<(Vec<String>, Address)>) {
     let (http, https) = (conversion.options.http_port.clone(), conversion.options.https_port.clone());
     for (bind, address) in redirects {
         let draft = draft(drafts, &bind, &http, false, &address.place);
@@ -209,7 +210,7 @@ fn redirect(conversion: &mut Conversion<'_>, drafts: &mut Vec<Draft>, redirects:
     }
 }
 
-fn listener(conversion: &mut Conversion<'_>, mut draft: Draft) {
+fn listener(conversion: &mut Conversion, mut draft: Draft) {
     // exact hosts before wildcards, both before those without; redirects after sites of the same rank
     draft.branches.sort_by_key(|branch| (branch.rank.1, branch.rank.2, branch.rank.0));
     let place = draft.place.clone();
@@ -266,7 +267,7 @@ fn put_route(listener: &mut Table, route: Table) {
     }
 }
 
-fn add_tls(conversion: &mut Conversion<'_>, draft: &Draft, table: &mut Table) {
+fn add_tls(conversion: &mut Conversion, draft: &Draft, table: &mut Table) {
     for certificate in &draft.certificates.certificates {
         table.push(&["tls", "certificates"], certificate.clone());
     }
@@ -309,7 +310,7 @@ fn add_tls(conversion: &mut Conversion<'_>, draft: &Draft, table: &mut Table) {
     }
 }
 
-fn apply_needs(conversion: &mut Conversion<'_>, draft: &Draft, table: &mut Table) {
+fn apply_needs(conversion: &mut Conversion, draft: &Draft, table: &mut Table) {
     for (_, needs) in &draft.needs {
         for need in needs {
             let others = draft.needs.iter().flat_map(|(_, needs)| needs).filter(|other| other.key == need.key);

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use super::matcher::{self, Matchers};
+use super::matcher;
+use super::scope::{At, Made, Scope};
 use super::tree::Directive;
 use super::{Conversion, access, change, flow, left_out, proxy};
-use crate::convert::decision::{Clause, Does, Path, Step, Treatment};
-use crate::convert::output::{Place, Value};
+use crate::convert::decision::{Clause, Does, Path, PathChange, Step};
+use crate::convert::output::Place;
 
 /// The order of directives that Caddy's documentation gives.
 pub const ORDER: [&str; 42] = [
@@ -54,90 +55,6 @@ pub const ORDER: [&str; 42] = [
     "bind",
 ];
 
-/// Something that a listener has as a whole.
-#[derive(Debug, Clone)]
-pub struct Need {
-    /// Which key of the listener.
-    pub key: &'static [&'static str],
-    /// What it should have.
-    pub value: Value,
-    /// The same in bytes.
-    pub size: u64,
-    /// The directive.
-    pub what: String,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// What is known where directives stand.
-#[derive(Debug, Clone, Default)]
-pub struct Scope {
-    /// Named matchers.
-    pub matchers: Matchers,
-    /// What the listener should have.
-    pub needs: Vec<Need>,
-    /// Whether a directive before asks for credentials.
-    pub asks: bool,
-    /// Whether it is within a block of the site.
-    pub nested: bool,
-}
-
-/// A directive with its matcher taken off.
-pub struct At<'a> {
-    /// The directive.
-    pub directive: &'a Directive,
-    /// Its arguments without the matcher.
-    pub args: Vec<&'a str>,
-    /// Which requests it is for.
-    pub when: Vec<Clause>,
-}
-
-impl At<'_> {
-    /// Where it stands.
-    pub fn place(&self) -> &Place {
-        self.directive.place()
-    }
-
-    /// What it is called.
-    pub fn word(&self) -> &str {
-        self.directive.word()
-    }
-
-    /// A step of it for its requests.
-    pub fn step(&self, does: Does) -> Rc<Step> {
-        self.step_for(self.when.clone(), does)
-    }
-
-    /// A step of it for these requests.
-    pub fn step_for(&self, when: Vec<Clause>, does: Does) -> Rc<Step> {
-        Rc::new(Step { when, does, place: self.place().clone(), what: self.word().to_owned() })
-    }
-
-    /// Something changes.
-    pub fn change(&self, change: impl Fn(&mut Treatment) + 'static) -> Rc<Step> {
-        self.step(Does::Change { change: Rc::new(change), protects: false })
-    }
-
-    /// Something is asked of clients.
-    pub fn protect(&self, change: impl Fn(&mut Treatment) + 'static) -> Rc<Step> {
-        self.step(Does::Change { change: Rc::new(change), protects: true })
-    }
-
-    /// Nobody comes in.
-    pub fn close(&self) -> Rc<Step> {
-        let place = self.place().clone();
-        self.protect(move |treatment| treatment.closed = Some(place.clone()))
-    }
-}
-
-/// What comes of a directive.
-pub enum Made {
-    /// Steps for one after the other.
-    Steps(Vec<Rc<Step>>),
-    /// One of several that exclude each other.
-    Branch(Vec<Clause>, Vec<Rc<Step>>),
-}
-
 /// A directive, ready to be sorted.
 struct Item {
     order: usize,
@@ -150,7 +67,7 @@ struct Item {
 }
 
 /// The steps of a block. `sorted`: in Caddy's order, and not in that of the file.
-pub fn of(conversion: &mut Conversion<'_>, block: &[Directive], scope: &mut Scope, sorted: bool) -> Vec<Rc<Step>> {
+pub fn of(conversion: &mut Conversion, block: &[Directive], scope: &mut Scope, sorted: bool) -> Vec<Rc<Step>> {
     for directive in block.iter().filter(|directive| directive.word().starts_with('@') && !directive.name.quoted) {
         let clauses = matcher::defined(directive, &scope.matchers);
         scope.matchers.named.insert(directive.word().to_owned(), clauses);
@@ -250,7 +167,7 @@ fn grouped(items: Vec<Item>) -> Vec<Rc<Step>> {
 }
 
 /// Takes the matcher off a directive, and whether it could be said which requests are meant. `None` = it could not, and the directive is left out.
-fn matched<'a>(conversion: &mut Conversion<'_>, directive: &'a Directive, scope: &Scope) -> Option<(At<'a>, bool)> {
+fn matched<'a>(conversion: &mut Conversion, directive: &'a Directive, scope: &Scope) -> Option<(At<'a>, bool)> {
     let args = directive.texts();
     let all = vec![Clause::default()];
     // a redirect, rewrite or root to a path has no matcher when the path is its only argument
@@ -289,7 +206,7 @@ fn matched<'a>(conversion: &mut Conversion<'_>, directive: &'a Directive, scope:
 }
 
 /// Caddy compares paths without regard to case, and routes with it: what protects a path does not protect its other spellings.
-fn tell_case(conversion: &mut Conversion<'_>, directive: &Directive, when: &[Clause]) {
+fn tell_case(conversion: &mut Conversion, directive: &Directive, when: &[Clause]) {
     let by_path = when.iter().any(|clause| clause.is.path != Path::Any);
     if by_path && access::protects(directive) && !std::mem::replace(&mut conversion.options.case_told, true) {
         let why = "paths are compared with regard to case here, and without in Caddy: what protects /admin does not protect /Admin";
@@ -299,14 +216,14 @@ fn tell_case(conversion: &mut Conversion<'_>, directive: &Directive, when: &[Cla
     }
 }
 
-fn one(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) -> Option<Made> {
+fn one(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Option<Made> {
     let steps = match at.word() {
-        "handle" | "handle_path" | "route" => return flow::block(conversion, at, scope),
+        "handle" | "handle_path" | "route" => return block(conversion, at, scope),
         "rewrite" => return flow::rewrite(conversion, at),
         "uri" => flow::uri(conversion, at),
         "redir" => flow::redir(conversion, at),
         "respond" | "error" | "abort" => flow::answer(conversion, at),
-        "invoke" => flow::invoke(conversion, at, scope),
+        "invoke" => invoke(conversion, at, scope),
         "header" => change::header(conversion, at),
         "request_header" => change::request_header(conversion, at),
         "basic_auth" | "basicauth" => access::basic(conversion, at, scope),
@@ -328,7 +245,49 @@ fn one(conversion: &mut Conversion<'_>, at: &At<'_>, scope: &mut Scope) -> Optio
     Some(Made::Steps(steps))
 }
 
-fn unknown(conversion: &mut Conversion<'_>, at: &At<'_>, name: &str) {
+/// `handle`, `handle_path`, `route`
+fn block(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Option<Made> {
+    let mut inner = scope.clone();
+    inner.nested = true;
+    let mut steps = of(conversion, at.directive.inner(), &mut inner, at.word() != "route");
+    scope.needs = inner.needs;
+    if at.word() == "handle_path" {
+        let path = at.when.iter().find_map(|clause| match &clause.is.path {
+            Path::Prefix(path) | Path::Exact(path) => Some(path.trim_end_matches('/').to_owned()),
+            _ => None,
+        });
+        if let Some(prefix) = path {
+            steps.insert(0, at.step_for(vec![Clause::default()], Does::Path(PathChange::Strip(prefix))));
+        }
+    }
+    if at.word() == "route" {
+        // whatever comes after the block is gone through as well
+        return Some(Made::Steps(vec![
+            at.step_for(vec![Clause::default()], Does::Choice(vec![(at.when.clone(), steps)])),
+        ]));
+    }
+    Some(Made::Branch(at.when.clone(), steps))
+}
+
+/// `invoke NAME`
+fn invoke(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Vec<Rc<Step>> {
+    let name = at.args.first().copied().unwrap_or_default();
+    // a route that invokes itself would never end
+    let Some(body) = conversion.routes.remove(name) else {
+        conversion.out.findings.error(
+            at.place(),
+            "invoke",
+            format!("there is no route `{name}`, or it invokes itself"),
+            "",
+        );
+        return vec![at.close()];
+    };
+    let made = of(conversion, &body, scope, false);
+    conversion.routes.insert(name.to_owned(), body);
+    made
+}
+
+fn unknown(conversion: &mut Conversion, at: &At<'_>, name: &str) {
     let out = &mut conversion.out;
     let (why, advice) = match name {
         "encode" => ("answers are passed on as backends send them", "have the backends compress"),

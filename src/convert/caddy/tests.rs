@@ -157,9 +157,9 @@ fn variables_of_the_environment_stay_variables() {
 }
 
 #[test]
-fn what_is_served_from_files_is_answered_with_503() {
+fn what_is_served_from_files_is_answered_with_501() {
     let (text, found) = site("root * /srv\nfile_server");
-    has(&text, "respond = { status = 503");
+    has(&text, "respond = { status = 501");
     assert!(found.iter().any(|line| line.starts_with("warning: Caddyfile:3: `file_server`")), "{found:?}");
 }
 

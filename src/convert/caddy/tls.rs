@@ -18,7 +18,7 @@ pub struct Tls {
 }
 
 /// What a site says, in `tls` or by having none. `None` for the second: what the site asks of clients could not be carried over.
-pub fn of_site(conversion: &mut Conversion<'_>, body: &[Directive], place: &Place, tls: &mut Tls) -> Option<()> {
+pub fn of_site(conversion: &mut Conversion, body: &[Directive], place: &Place, tls: &mut Tls) -> Option<()> {
     let Some(directive) = body.iter().find(|directive| directive.word() == "tls") else {
         tls.fetched.push(place.clone());
         tls.keys.push((place.clone(), Table::default()));
@@ -71,7 +71,7 @@ pub fn of_site(conversion: &mut Conversion<'_>, body: &[Directive], place: &Plac
 }
 
 /// Versions, cipher suites, groups and protocols.
-fn choice(conversion: &mut Conversion<'_>, directive: &Directive, keys: &mut Table) {
+fn choice(conversion: &mut Conversion, directive: &Directive, keys: &mut Table) {
     let place = directive.place();
     let of = |known: &[&str]| -> Vec<String> {
         directive.texts().into_iter().filter(|name| known.contains(name)).map(str::to_owned).collect()
@@ -98,7 +98,7 @@ fn choice(conversion: &mut Conversion<'_>, directive: &Directive, keys: &mut Tab
     }
 }
 
-fn client_auth(conversion: &mut Conversion<'_>, directive: &Directive, keys: &mut Table) -> Option<()> {
+fn client_auth(conversion: &mut Conversion, directive: &Directive, keys: &mut Table) -> Option<()> {
     let out = &mut conversion.out;
     let mut files: Vec<String> = Vec::new();
     let mut mode = None;

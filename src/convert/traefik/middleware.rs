@@ -1,5 +1,6 @@
 //! Middlewares as steps: what happens to a request one after the other.
 
+mod access;
 mod answers;
 mod headers;
 mod paths;
@@ -8,7 +9,7 @@ mod work;
 
 use std::rc::Rc;
 
-use super::{Conversion, access};
+use super::Conversion;
 use crate::convert::decision::{Clause, Does, Step, Treatment};
 use crate::convert::document::Node;
 use crate::convert::output::{Place, Value};

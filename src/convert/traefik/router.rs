@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::entry_point::{self, EntryPoint};
 use super::middleware::{self, Chain, Needs};
 use super::service::{self, Target};
-use super::{Conversion, rule};
-use crate::convert::decision::{self, Clause, Conditions, Does, Path, Step, Treatment};
+use super::{Conversion, rule, tls};
+use crate::convert::decision::{self, Clause, Conditions, Does, Step, Treatment};
 use crate::convert::document::Node;
 use crate::convert::output::{Place, Table, Value};
 
@@ -58,7 +58,7 @@ pub fn listener<'a>(
     let (routers, tls) = of_one_kind(conversion, routers, whole);
     if tls {
         let options = tls_options(point, &routers);
-        entry_point::add_tls(conversion, point, &options, &mut listener);
+        tls::add(conversion, point, &options, &mut listener);
     }
     let mut branches: Vec<(i64, Branch)> = Vec::new();
     let mut wanted: Wanted = Vec::new();
@@ -300,9 +300,4 @@ fn apply_needs(
             }
         }
     }
-}
-
-/// Requests with this beginning of the path.
-pub fn below(prefix: &str) -> Vec<Clause> {
-    vec![Conditions::path(Path::Prefix(prefix.to_owned())).into()]
 }

@@ -1,7 +1,7 @@
 //! Routers for TCP and UDP as listeners with sessions.
 
 use super::entry_point::{self, EntryPoint};
-use super::{Conversion, rule, transport};
+use super::{Conversion, rule, tls, transport};
 use crate::convert::decision::{Host, networks};
 use crate::convert::document::Node;
 use crate::convert::output::{Place, Table, literal};
@@ -45,7 +45,7 @@ pub fn tcp(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, routers: &[T
                 (name.to_owned(), router.node.place.clone())
             })
             .collect();
-        entry_point::add_tls(conversion, point, &options, &mut listener);
+        tls::add(conversion, point, &options, &mut listener);
     }
     for router in routers {
         router.node.get("ruleSyntax");

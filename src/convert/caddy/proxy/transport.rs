@@ -8,7 +8,7 @@ use crate::convert::output::{Place, Table, Value, literal};
 use crate::convert::text;
 
 /// Puts it into the service.
-pub fn convert(conversion: &mut Conversion<'_>, inner: &[Directive], secure: &Option<Place>, table: &mut Table) {
+pub fn convert(conversion: &mut Conversion, inner: &[Directive], secure: &Option<Place>, table: &mut Table) {
     for transport in inner.iter().filter(|directive| directive.word() == "transport") {
         if transport.arg(0) != Some("http") {
             let why = format!("`{}` is not spoken to backends: http is", transport.arg(0).unwrap_or_default());
@@ -30,7 +30,7 @@ pub fn convert(conversion: &mut Conversion<'_>, inner: &[Directive], secure: &Op
 }
 
 fn one(
-    conversion: &mut Conversion<'_>,
+    conversion: &mut Conversion,
     directive: &Directive,
     table: &mut Table,
     tls: &mut Option<Place>,

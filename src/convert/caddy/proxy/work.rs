@@ -8,7 +8,7 @@ use crate::convert::output::{Output, Table, literal};
 use crate::convert::text;
 
 /// Puts them into the service. Gives back the weights of the backends, which may be none.
-pub fn convert(conversion: &mut Conversion<'_>, what: &str, inner: &[Directive], table: &mut Table) -> Vec<i64> {
+pub fn convert(conversion: &mut Conversion, what: &str, inner: &[Directive], table: &mut Table) -> Vec<i64> {
     let mut weights = Vec::new();
     let out = &mut conversion.out;
     for directive in inner {

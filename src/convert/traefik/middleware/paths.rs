@@ -1,9 +1,8 @@
 //! Middlewares that change the path.
 
 use super::{At, Chain};
-use crate::convert::decision::{Clause, Does, PathChange, Step, Treatment};
+use crate::convert::decision::{Clause, Conditions, Does, Path, PathChange, Step, Treatment};
 use crate::convert::output::{Output, Place, literal};
-use crate::convert::traefik::router::below;
 use std::rc::Rc;
 
 /// Adds one of them.
@@ -121,4 +120,9 @@ fn changes(change: impl Fn(&mut Treatment) + 'static) -> Does {
 
 fn step(at: &At<'_>, does: Does) -> Rc<Step> {
     Rc::new(Step { when: vec![Clause::default()], does, place: at.place.clone(), what: at.what.clone() })
+}
+
+/// Requests with this beginning of the path.
+fn below(prefix: &str) -> Vec<Clause> {
+    vec![Conditions::path(Path::Prefix(prefix.to_owned())).into()]
 }

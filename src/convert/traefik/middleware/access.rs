@@ -1,11 +1,11 @@
 //! Middlewares that say who may come in: passwords, another service, addresses.
 
-use super::Conversion;
-use super::middleware::{At, Chain};
+use super::{At, Chain};
 use crate::convert::decision::{Treatment, networks};
 use crate::convert::document::Node;
 use crate::convert::output::{Output, Table, literal};
 use crate::convert::text::Url;
+use crate::convert::traefik::Conversion;
 use crate::convert::users;
 
 /// `basicAuth`
