@@ -85,8 +85,12 @@ def start_converted(processes, evenkeel, example, folder, ports, backends):
 
 def is_configured(example, ports):
     """Traefik takes connections before it has read the files of its file provider, and answers 404, or resets."""
-    seen = [convert.exchange(ports[int(ask.split()[1])], ask, {}) for ask in example.asks]
-    return any(one["status"] not in ("refused", 404) for one in seen)
+    served = set()
+    for ask in example.asks:
+        port = int(ask.split()[1])
+        if convert.exchange(ports[port], ask, {})["status"] not in ("refused", 404):
+            served.add(port)
+    return len(served) == len({ask.split()[1] for ask in example.asks})
 
 
 def compared(evenkeel, example, files, backends):

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::placeholder::template;
 use super::scope::At;
-use super::tree::Directive;
 use super::{Conversion, left_out};
 use crate::convert::decision::Step;
 use crate::convert::output::{Output, Place};
@@ -130,4 +129,3 @@ pub fn rewrite_host(at: &At<'_>, put: Put) -> Rc<Step> {
         }
     })
 }
-
