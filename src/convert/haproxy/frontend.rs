@@ -3,11 +3,13 @@
 use super::act::{Act, Rule};
 use super::backend;
 use super::bind::{self, Bind};
+use super::changes::{self, Changes};
 use super::condition::Around;
-use super::expand::{Changes, End, Expander};
+use super::expand::Expander;
 use super::matching::Conditions;
 use super::parse::{Line, Section};
 use super::rule;
+use super::ways::End;
 use crate::convert::original::Original;
 use crate::convert::output::{Findings, Output, Table};
 use crate::convert::plain::{default_service, hoist};
@@ -51,14 +53,14 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
     }
     let mut expander = Expander::new(sections, section, &of_backend, &mut listener, &mut out.findings);
     expander.go(&Conditions::default(), &rules, changes);
-    expander.order();
-    let ways = std::mem::take(&mut expander.ways);
-    for way in ways {
+    let mut ways = std::mem::take(&mut expander.ways);
+    ways.order(&section.head, &mut out.findings);
+    for way in ways.all {
         let mut route = Table::at(&way.place);
         way.conditions.put(&way.place, &mut route);
         match &way.end {
             End::Service(service) => route.put(&["service"], service.as_str(), &way.place),
-            End::Answer(answer) => super::expand::merge(&mut route, answer),
+            End::Answer(answer) => changes::merge(&mut route, answer),
         }
         way.changes.put(&mut route, &mut out.findings);
         if tcp && !by_name {
