@@ -12,7 +12,7 @@ use super::matching::{Conditions, Path};
 use super::parse::Section;
 use super::rule::refuses;
 use super::ways::{End, MOST, Ways};
-use crate::convert::networks::Rule as NetworkRule;
+use crate::convert::networks::{self, Rule as NetworkRule};
 use crate::convert::output::{Findings, Place, Table};
 
 /// Conditions that apply one within the other.
@@ -82,8 +82,16 @@ impl<'a> Expander<'a> {
         if !self.beside_routes(rule, &other, &mut change) {
             return Some(changes);
         }
-        let ends =
-            !matches!(rule.act, Act::Change(_) | Act::Prefix(..) | Act::Allow | Act::Password) && other.is_empty();
+        // who was let in by address before is not refused by what comes behind
+        let some_are_in =
+            matches!(rule.act, Act::Refuse(_)) && other.is_empty() && changes.ordered.iter().any(|rule| rule.allow);
+        if some_are_in {
+            let place = rule.line.place.clone();
+            change.ordered.push(NetworkRule { allow: false, networks: networks::everybody(), place });
+        }
+        let ends = !some_are_in
+            && !matches!(rule.act, Act::Change(_) | Act::Prefix(..) | Act::Allow | Act::Password)
+            && other.is_empty();
         let (holding, not): (Vec<&Term>, Vec<&Term>) = routed.into_iter().partition(|term| term.holds);
         let mut all = vec![around.clone()];
         for term in holding {
