@@ -260,8 +260,11 @@ pub fn limit_except(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, r
     vec![named, others]
 }
 
+/// What an address is that no line of a `geo` block has, and the networks of its lines, each with what it is.
+pub type Geo<'a> = (&'a str, Vec<(Network, &'a str, Place)>);
+
 /// The networks of a `geo` block, in the order of the longest first, with what each of them is.
-pub fn geo<'a>(world: &World<'a>, name: &str) -> Option<(&'a str, Vec<(Network, &'a str, Place)>)> {
+pub fn geo<'a>(world: &World<'a>, name: &str) -> Option<Geo<'a>> {
     let geo = world.geos.get(name)?;
     if geo.args.len() > 1 && !matches!(geo.arg(0), "$remote_addr" | "$realip_remote_addr") {
         return None;
