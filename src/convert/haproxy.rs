@@ -3,6 +3,7 @@
 mod act;
 mod backend;
 mod bind;
+mod changes;
 mod check;
 mod condition;
 mod expand;
@@ -15,6 +16,7 @@ mod options;
 mod parse;
 mod rule;
 mod statements;
+mod ways;
 
 use parse::{Line, Section};
 

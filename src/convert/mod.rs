@@ -63,7 +63,8 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
     }
     let directive = |line: &str| {
         let block = ["http", "server", "stream", "events", "upstream"].iter().any(|name| {
-            line.strip_prefix(name).is_some_and(|rest| rest.trim_end().ends_with('{') || rest.trim().is_empty())
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.trim().is_empty() || rest.starts_with([' ', '{']) && rest.contains('{'))
         });
         block || line.ends_with(';') && (line.starts_with("listen ") || line.starts_with("proxy_pass "))
     };

@@ -178,6 +178,33 @@ fn what_keeps_somebody_out_and_cannot_be_carried_over_is_closed() {
 }
 
 #[test]
+fn what_a_location_asks_holds_where_it_hands_its_requests_on() {
+    let scratch = folder(&of("nginx")[0], "nginx.conf");
+    let hands_on = "server { listen 127.0.0.1:8080;
+        location /a/ { auth_basic x; auth_basic_user_file users; try_files $uri @a; }
+        location @a { proxy_pass http://127.0.0.1:1; }
+        location /b/ { allow 10.0.0.0/8; deny all; try_files $uri @b; }
+        location @b { deny 10.1.0.0/16; proxy_pass http://127.0.0.1:1; } }";
+    scratch.file("a.conf", hands_on);
+    let done = evenkeel(&scratch, &["convert", "--from", "nginx", "a.conf"]);
+    let result = String::from_utf8_lossy(&done.stdout).into_owned();
+    let route = |path: &str| result.split("[[listener.route]]").find(|part| part.contains(path)).unwrap().to_owned();
+    assert!(route("path_prefix = \"/a/\"").contains("auth = { basic = { file = \"users\""), "{result}");
+    assert!(route("path_prefix = \"/b/\"").contains("deny = [\"0.0.0.0/0\", \"::/0\"]"), "{result}");
+}
+
+#[test]
+fn who_was_let_in_by_address_before_is_not_refused_by_what_comes_behind() {
+    let scratch = Scratch::new();
+    let frontend = "frontend f\n mode http\n bind :8080\n http-request allow if { src 10.0.0.0/8 }\n http-request deny if { path_beg /admin }\n";
+    scratch.file("a.cfg", format!("{frontend} default_backend b\nbackend b\n server s 127.0.0.1:1\n"));
+    let done = evenkeel(&scratch, &["convert", "a.cfg"]);
+    let result = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(result.contains("path_prefix = \"/admin\"") && result.contains("allow = [\"10.0.0.0/8\"]"), "{result}");
+    assert_eq!(done.status.code(), Some(0), "{result}");
+}
+
+#[test]
 fn a_result_is_not_written_over() {
     let scratch = Scratch::new();
     scratch

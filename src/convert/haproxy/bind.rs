@@ -118,6 +118,15 @@ fn tls(original: &Original<'_>, line: &Line, tcp: bool, listener: &mut Table, fi
     } else if let Some(names) = line.after("ciphers").and_then(ciphers::known) {
         listener.put(&["tls", "ciphers"], names, place);
     }
+    client_certificates(line, listener, findings);
+    if listener.get(&["tls", "certificates"]).is_none() {
+        findings.error(place, line.text(), "no certificate is named", "`certificates` of [listener.tls]");
+    }
+}
+
+/// What is asked of clients by certificate.
+fn client_certificates(line: &Line, listener: &mut Table, findings: &mut Findings) {
+    let place = &line.place;
     match (line.after("verify"), line.after("ca-file")) {
         (Some(mode @ ("required" | "optional")), Some(authorities)) => {
             listener.put(&["tls", "client_auth"], mode, place);
@@ -147,9 +156,6 @@ fn tls(original: &Original<'_>, line: &Line, tcp: bool, listener: &mut Table, fi
                 "docs/access.md says what is asked of clients' certificates",
             );
         }
-    }
-    if listener.get(&["tls", "certificates"]).is_none() {
-        findings.error(place, line.text(), "no certificate is named", "`certificates` of [listener.tls]");
     }
 }
 

@@ -240,7 +240,7 @@ fn asked(around: &Around<'_>, mut of: Compared) -> Option<Ask> {
             let methods = Some(of.values.iter().map(|value| value.to_ascii_uppercase()).collect());
             Some(Ask::Routes(vec![Conditions { methods, ..Conditions::default() }]))
         }
-        "path" | "base" | "url" if of.fetch == "path" || of.method != "str" => path(&of),
+        "path" | "url" => path(&of),
         "req.ssl_sni" | "req_ssl_sni" | "ssl_fc_sni" => host(&of),
         "hdr" | "req.hdr" | "req.fhdr" | "req_hdr"
             if of.argument.split(',').next().is_some_and(|name| name.eq_ignore_ascii_case("host")) =>

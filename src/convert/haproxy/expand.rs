@@ -5,61 +5,18 @@
 //! request and ours would choose the later one, a route is added for what they have in common.
 
 use super::act::{Act, Rule};
+use super::changes::{Changes, merge};
 use super::condition::{Ask, Term};
 use super::limits::{self, Limit};
 use super::matching::{Conditions, Path};
 use super::parse::Section;
 use super::rule::refuses;
-use crate::convert::networks::{self, Network, Rule as NetworkRule};
+use super::ways::{End, MOST, Ways};
+use crate::convert::networks::{self, Rule as NetworkRule};
 use crate::convert::output::{Findings, Place, Table};
 
-/// So many routes are made of one listener at most.
-const MOST: usize = 2_000;
-/// So many comparisons of routes are made, a second or so.
-const STEPS: usize = 5_000_000;
 /// Conditions that apply one within the other.
 const DEPTH: usize = 200;
-
-/// What has been said of requests on their way so far.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
-    /// Keys of routes.
-    pub keys: Table,
-    /// Who is let in, by address: what is denied and allowed first decides.
-    ordered: Vec<NetworkRule>,
-    /// Those outside of one of these are refused.
-    only: Vec<(Vec<Network>, Place)>,
-    limits: Vec<Table>,
-    closed: Option<Place>,
-    /// A prefix that is replaced.
-    prefix: Option<(String, String, Place)>,
-    /// `http-request allow`: no further refusal is looked at.
-    allowed: bool,
-}
-
-/// A route before it is written.
-#[derive(Debug, Clone)]
-pub struct Way {
-    /// Who takes it.
-    pub conditions: Conditions,
-    /// Where it leads: a backend, or an answer.
-    pub end: End,
-    /// What is said on the way.
-    pub changes: Changes,
-    /// Where it comes from.
-    pub place: Place,
-    /// What is the same for ways that lead to the same in the same way.
-    key: String,
-}
-
-/// Where a route leads.
-#[derive(Debug, Clone, PartialEq)]
-pub enum End {
-    /// To a service.
-    Service(String),
-    /// To an answer.
-    Answer(Table),
-}
 
 /// Goes through the rules of a frontend and of the backends behind it.
 pub struct Expander<'a> {
@@ -69,15 +26,14 @@ pub struct Expander<'a> {
     pub section: &'a Section,
     /// The rules of each backend.
     pub of_backend: &'a dyn Fn(&str, &mut Findings) -> Option<Vec<Rule>>,
-    /// The service of a backend, if it has servers.
-    pub ways: Vec<Way>,
+    /// What was found so far.
+    pub ways: Ways,
     /// What is the listener's: limits of clients.
     pub listener: &'a mut Table,
     /// What was found.
     pub findings: &'a mut Findings,
     told_of_size: bool,
     depth: usize,
-    steps: usize,
 }
 
 impl<'a> Expander<'a> {
@@ -89,17 +45,7 @@ impl<'a> Expander<'a> {
         listener: &'a mut Table,
         findings: &'a mut Findings,
     ) -> Self {
-        Self {
-            sections,
-            section,
-            of_backend,
-            ways: Vec::new(),
-            listener,
-            findings,
-            told_of_size: false,
-            depth: 0,
-            steps: 0,
-        }
+        Self { sections, section, of_backend, ways: Ways::default(), listener, findings, told_of_size: false, depth: 0 }
     }
 
     /// All ways from here on.
@@ -107,13 +53,13 @@ impl<'a> Expander<'a> {
         let (mut rules, mut changes) = (rules, changes);
         self.depth += 1;
         while let Some((rule, rest)) = rules.split_first() {
-            if self.ways.len() > MOST || self.depth > DEPTH || self.steps > STEPS {
+            if self.depth > DEPTH || self.ways.is_too_much() {
                 self.too_many(rule);
                 break;
             }
             rules = rest;
             // what was said so far is copied for each way on
-            self.steps += 100 + 20 * changes.keys.entries.len();
+            self.ways.steps += 100 + 20 * changes.keys.entries.len();
             match self.step(around, rule, rest, changes) {
                 Some(further) => changes = further,
                 None => break,
@@ -136,8 +82,16 @@ impl<'a> Expander<'a> {
         if !self.beside_routes(rule, &other, &mut change) {
             return Some(changes);
         }
-        let ends =
-            !matches!(rule.act, Act::Change(_) | Act::Prefix(..) | Act::Allow | Act::Password) && other.is_empty();
+        // who was let in by address before is not refused by what comes behind
+        let some_are_in =
+            matches!(rule.act, Act::Refuse(_)) && other.is_empty() && changes.ordered.iter().any(|rule| rule.allow);
+        if some_are_in {
+            let place = rule.line.place.clone();
+            change.ordered.push(NetworkRule { allow: false, networks: networks::everybody(), place });
+        }
+        let ends = !some_are_in
+            && !matches!(rule.act, Act::Change(_) | Act::Prefix(..) | Act::Allow | Act::Password)
+            && other.is_empty();
         let (holding, not): (Vec<&Term>, Vec<&Term>) = routed.into_iter().partition(|term| term.holds);
         let mut all = vec![around.clone()];
         for term in holding {
@@ -167,11 +121,6 @@ impl<'a> Expander<'a> {
         (!whole).then_some(changes)
     }
 
-    fn not_ordered(&mut self) {
-        let why = "there are too many routes to see which of them both take a request: where two do, the more specific one wins";
-        self.findings.error(&self.section.head.place, self.section.head.text(), why, "docs/routing.md");
-    }
-
     fn too_many(&mut self, rule: &Rule) {
         if !self.told_of_size {
             self.told_of_size = true;
@@ -188,7 +137,7 @@ impl<'a> Expander<'a> {
             for alternative in alternatives {
                 match one.and(alternative) {
                     Ok(both) => found.extend(both),
-                    Err(_) => self.cannot(rule, "two conditions on the path can't be had in one route", !term.holds),
+                    Err(_) => self.cannot(rule, "two conditions on the path can't be had in one route"),
                 }
             }
         }
@@ -196,8 +145,7 @@ impl<'a> Expander<'a> {
     }
 
     /// A condition that no route can have: an error where it is about who may come in.
-    fn cannot(&mut self, rule: &Rule, why: &str, negated: bool) {
-        let _ = negated;
+    fn cannot(&mut self, rule: &Rule, why: &str) {
         let advice = "routes have host, path, methods, headers and query, each with one value: docs/routing.md";
         let (place, text) = (&rule.line.place, rule.line.text());
         match &rule.act {
@@ -251,38 +199,33 @@ impl<'a> Expander<'a> {
                 }
                 true
             }
-            (Act::Refuse(answer), [Term { ask: Ask::Above(counter), holds: true }]) => {
-                let _ = answer;
-                self.limited(rule, counter, change)
-            }
-            (act, terms) => {
-                let text = terms
-                    .iter()
-                    .find_map(|term| if let Ask::Unknown(text) = &term.ask { Some(text.clone()) } else { None });
-                let about_clients = terms.iter().any(|term| matches!(term.ask, Ask::Source(_) | Ask::Password));
-                let why = match text {
-                    Some(text) => format!("no route has such a condition (`{text}`)"),
-                    None => "these conditions can't be had together".to_owned(),
-                };
-                if about_clients && !matches!(act, Act::Refuse(_) | Act::Change(_)) {
-                    let advice = "a route has no condition on the client's network: a listener of their own for these clients, or `allow` and `deny`";
-                    self.findings.error(
-                        place,
-                        rule.line.text(),
-                        "where requests go depends on the client's network: the line is left out",
-                        advice,
-                    );
-                } else {
-                    self.cannot(rule, &why, false);
-                }
-                let negated = terms.iter().any(|term| !term.holds);
-                if matches!(act, Act::Refuse(_)) && negated {
-                    change.closed = Some(place.clone());
-                    return true;
-                }
-                false
-            }
+            (Act::Refuse(_), [Term { ask: Ask::Above(counter), holds: true }]) => self.limited(rule, counter, change),
+            (_, terms) => self.without_route(rule, terms, change),
         }
+    }
+
+    /// Terms that no route can have. `true`: nobody comes in, as long as nobody has looked at it.
+    fn without_route(&mut self, rule: &Rule, terms: &[&Term], change: &mut Changes) -> bool {
+        let place = &rule.line.place;
+        let text =
+            terms.iter().find_map(|term| if let Ask::Unknown(text) = &term.ask { Some(text.clone()) } else { None });
+        let about_clients = terms.iter().any(|term| matches!(term.ask, Ask::Source(_) | Ask::Password));
+        if about_clients && !matches!(rule.act, Act::Refuse(_) | Act::Change(_)) {
+            let advice = "a route has no condition on the client's network: a listener of their own for these clients, or `allow` and `deny`";
+            let why = "where requests go depends on the client's network: the line is left out";
+            self.findings.error(place, rule.line.text(), why, advice);
+        } else {
+            let why = match text {
+                Some(text) => format!("no route has such a condition (`{text}`)"),
+                None => "these conditions can't be had together".to_owned(),
+            };
+            self.cannot(rule, &why);
+        }
+        let closes = matches!(rule.act, Act::Refuse(_)) && terms.iter().any(|term| !term.holds);
+        if closes {
+            change.closed = Some(place.clone());
+        }
+        closes
     }
 
     fn limited(&mut self, rule: &Rule, counter: &limits::Counter, change: &mut Changes) -> bool {
@@ -340,63 +283,7 @@ impl<'a> Expander<'a> {
             },
             other => other,
         };
-        self.steps += self.ways.len();
-        if self.ways.iter().any(|way| conditions.within(&way.conditions)) {
-            return;
-        }
-        let mut whole = Table::default();
-        changes.put(&mut whole, &mut Findings::default());
-        let key = format!("{end:?} {}", whole.fingerprint());
-        self.ways.push(Way { conditions: conditions.clone(), end, changes: changes.clone(), place, key });
-    }
-
-    /// Adds what two ways have in common, where ours would take the later one.
-    pub fn order(&mut self) {
-        let mut at = 0;
-        while at < self.ways.len() && self.ways.len() <= MOST {
-            let mut before = 0;
-            while before < at && self.ways.len() <= MOST {
-                self.steps += 1;
-                if self.steps > STEPS {
-                    return self.not_ordered();
-                }
-                let (first, later) = (&self.ways[before], &self.ways[at]);
-                before += 1;
-                if later.conditions.rank() <= first.conditions.rank() {
-                    continue;
-                }
-                let common = first.conditions.and(&later.conditions);
-                self.steps += if matches!(common, Ok(None)) { 2 } else { 20 + at };
-                if common != Ok(None) && first.key == later.key {
-                    continue;
-                }
-                match common {
-                    Ok(Some(both)) => {
-                        let known = |(number, way): (usize, &Way)| {
-                            both.asks_the_same(&way.conditions) && (number < before || way.key == first.key)
-                        };
-                        if self.ways[..at].iter().enumerate().any(known) {
-                            continue;
-                        }
-                        let way = Way { conditions: both, ..first.clone() };
-                        // it is as early as the first of the two, and has to be compared with those before it
-                        self.ways.insert(before, way);
-                        at = before;
-                        before = 0;
-                    }
-                    Ok(None) => {}
-                    Err(_) => {
-                        let place = later.place.clone();
-                        let why = format!(
-                            "a request that this and line {} both take goes here, and not there",
-                            first.place.line
-                        );
-                        self.findings.warning(&place, "", why, "the more specific route wins: docs/routing.md");
-                    }
-                }
-            }
-            at += 1;
-        }
+        self.ways.add(conditions, end, changes, place);
     }
 }
 
@@ -404,88 +291,4 @@ fn service(name: &str, place: &Place) -> Table {
     let mut table = Table::at(place);
     table.put(&["service"], crate::convert::output::name(name), place);
     table
-}
-
-/// Puts all keys of one table into another, deep down.
-pub fn merge(into: &mut Table, from: &Table) {
-    use crate::convert::output::Value;
-    for entry in &from.entries {
-        match (&entry.value, into.entries.iter_mut().find(|known| known.key == entry.key)) {
-            (Value::Table(inner), Some(known)) => match &mut known.value {
-                Value::Table(table) => merge(table, inner),
-                other => *other = entry.value.clone(),
-            },
-            (Value::List(list), Some(known)) if matches!(known.value, Value::List(_)) => {
-                if let Value::List(all) = &mut known.value {
-                    all.extend(list.iter().filter(|value| !all.contains(value)).cloned().collect::<Vec<_>>());
-                }
-                known.from.extend(entry.from.iter().cloned());
-            }
-            (_, Some(known)) => *known = entry.clone(),
-            (_, None) => into.entries.push(entry.clone()),
-        }
-    }
-}
-
-impl Changes {
-    /// As keys of a route.
-    pub fn put(&self, route: &mut Table, findings: &mut Findings) {
-        let answers = route.get(&["respond"]).is_some() || route.get(&["redirect"]).is_some();
-        for entry in &self.keys.entries {
-            // what is said of requests to backends, and of their answers, is nothing to who is answered here
-            if !answers {
-                merge(route, &Table { entries: vec![entry.clone()], ..Table::default() });
-            }
-        }
-        if let Some((from, to, place)) = self.prefix.as_ref().filter(|_| !answers) {
-            let at = route.text(&["path_prefix"]).or_else(|| route.text(&["path"])).map(str::to_owned);
-            match at {
-                Some(path) if path.starts_with(from.as_str()) => {
-                    route.put(&["rewrite", "prefix"], format!("{to}{}", &path[from.len()..]), place);
-                }
-                None if from == "/" && route.get(&["path_regex"]).is_none() => {
-                    route.put_first("path_prefix", "/", place);
-                    route.put(&["rewrite", "prefix"], to.as_str(), place);
-                }
-                _ => findings.warning(
-                    place,
-                    "",
-                    "the path goes on as it came where an expression decides",
-                    "`rewrite.prefix` replaces what `path` or `path_prefix` matched",
-                ),
-            }
-        }
-        self.put_networks(route, findings);
-        for limit in &self.limits {
-            route.push(&["rate_limit"], limit.clone());
-        }
-        if let Some(place) = &self.closed {
-            route.close(place);
-        }
-    }
-
-    fn put_networks(&self, route: &mut Table, findings: &mut Findings) {
-        let mut rules = self.ordered.clone();
-        if let Some((first, place)) = self.only.first() {
-            let mut allowed = first.clone();
-            for (other, _) in &self.only[1..] {
-                let narrower = other.iter().filter(|network| allowed.iter().any(|known| known.has(network)));
-                let kept = allowed.iter().filter(|network| other.iter().any(|known| known.has(network)));
-                allowed = kept.chain(narrower).copied().collect();
-            }
-            rules.push(NetworkRule { allow: true, networks: allowed, place: place.clone() });
-            rules.push(NetworkRule { allow: false, networks: networks::everybody(), place: place.clone() });
-        }
-        let _ = findings;
-        let (allow, deny) = networks::lists(&rules);
-        for (key, list) in [("allow", allow), ("deny", deny)] {
-            for network in list {
-                route.push(&[key], network);
-            }
-            rules
-                .iter()
-                .filter(|rule| rule.allow == (key == "allow"))
-                .for_each(|rule| route.comes_from(&[key], &rule.place));
-        }
-    }
 }

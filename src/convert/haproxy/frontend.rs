@@ -3,13 +3,15 @@
 use super::act::{Act, Rule};
 use super::backend;
 use super::bind::{self, Bind};
+use super::changes::{self, Changes};
 use super::condition::Around;
-use super::expand::{Changes, End, Expander};
+use super::expand::Expander;
 use super::matching::Conditions;
 use super::parse::{Line, Section};
 use super::rule;
+use super::ways::End;
 use crate::convert::original::Original;
-use crate::convert::output::{Findings, Output, Table};
+use crate::convert::output::{Findings, Output, Table, literal};
 use crate::convert::plain::{default_service, hoist};
 use crate::convert::units;
 
@@ -51,14 +53,14 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
     }
     let mut expander = Expander::new(sections, section, &of_backend, &mut listener, &mut out.findings);
     expander.go(&Conditions::default(), &rules, changes);
-    expander.order();
-    let ways = std::mem::take(&mut expander.ways);
-    for way in ways {
+    let mut ways = std::mem::take(&mut expander.ways);
+    ways.order(&section.head, &mut out.findings);
+    for way in ways.all {
         let mut route = Table::at(&way.place);
         way.conditions.put(&way.place, &mut route);
         match &way.end {
             End::Service(service) => route.put(&["service"], service.as_str(), &way.place),
-            End::Answer(answer) => super::expand::merge(&mut route, answer),
+            End::Answer(answer) => changes::merge(&mut route, answer),
         }
         way.changes.put(&mut route, &mut out.findings);
         if tcp && !by_name {
@@ -134,9 +136,21 @@ fn backend_rules(
     if !has_servers {
         let mut answer = Table::at(&section.head.place);
         answer.put(&["respond", "status"], 503, &section.head.place);
+        if let Some((line, body)) = page(original, section) {
+            answer.put(&["respond", "body"], literal(&body), &line.place);
+            answer.put(&["respond", "content_type"], "text/html", &line.place);
+        }
         rules.push(Rule { terms: Vec::new(), act: Act::Answer(answer), line: section.head.clone() });
     }
     Some(rules)
+}
+
+/// The page of a section for 503, as `errorfile` has it: a whole answer, of which this is the body.
+fn page<'a>(original: &Original<'_>, section: &'a Section) -> Option<(&'a Line, String)> {
+    let line = section.one(&["errorfile", "503"])?;
+    let (_, text) = original.read(line.word(2)).ok()?;
+    let (_, body) = text.split_once("\r\n\r\n").or_else(|| text.split_once("\n\n"))?;
+    (body.len() <= 64 << 10).then(|| (line, body.to_owned()))
 }
 
 /// What is said of all connections of a frontend.

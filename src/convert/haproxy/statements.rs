@@ -85,6 +85,14 @@ pub fn tell(sections: &[Section], findings: &mut Findings) {
         match section.kind.as_str() {
             "global" => section.lines.iter().for_each(|line| global(line, findings)),
             "userlist" => {}
+            // one without servers answers with its page
+            "backend" if !section.lines.iter().any(|line| line.word(0).starts_with("server")) => {
+                section
+                    .lines
+                    .iter()
+                    .filter(|line| !line.is(&["errorfile", "503"]))
+                    .for_each(|line| proxy(line, findings));
+            }
             "defaults" | "frontend" | "backend" | "listen" => {
                 section.lines.iter().for_each(|line| proxy(line, findings))
             }

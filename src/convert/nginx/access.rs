@@ -42,6 +42,31 @@ pub fn apply(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: &
     }
 }
 
+/// What directives ask of clients.
+const ASKING: [&str; 5] = ["allow", "deny", "auth_basic", "auth_request", "auth_jwt"];
+
+/// What the innermost block asks by itself.
+fn own<'a>(scope: &Scope<'a>) -> Option<&'a Directive> {
+    ASKING.iter().find_map(|name| scope.here(name).into_iter().next())
+}
+
+/// The same where one location hands its requests on to another one, whose demands the route has already: those of both hold.
+pub fn of_both(world: &mut World<'_>, site: &Site<'_>, (first, second): (&Scope<'_>, &Scope<'_>), route: &mut Table) {
+    match (own(first), own(second)) {
+        (None, _) => {}
+        (Some(_), None) => {
+            for key in ["allow", "deny", "auth"] {
+                route.remove(&[key]);
+            }
+            apply(world, site, first, route);
+        }
+        (Some(directive), Some(_)) => {
+            let why = "both this location and the one that it hands requests on to ask something of clients";
+            closed(world, directive, why, "write what both ask into `allow`, `deny` and `auth` of the route", route);
+        }
+    }
+}
+
 /// The ordered rules of `allow` and `deny`.
 pub fn rules(world: &mut World<'_>, directives: &[&Directive]) -> Vec<Rule> {
     let mut rules = Vec::new();
@@ -235,8 +260,11 @@ pub fn limit_except(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, r
     vec![named, others]
 }
 
+/// What an address is that no line of a `geo` block has, and the networks of its lines, each with what it is.
+pub type Geo<'a> = (&'a str, Vec<(Network, &'a str, Place)>);
+
 /// The networks of a `geo` block, in the order of the longest first, with what each of them is.
-pub fn geo<'a>(world: &World<'a>, name: &str) -> Option<(&'a str, Vec<(Network, &'a str, Place)>)> {
+pub fn geo<'a>(world: &World<'a>, name: &str) -> Option<Geo<'a>> {
     let geo = world.geos.get(name)?;
     if geo.args.len() > 1 && !matches!(geo.arg(0), "$remote_addr" | "$realip_remote_addr") {
         return None;

@@ -29,7 +29,7 @@ pub fn returned(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, direc
     };
     route.put(&["respond", "status"], status, place);
     let Some(text) = text else { return };
-    match translated(world, text, &site.known(scope, false)) {
+    match translated(text, &site.known(scope, false)) {
         Ok(body) => {
             route.put(&["respond", "body"], body, place);
             if let Some(kind) = scope.one("default_type") {
@@ -51,7 +51,7 @@ fn redirected(
     status: i64,
     route: &mut Table,
 ) {
-    match translated(world, to, &site.known(scope, false)) {
+    match translated(to, &site.known(scope, false)) {
         Ok(to)
             if to.starts_with('/')
                 || to.starts_with("http://")

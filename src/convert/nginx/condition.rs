@@ -56,7 +56,7 @@ pub fn condition(world: &World<'_>, site: &Site<'_>, directive: &Directive) -> C
         ("server_port", Some(values)) => {
             Condition::Settled(values.iter().any(|v| *v == site.port.to_string()) != negated)
         }
-        ("ssl_protocol", Some(_)) if value.is_empty() => Condition::Settled(!site.secure != negated),
+        ("ssl_protocol", Some(_)) if value.is_empty() => Condition::Settled(site.secure == negated),
         ("host" | "http_host" | "server_name", Some(values)) => Condition::Host(values, !negated),
         ("request_method", Some(values)) => Condition::Method(values, !negated),
         ("uri" | "request_uri" | "document_uri", _) if !negated && !operator.is_empty() => of_path(operator, value),

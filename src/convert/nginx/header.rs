@@ -65,7 +65,7 @@ fn host(
         route.put(&["rewrite", "host"], authority, place);
         return;
     }
-    match translated(world, value, &site.known(scope, false)) {
+    match translated(value, &site.known(scope, false)) {
         Ok(host) if !host.contains("${") && !host.is_empty() => route.put(&["rewrite", "host"], host, place),
         Ok(host) if host == "${host}" => {}
         _ => {
@@ -93,7 +93,7 @@ fn one_field(
     {
         return;
     }
-    match translated(world, value, &site.known(scope, false)) {
+    match translated(value, &site.known(scope, false)) {
         Ok(ours) => route.put(&["request_headers", "set", field], ours, place),
         Err(unknown) => {
             if unknown.iter().any(|name| name == "$remote_user") {
@@ -137,7 +137,7 @@ pub fn to_client(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, rout
         if value.is_empty() {
             continue;
         }
-        match translated(world, value, &site.known(scope, true)) {
+        match translated(value, &site.known(scope, true)) {
             Ok(ours) => {
                 if route.get(&["response_headers", "add", &field]).is_some() {
                     let why = "a field can be added once; this takes the place of the line before";

@@ -16,6 +16,15 @@ pub fn requests(world: &mut World<'_>, scope: &Scope<'_>, table: &mut Table) {
         }
     }
     if let Some(directive) = directives.first() {
+        if table.get(&["bind"]).is_none() && scope.here("limit_req").is_empty() {
+            let why = "it is counted for each route apart, so that who uses several has more than by one zone";
+            world.findings().warning(
+                &directive.place,
+                directive.text(),
+                why,
+                "`[[listener.rate_limit]]` counts over all routes",
+            );
+        }
         let status = scope.value("limit_req_status", "503");
         if status != "429" {
             let why = format!("who is above the limit gets 429 with Retry-After, not {status}");

@@ -51,9 +51,8 @@ fn chosen_by(authority: &str) -> Option<String> {
     variables::sole(&authority[at..]).map(str::to_owned)
 }
 
-fn with(target: &Target, variable: &str, value: &str) -> Target {
+fn with(target: &Target, value: &str) -> Target {
     let at = target.authority.find('$').unwrap_or(0);
-    let _ = variable;
     let value = value.trim_start_matches("http://").trim_start_matches("https://");
     Target { authority: format!("{}{value}", &target.authority[..at]), ..target.clone() }
 }
@@ -79,7 +78,7 @@ fn by_split<'a>(
             _ => return None,
         };
         left -= weight;
-        let target = with(target, name, line.arg(0));
+        let target = with(target, line.arg(0));
         let service = proxy::service(world, scope, &target, directive)?;
         authority.clone_from(&target.authority);
         let mut side = Table::at(&line.place);
@@ -148,7 +147,7 @@ fn by_map<'a>(
                 _ => return None,
             }
         }
-        let target = with(target, name, line.arg(0));
+        let target = with(target, line.arg(0));
         let Some(service) = proxy::service(world, scope, &target, directive) else { continue };
         one.put(&["service"], service, &line.place);
         path(world, &target, directive, &mut one);

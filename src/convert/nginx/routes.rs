@@ -261,7 +261,11 @@ fn files<'a>(
         if let Work::Pass(pass) = location::work(&scope) {
             let why = "files are not served: everything goes to where they are not found";
             world.findings().warning(&last.place, last.text(), why, FILES);
-            return passed(world, site, &scope, pass, route);
+            let mut routes = passed(world, site, &scope, pass, route);
+            for route in &mut routes {
+                access::of_both(world, site, (&location.scope, &scope), route);
+            }
+            return routes;
         }
     }
     let named = directive.unwrap_or(location.directive);

@@ -8,7 +8,7 @@ use super::tls;
 use super::upstream::hashed;
 use super::variables;
 use super::world::{Scope, World};
-use crate::convert::output::{Table, name};
+use crate::convert::output::Table;
 use crate::convert::units;
 
 /// A listener for each address of each server.
@@ -107,7 +107,7 @@ fn goes_to<'a>(world: &mut World<'a>, scope: &Scope<'a>, pass: &'a Directive, ta
         table.put(&["service"], service, &pass.place);
         return true;
     };
-    let Some((key, lines)) = world.map(variable).filter(|(key, _)| *key == "$ssl_preread_server_name") else {
+    let Some((_, lines)) = world.map(variable).filter(|(key, _)| *key == "$ssl_preread_server_name") else {
         let advice = "a `tls` listener routes by the name that the client asks for: docs/layer4.md";
         world.findings().warning(
             &pass.place,
@@ -117,7 +117,6 @@ fn goes_to<'a>(world: &mut World<'a>, scope: &Scope<'a>, pass: &'a Directive, ta
         );
         return false;
     };
-    let _ = key;
     for line in lines {
         let host = line.name.trim_start_matches('\\').trim_end_matches('.');
         if matches!(host, "hostnames" | "volatile") {
@@ -176,6 +175,5 @@ fn service<'a>(world: &mut World<'a>, scope: &Scope<'a>, to: &str, directive: &'
     {
         table.put(&["retry", "attempts"], 0, &said.place);
     }
-    let _ = name;
     Some(service)
 }

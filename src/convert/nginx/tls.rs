@@ -1,6 +1,5 @@
 //! TLS towards clients: what servers at one address say, as one section.
 
-use super::parse::Directive;
 use super::variables;
 use super::world::{Scope, World};
 use crate::convert::output::{Place, Table};
@@ -124,14 +123,10 @@ fn ciphers(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table) {
             let why = "the list is not carried over: suites are those of TLS 1.3, and ECDHE with AES-GCM or ChaCha20-Poly1305";
             world.findings().note(
                 &directive.place,
-                shortened(directive),
+                directive.text(),
                 why,
                 "`ciphers` of [listener.tls], by OpenSSL's names",
             );
         }
     }
-}
-
-fn shortened(directive: &Directive) -> String {
-    directive.text()
 }

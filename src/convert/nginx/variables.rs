@@ -1,6 +1,6 @@
 //! Variables of nginx in the values that are carried over.
 
-use super::world::{Scope, World};
+use super::world::Scope;
 use crate::convert::output::literal;
 
 /// What is known where a value is used.
@@ -16,9 +16,9 @@ pub struct Known<'a> {
 }
 
 /// A value with our variables in the place of nginx'; those that have no counterpart are the error.
-pub fn translated(world: &World<'_>, text: &str, known: &Known<'_>) -> Result<String, Vec<String>> {
+pub fn translated(text: &str, known: &Known<'_>) -> Result<String, Vec<String>> {
     let mut unknown = Vec::new();
-    let translated = in_depth(world, text, known, &mut unknown, 0);
+    let translated = in_depth(text, known, &mut unknown, 0);
     if unknown.is_empty() { Ok(translated) } else { Err(unknown) }
 }
 
@@ -43,7 +43,7 @@ pub fn has_any(text: &str) -> bool {
     text.match_indices('$').any(|(at, _)| variable(&text[at..]).is_some())
 }
 
-fn in_depth(world: &World<'_>, text: &str, known: &Known<'_>, unknown: &mut Vec<String>, depth: usize) -> String {
+fn in_depth(text: &str, known: &Known<'_>, unknown: &mut Vec<String>, depth: usize) -> String {
     // a query with its `?`, in the spellings that there are for it
     let text = text.replace("$is_args$args", "$evenkeel_query").replace("$is_args$query_string", "$evenkeel_query");
     let text = text.replace("?$args", "$evenkeel_query").replace("?$query_string", "$evenkeel_query");
@@ -60,7 +60,7 @@ fn in_depth(world: &World<'_>, text: &str, known: &Known<'_>, unknown: &mut Vec<
         match own(name, known) {
             Some(ours) => translated.push_str(&ours),
             None => match known.scope.set(name) {
-                Some(value) if depth < 8 => translated.push_str(&in_depth(world, value, known, unknown, depth + 1)),
+                Some(value) if depth < 8 => translated.push_str(&in_depth(value, known, unknown, depth + 1)),
                 _ => unknown.push(format!("${name}")),
             },
         }
@@ -98,7 +98,7 @@ fn own(name: &str, known: &Known<'_>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::convert::original::Original;
-    use crate::convert::output::{Findings, Output};
+    use crate::convert::output::Findings;
 
     #[test]
     fn variables_become_ours_and_others_are_named() {
@@ -106,9 +106,8 @@ mod tests {
         let original = Original { file: "a", text: "set $up http://$host; set $loop $loop;", files: &files };
         let directives = super::super::parse::read(&original, &mut Findings::default());
         let scope = Scope::of(directives.iter().collect());
-        let world = World::new(&original, Vec::new(), Output::new("nginx", "a"));
         let known = Known { scope: &scope, server_name: "a.example", port: 8080, answer: false };
-        let of = |text: &str| translated(&world, text, &known);
+        let of = |text: &str| translated(text, &known);
         assert_eq!(of("https://$host$request_uri").unwrap(), "https://${host}${path}${query}");
         assert_eq!(of("/x?$args").unwrap(), "/x${query}");
         assert_eq!(of("${scheme}s$is_args$args").unwrap(), "${scheme}s${query}");
