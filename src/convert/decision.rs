@@ -18,7 +18,7 @@ mod treatment;
 
 pub use conditions::{Conditions, Host, Path};
 pub use order::routes;
-pub use steps::{Clause, Does, Step, unfold};
+pub use steps::{Branch, Clause, Does, Step, unfold};
 pub use treatment::{PathChange, Treatment};
 
 use super::output::Place;

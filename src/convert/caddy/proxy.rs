@@ -211,7 +211,7 @@ fn address(conversion: &mut Conversion, place: &Place, upstream: &str, found: &m
         // a range of ports is none of a URL
         upstream.contains('-').then(|| Url::parse(&upstream.replacen('-', "0000000", 1))).flatten()
     });
-    let Some(url) = url else {
+    let Some(url) = url.filter(|url| !url.host.contains('*')) else {
         left_out(out, place, upstream, "this address can't be read, and the backend is left out", "");
         return;
     };

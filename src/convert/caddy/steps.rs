@@ -6,7 +6,7 @@ use super::matcher;
 use super::scope::{At, Made, Scope};
 use super::tree::Directive;
 use super::{Conversion, access, change, flow, left_out, proxy};
-use crate::convert::decision::{Clause, Does, Path, PathChange, Step};
+use crate::convert::decision::{Branch, Clause, Does, Path, PathChange, Step};
 use crate::convert::output::Place;
 
 /// The order of directives that Caddy's documentation gives.
@@ -91,8 +91,8 @@ pub fn of(conversion: &mut Conversion, block: &[Directive], scope: &mut Scope, s
         let path =
             directive.arg(0).filter(|text| text.starts_with('/') && !directive.args[0].quoted).map(str::to_owned);
         let path = path.or_else(|| only_path(block, directive.arg(0)));
-        let matched = at.when.iter().any(|clause| *clause != Clause::default())
-            || directive.arg(0).is_some_and(|text| text.starts_with('@'));
+        let first = directive.args.first().filter(|token| !token.quoted).map_or("", |token| token.text.as_str());
+        let matched = first.starts_with(['/', '@']) && at.args.len() < directive.args.len();
         items.push(Item { order, kind, path, matched, place: directive.place().clone(), made });
     }
     if sorted {
@@ -113,7 +113,7 @@ fn only_path(block: &[Directive], name: Option<&str>) -> Option<String> {
 }
 
 /// Caddy's order: by directive, then longer paths first, then those with a matcher. It is no total order, so each item goes as far forward as it may.
-fn sort(items: &mut Vec<Item>) {
+fn sort(items: &mut [Item]) {
     fn before(a: &Item, b: &Item) -> bool {
         if a.order != b.order {
             return a.order < b.order;
@@ -143,7 +143,7 @@ fn sort(items: &mut Vec<Item>) {
 fn grouped(items: Vec<Item>) -> Vec<Rc<Step>> {
     let mut steps: Vec<Rc<Step>> = Vec::new();
     // where the group of a kind stands, and what is in it
-    let mut groups: Vec<(&str, usize, Place, Vec<(Vec<Clause>, Vec<Rc<Step>>)>)> = Vec::new();
+    let mut groups: Vec<(&str, usize, Place, Vec<Branch>)> = Vec::new();
     let placeholder = |place: &Place| {
         Rc::new(Step { when: Vec::new(), does: Does::Choice(Vec::new()), place: place.clone(), what: String::new() })
     };
