@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test page-build demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger redundancy-short
+ci: fmt lint test page-build demo real-clients real-backends real-protocols convert proxy-protocol-peers differential alerts deploy-files ledger redundancy-short
 
 # the code is formatted
 fmt:
@@ -33,6 +33,11 @@ real-backends:
 # Redis, PostgreSQL, HTTPS by name and DNS, with their own clients, through Layer 4 of the real binary
 real-protocols:
     scripts/real-protocols.sh
+
+# configurations of nginx and HAProxy, converted: the same answers as behind the originals
+convert *ARGUMENTS:
+    cargo build --locked
+    scripts/convert.py {{ARGUMENTS}}
 
 # HAProxy as a peer on either side of PROXY headers
 proxy-protocol-peers:

@@ -15,6 +15,7 @@
 // how it is put together
 pub mod app;
 pub mod cli;
+pub mod convert;
 pub mod demo;
 pub mod log;
 pub mod top;

@@ -72,6 +72,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bandwidth", 1),
     ("endpoint", 1),
     ("canary", 1),
+    ("convert", 1),
     ("shortage", 1),
     ("clock", 0),
     ("eviction", 0),

@@ -5,6 +5,7 @@ mod backend;
 mod canary;
 mod check;
 mod completions;
+mod convert;
 mod demo;
 mod detect;
 mod diff;
@@ -57,6 +58,8 @@ enum Command {
     Fmt(fmt::Fmt),
     /// Tell what a reload would change: the configuration that runs against the file
     Diff(diff::Diff),
+    /// Make a proxy.toml of another proxy's configuration
+    Convert(convert::Convert),
     /// Show the whole thing on this machine, with backends of its own
     Demo(demo::Demo),
     /// Have the running proxy read its configuration again
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Check(asked) => check::run(&asked),
         Command::Diff(asked) => diff::run(&asked),
         Command::Fmt(asked) => fmt::run(&asked),
+        Command::Convert(asked) => convert::run(&asked),
         Command::Demo(asked) => demo::run(&asked),
         Command::Reload(admin) => reload::run(&admin),
         Command::Drain(said) => backend::drain(&said),

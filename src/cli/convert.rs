@@ -1,0 +1,91 @@
+//! `evenkeel convert`: another proxy's configuration as a `proxy.toml`.
+
+mod files;
+
+use std::fs::OpenOptions;
+use std::io::{Write as _, stderr};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::{FAILURE, fail, note, print};
+use crate::convert::output::Output;
+use crate::convert::{self, Format, Original};
+
+#[derive(Debug, Args)]
+pub(super) struct Convert {
+    /// Whose configuration it is; by default its name and what is in it say so
+    #[arg(long, value_enum)]
+    from: Option<From>,
+    /// The configuration; files that it includes are read too
+    file: PathBuf,
+    /// Where the result goes; by default to standard output
+    #[arg(short, long, value_name = "OUT")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum From {
+    /// nginx.conf
+    Nginx,
+    /// haproxy.cfg
+    Haproxy,
+    /// traefik.yml or .toml, with the files of its file provider; or such a file alone
+    Traefik,
+    /// Caddyfile
+    Caddy,
+}
+
+/// What could not be carried over is listed on standard error; the exit code is 1 when the result would be less safe than the original.
+pub(super) fn run(asked: &Convert) -> ExitCode {
+    let text = match files::read(&asked.file) {
+        Ok(text) => text,
+        Err(why) => return fail(&format!("{}: {why}", asked.file.display())),
+    };
+    let name = asked.file.to_string_lossy();
+    let format = match asked.from {
+        Some(From::Nginx) => Some(Format::Nginx),
+        Some(From::Haproxy) => Some(Format::Haproxy),
+        Some(From::Traefik) => Some(Format::Traefik),
+        Some(From::Caddy) => Some(Format::Caddy),
+        None => convert::guess(&name, &text),
+    };
+    let Some(format) = format else {
+        return fail(&format!("{name}: it can't be told whose configuration this is; say it by --from"));
+    };
+    let folder = asked.file.parent().unwrap_or(Path::new("")).to_path_buf();
+    let others = |pattern: &str| files::named(&folder, pattern);
+    let shown = asked.file.file_name().map_or_else(|| name.to_string(), |name| name.to_string_lossy().into_owned());
+    let out = convert::convert(format, &Original { file: &shown, text: &text, files: &others });
+    if let Err(why) = write(asked.out.as_deref(), &out) {
+        return fail(&why);
+    }
+    let _ = stderr().write_all(out.findings.list().as_bytes());
+    if out.findings.any_error() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }
+}
+
+/// Puts the result where it is wanted, with the files that belong beside it.
+fn write(to: Option<&Path>, out: &Output) -> Result<(), String> {
+    let Some(to) = to else {
+        for (name, _) in &out.files {
+            note(&format!("the file `{name}` belongs beside the result: it is written with --out"));
+        }
+        print(&out.render());
+        return Ok(());
+    };
+    let folder = to.parent().unwrap_or(Path::new(""));
+    // hashes of passwords are for their reader only
+    for (name, text) in &out.files {
+        put(&folder.join(name), text, 0o600)?;
+    }
+    put(to, &out.render(), 0o644)
+}
+
+/// Makes a file; one that is there is not written over.
+fn put(path: &Path, text: &str, mode: u32) -> Result<(), String> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,131 @@
+//! `header` and `request_header`: changes of fields.
+
+use std::rc::Rc;
+
+use super::placeholder::template;
+use super::scope::At;
+use super::{Conversion, left_out};
+use crate::convert::decision::Step;
+use crate::convert::output::{Output, Place};
+
+/// Fields that belong to the connection, and that no route can change.
+const FRAMING: [&str; 8] =
+    ["content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive", "proxy-connection"];
+
+/// A change: what is done, with which field, to which value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Put {
+    /// `set`, `add`, `remove`, `default`
+    pub kind: &'static str,
+    /// The field, in small letters.
+    pub name: String,
+    /// Its value; empty for `remove`.
+    pub value: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Reads `[+|-|?|>]FIELD [VALUE]`. `None` = it can't be carried over, which was told.
+pub fn put(out: &mut Output, what: &str, words: &[&str], place: &Place) -> Option<Put> {
+    let (first, values) = words.split_first()?;
+    let (kind, name) = match first.chars().next()? {
+        '+' => ("add", &first[1..]),
+        '-' => ("remove", &first[1..]),
+        '?' => ("default", &first[1..]),
+        '>' => ("set", &first[1..]),
+        _ => ("set", *first),
+    };
+    let name = name.trim_end_matches(':').to_ascii_lowercase();
+    let kind = if kind == "set" && values.is_empty() { "remove" } else { kind };
+    if FRAMING.contains(&name.as_str()) {
+        left_out(
+            out,
+            place,
+            what,
+            &format!("`{name}` belongs to the connection, or frames the message, and can't be changed"),
+            "",
+        );
+        return None;
+    }
+    if values.len() > 1 || name.contains('*') {
+        let why = format!("parts of a value can't be replaced, nor several fields at once: `{name}` is left as it is");
+        left_out(out, place, what, &why, "`set`, `add`, `remove`, `default`: docs/headers.md");
+        return None;
+    }
+    let value = match template(values.first().copied().unwrap_or_default()) {
+        Ok(value) => value,
+        Err(unknown) => {
+            left_out(
+                out,
+                place,
+                what,
+                &format!("`{unknown}` is not known: `{name}` is left as it is"),
+                "docs/headers.md has the variables",
+            );
+            return None;
+        }
+    };
+    Some(Put { kind, name, value, place: place.clone() })
+}
+
+/// The changes of a directive: those on its line, or those in its block.
+fn puts(out: &mut Output, at: &At<'_>) -> Vec<Put> {
+    if at.directive.block.is_none() || !at.args.is_empty() {
+        return put(out, at.word(), &at.args, at.place()).into_iter().collect();
+    }
+    let mut all = Vec::new();
+    for directive in at.directive.inner() {
+        match directive.word() {
+            "defer" => {}
+            "match" => left_out(out, directive.place(), "header match", "it holds for all answers", ""),
+            word => {
+                let words: Vec<&str> = std::iter::once(word).chain(directive.texts()).collect();
+                all.extend(put(out, at.word(), &words, directive.place()));
+            }
+        }
+    }
+    all
+}
+
+/// A step that makes these changes.
+pub fn step(at: &At<'_>, side: &'static str, puts: Vec<Put>) -> Option<Rc<Step>> {
+    if puts.is_empty() {
+        return None;
+    }
+    Some(at.change(move |treatment| {
+        for Put { kind, name, value, place } in &puts {
+            if *kind == "remove" {
+                treatment.table.remove(&[side, "set", name]);
+                treatment.table.push_from(&[side, "remove"], name.clone(), place);
+            } else {
+                treatment.table.put(&[side, kind, name], value.clone(), place);
+            }
+        }
+    }))
+}
+
+/// `header`
+pub fn header(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
+    let puts = puts(&mut conversion.out, at);
+    step(at, "response_headers", puts).into_iter().collect()
+}
+
+/// `request_header`
+pub fn request_header(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
+    let (host, others): (Vec<_>, Vec<_>) =
+        puts(&mut conversion.out, at).into_iter().partition(|put| put.name == "host");
+    let mut steps: Vec<_> = step(at, "request_headers", others).into_iter().collect();
+    for put in host {
+        steps.push(rewrite_host(at, put));
+    }
+    steps
+}
+
+/// The host is changed by `rewrite.host`, which knows no variables.
+pub fn rewrite_host(at: &At<'_>, put: Put) -> Rc<Step> {
+    at.change(move |treatment| {
+        if !put.value.contains("${") {
+            treatment.table.put(&["rewrite", "host"], put.value.clone(), &put.place);
+        }
+    })
+}

@@ -1,0 +1,201 @@
+//! Matchers: which requests a directive is for.
+
+use std::collections::HashMap;
+
+use super::tree::Directive;
+use crate::convert::decision::conditions::{Conditions, Host, Meet, Path};
+use crate::convert::decision::{Clause, networks};
+
+/// The networks that `private_ranges` stands for.
+pub const PRIVATE: [&str; 6] = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "127.0.0.1/8", "fd00::/8", "::1"];
+
+/// Named matchers that are known at a place, and what is there for all requests.
+#[derive(Debug, Clone, Default)]
+pub struct Matchers {
+    /// By name, with the `@`: what they take, or why that can't be said.
+    pub named: HashMap<String, Result<Vec<Clause>, String>>,
+    /// Whether clients come by TLS.
+    pub tls: bool,
+}
+
+/// Which requests a first argument stands for; `None` = it is no matcher.
+pub fn token(text: &str, quoted: bool, matchers: &Matchers) -> Option<Result<Vec<Clause>, String>> {
+    if quoted {
+        return None;
+    }
+    match text {
+        "*" => Some(Ok(vec![Clause::default()])),
+        path if path.starts_with('/') => Some(Ok(vec![Conditions::path(of_path(path)).into()])),
+        name if name.starts_with('@') => {
+            Some(matchers.named.get(name).cloned().unwrap_or_else(|| Err(format!("there is no matcher `{name}`"))))
+        }
+        _ => None,
+    }
+}
+
+/// A path with stars.
+pub fn of_path(text: &str) -> Path {
+    let (first, last) = (text.starts_with('*'), text.ends_with('*'));
+    let inner = text.trim_start_matches('*').trim_end_matches('*');
+    if text.is_empty() || text == "*" || text == "/*" {
+        return Path::Any;
+    }
+    if inner.contains(['*', '?', '[']) {
+        // as Go's path.Match has it: a star is no slash
+        let pattern = regex::escape(text).replace("\\*", "[^/]*").replace("\\?", "[^/]");
+        return Path::Regex(format!("^{pattern}$"));
+    }
+    match (first, last) {
+        (true, true) => Path::Regex(regex::escape(inner)),
+        (true, false) => Path::Regex(format!("{}$", regex::escape(inner))),
+        (false, true) => Path::Prefix(inner.to_owned()),
+        (false, false) => Path::Exact(text.to_owned()),
+    }
+}
+
+/// A host, as matchers and addresses write it.
+pub fn of_host(text: &str) -> Host {
+    let is_variable = text.contains(super::lexer::ENVIRONMENT);
+    let text = if is_variable { text.to_owned() } else { text.to_ascii_lowercase() };
+    match text.strip_prefix("*.") {
+        _ if text == "*" || text.is_empty() => Host::Any,
+        Some(rest) => Host::Below(rest.to_owned()),
+        None => Host::Exact(text),
+    }
+}
+
+/// The definition of a named matcher: `@name { ... }`, or `@name path /x`.
+pub fn defined(directive: &Directive, matchers: &Matchers) -> Result<Vec<Clause>, String> {
+    if directive.args.is_empty() {
+        return all_of(directive.inner(), matchers);
+    }
+    let mut args = directive.args.clone();
+    let name = args.remove(0);
+    one(&Directive { name, args, block: directive.block.clone() }, matchers)
+}
+
+/// Requests that all of these matchers take. Those of one kind are alternatives where Caddy makes one list of them.
+fn all_of(list: &[Directive], matchers: &Matchers) -> Result<Vec<Clause>, String> {
+    let mut merged: Vec<Directive> = Vec::new();
+    for directive in list {
+        let listed = matches!(directive.word(), "path" | "host" | "method" | "remote_ip" | "client_ip");
+        match merged.iter_mut().find(|known| listed && known.word() == directive.word()) {
+            Some(known) => known.args.extend(directive.args.iter().cloned()),
+            None => merged.push(directive.clone()),
+        }
+    }
+    let mut all = vec![Clause::default()];
+    for directive in &merged {
+        let next = one(directive, matchers)?;
+        let mut both = Vec::new();
+        for (a, b) in all.iter().flat_map(|a| next.iter().map(move |b| (a, b))) {
+            match a.is.meet(&b.is) {
+                Meet::Both(is) => both.push(Clause { is, not: a.not.iter().chain(&b.not).cloned().collect() }),
+                Meet::Never => {}
+                Meet::Unknown => {
+                    return Err(
+                        "a regular expression and other conditions on the path together can't be said".to_owned()
+                    );
+                }
+            }
+        }
+        all = both;
+    }
+    Ok(all)
+}
+
+fn one(directive: &Directive, matchers: &Matchers) -> Result<Vec<Clause>, String> {
+    let args = directive.texts();
+    let name = directive.word();
+    let cannot = || format!("`{name} {}` can't be said by conditions of ours", args.join(" "));
+    let each = |make: &dyn Fn(&str) -> Conditions| Ok(args.iter().map(|text| make(text).into()).collect());
+    match name {
+        "path" => each(&|text| Conditions::path(of_path(text))),
+        "host" => each(&|text| Conditions::host(of_host(text))),
+        "method" => {
+            let methods = args.iter().map(|text| text.to_ascii_uppercase()).collect();
+            Ok(vec![Conditions { methods: Some(methods), ..Conditions::default() }.into()])
+        }
+        "path_regexp" => {
+            let regex = args.last().copied().unwrap_or_default();
+            regex::Regex::new(regex).map_err(|_| cannot())?;
+            Ok(vec![Conditions::path(Path::Regex(regex.to_owned())).into()])
+        }
+        "header" => match args[..] {
+            [field, value] if !field.starts_with('!') && !value.contains(['*', '{']) => {
+                let headers = [(field.to_ascii_lowercase(), value.to_owned())].into();
+                Ok(vec![Conditions { headers, ..Conditions::default() }.into()])
+            }
+            _ => Err(cannot()),
+        },
+        "query" => args
+            .iter()
+            .map(|text| match text.split_once('=') {
+                Some((name, value)) if value != "*" && !text.contains('{') => {
+                    let query = [(name.to_owned(), value.to_owned())].into();
+                    Ok(Conditions { query, ..Conditions::default() }.into())
+                }
+                _ => Err(cannot()),
+            })
+            .collect(),
+        "remote_ip" | "client_ip" => {
+            let names = args.iter().flat_map(|text| match *text {
+                "private_ranges" => PRIVATE.to_vec(),
+                text => vec![text],
+            });
+            let nets = names.map(networks::parse).collect::<Option<Vec<_>>>().ok_or_else(cannot)?;
+            Ok(vec![Conditions { networks: Some(nets), ..Conditions::default() }.into()])
+        }
+        "protocol" => match args[..] {
+            ["https"] => Ok(if matchers.tls { vec![Clause::default()] } else { Vec::new() }),
+            ["http"] => Ok(if matchers.tls { Vec::new() } else { vec![Clause::default()] }),
+            _ => Err(cannot()),
+        },
+        "not" => {
+            let inner = if args.is_empty() {
+                all_of(directive.inner(), matchers)?
+            } else {
+                let mut args = directive.args.clone();
+                let name = args.remove(0);
+                one(&Directive { name, args, block: directive.block.clone() }, matchers)?
+            };
+            contrary(&inner).ok_or_else(cannot)
+        }
+        _ => Err(cannot()),
+    }
+}
+
+/// What none of the alternatives takes.
+fn contrary(inner: &[Clause]) -> Option<Vec<Clause>> {
+    let plain = inner.iter().all(|clause| clause.not.is_empty());
+    match inner {
+        _ if plain && inner.iter().any(|clause| clause.is == Conditions::default()) => Some(Vec::new()),
+        _ if plain => Some(vec![Clause {
+            is: Conditions::default(),
+            not: inner.iter().map(|clause| clause.is.clone()).collect(),
+        }]),
+        // not (not ...)
+        [Clause { is, not }] if *is == Conditions::default() => Some(not.iter().cloned().map(Clause::from).collect()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_stars_are_prefixes_ends_and_expressions() {
+        assert_eq!(of_path("/api/*"), Path::Prefix("/api/".into()));
+        assert_eq!(of_path("/api"), Path::Exact("/api".into()));
+        assert_eq!(of_path("*.php"), Path::Regex("\\.php$".into()));
+        assert_eq!(of_path("/a/*/b"), Path::Regex("^/a/[^/]*/b$".into()));
+        assert_eq!(of_path("/*"), Path::Any);
+    }
+
+    #[test]
+    fn a_host_with_a_star_is_every_name_below() {
+        assert_eq!(of_host("*.Example.com"), Host::Below("example.com".into()));
+        assert_eq!(of_host("a.example.com"), Host::Exact("a.example.com".into()));
+    }
+}

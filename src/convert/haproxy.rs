@@ -1,0 +1,154 @@
+//! `haproxy.cfg` as a `proxy.toml`.
+
+mod act;
+mod backend;
+mod bind;
+mod changes;
+mod check;
+mod condition;
+mod expand;
+mod format;
+mod frontend;
+mod limits;
+mod maps;
+mod matching;
+mod options;
+mod parse;
+mod rule;
+mod statements;
+mod ways;
+
+use parse::{Line, Section};
+
+use super::original::Original;
+use super::output::{Output, Table, name};
+use super::units;
+
+/// Converts a file.
+pub fn convert(original: &Original<'_>) -> Output {
+    let mut out = Output::new("HAProxy", original.file);
+    let sections = parse::read(original, &mut out.findings);
+    process(&sections, &mut out);
+    for section in &sections {
+        match section.kind.as_str() {
+            "frontend" => frontend::listeners(original, &sections, section, &mut out),
+            "listen" if !is_for_statistics(section) => frontend::listeners(original, &sections, section, &mut out),
+            _ => {}
+        }
+    }
+    for section in sections.iter().filter(|section| matches!(section.kind.as_str(), "backend" | "listen")) {
+        let has_servers = section.lines.iter().any(|line| matches!(line.word(0), "server" | "server-template"));
+        if has_servers {
+            let mut service = Table::at(&section.head.place);
+            backend::service(section, &mut service, &mut out.findings);
+            out.services.push((name(&section.name), service));
+        }
+    }
+    statements::tell(&sections, &mut out.findings);
+    unused(&mut out);
+    if out.listeners.is_empty() {
+        out.findings.warning(&original.whole(), "", "there is no frontend in it, and so no listener", "");
+    }
+    out
+}
+
+/// A `listen` that has nothing but the statistics page.
+fn is_for_statistics(section: &Section) -> bool {
+    let stats = section.lines.iter().any(|line| line.word(0) == "stats");
+    stats
+        && !section
+            .lines
+            .iter()
+            .any(|line| matches!(line.word(0), "server" | "server-template" | "use_backend" | "default_backend"))
+}
+
+/// Services that nobody names stay, because somebody may want them; it is told.
+fn unused(out: &mut Output) {
+    fn names(table: &Table, found: &mut Vec<String>) {
+        use super::output::Value;
+        for entry in &table.entries {
+            match &entry.value {
+                Value::Text(text) if entry.key == "service" => found.push(text.clone()),
+                Value::Table(inner) => names(inner, found),
+                Value::List(list) => list.iter().for_each(|value| {
+                    if let Value::Table(inner) = value {
+                        names(inner, found);
+                    }
+                }),
+                _ => {}
+            }
+        }
+    }
+    let mut used = Vec::new();
+    out.listeners.iter().for_each(|listener| names(listener, &mut used));
+    let idle: Vec<_> = out
+        .services
+        .iter()
+        .filter(|(name, _)| !used.contains(name))
+        .map(|(name, table)| (name.clone(), table.from.clone()))
+        .collect();
+    for (name, from) in idle {
+        if let Some(place) = from.first() {
+            out.findings.note(place, format!("backend {name}"), "no route leads there", "");
+        }
+    }
+}
+
+/// What is said of the process.
+fn process(sections: &[Section], out: &mut Output) {
+    let global = |word: &str| {
+        sections
+            .iter()
+            .filter(|section| section.kind == "global")
+            .flat_map(|section| &section.lines)
+            .find(|line| line.word(0) == word)
+    };
+    if let Some(line) = global("nbthread")
+        && let Ok(threads) = line.word(1).parse::<i64>()
+    {
+        out.server.put(&["workers"], threads, &line.place);
+    }
+    if let Some(line) = global("hard-stop-after")
+        && let Some(ms) = units::milliseconds(line.word(1), 1)
+    {
+        out.server.put(&["drain_timeout"], units::duration(ms), &line.place);
+    }
+    let logs = |section: &&Section| matches!(section.kind.as_str(), "global" | "defaults" | "frontend" | "listen");
+    let all: Vec<&Line> = sections
+        .iter()
+        .filter(logs)
+        .flat_map(|section| section.all("log"))
+        .filter(|line| line.word(1) != "global")
+        .collect();
+    if let Some(line) = all.first() {
+        access_log(line, out);
+    }
+    for line in all.iter().skip(1) {
+        out.findings.note(&line.place, line.text(), "the access log is one for all", "");
+    }
+}
+
+/// `log /dev/log local0`, `log 127.0.0.1:514 local0`, `log stdout format raw local0`
+fn access_log(line: &Line, out: &mut Output) {
+    let place = &line.place;
+    let to = match line.word(1) {
+        "stdout" | "stderr" | "fd@1" | "fd@2" => "stdout".to_owned(),
+        path if path.starts_with('/') => format!("syslog:unix:{path}"),
+        host if host.starts_with("ring@") || host.starts_with("tcp@") => {
+            out.findings.note(place, line.text(), "it is not carried over", "`[log] access`");
+            return;
+        }
+        host if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+            format!("syslog:udp://{host}")
+        }
+        host => format!("syslog:udp://{host}:514"),
+    };
+    out.log.put(&["access"], to.as_str(), place);
+    let facility = line.words.iter().skip(2).find(|word| {
+        word.starts_with("local") || matches!(word.as_str(), "daemon" | "user" | "auth" | "mail" | "news" | "syslog")
+    });
+    if let Some(facility) = facility.filter(|_| to.starts_with("syslog:")) {
+        out.log.put(&["access_facility"], facility.as_str(), place);
+    }
+    out.findings.note(place, line.text(), "lines are JSON", "`access_format`: docs/operations.md");
+}

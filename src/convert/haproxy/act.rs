@@ -1,0 +1,35 @@
+//! What a rule is: a condition, and what is done.
+
+use super::condition::Term;
+use super::parse::Line;
+use crate::convert::output::Table;
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// The request is answered by these keys of a route.
+    Answer(Table),
+    /// Who fits is refused, with this answer.
+    Refuse(Table),
+    /// Who fits is refused unless the password is right.
+    Password,
+    /// Who fits comes in, and no further `http-request` is looked at.
+    Allow,
+    /// The request goes to this backend.
+    Backend(String),
+    /// It is changed by these keys of a route, and the next rule is looked at.
+    Change(Table),
+    /// The prefix of its path is replaced.
+    Prefix(String, String),
+}
+
+/// A rule, with one alternative of its condition.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// What has to hold.
+    pub terms: Vec<Term>,
+    /// What is done.
+    pub act: Act,
+    /// The line.
+    pub line: Line,
+}

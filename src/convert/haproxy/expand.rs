@@ -1,0 +1,294 @@
+//! Rules that are gone through one after the other, as routes of which the most specific wins.
+//!
+//! A rule that ends the way of a request becomes a route. A rule that changes it applies to all routes behind it, for which its condition
+//! becomes a part of theirs. What must not hold is written as more specific routes for those for whom it does. At the end, where two routes can take one
+//! request and ours would choose the later one, a route is added for what they have in common.
+
+use super::act::{Act, Rule};
+use super::changes::{Changes, merge};
+use super::condition::{Ask, Term};
+use super::limits::{self, Limit};
+use super::matching::{Conditions, Path};
+use super::parse::Section;
+use super::rule::refuses;
+use super::ways::{End, MOST, Ways};
+use crate::convert::networks::{self, Rule as NetworkRule};
+use crate::convert::output::{Findings, Place, Table};
+
+/// Conditions that apply one within the other.
+const DEPTH: usize = 200;
+
+/// Goes through the rules of a frontend and of the backends behind it.
+pub struct Expander<'a> {
+    /// All sections.
+    pub sections: &'a [Section],
+    /// The frontend.
+    pub section: &'a Section,
+    /// The rules of each backend.
+    pub of_backend: &'a dyn Fn(&str, &mut Findings) -> Option<Vec<Rule>>,
+    /// What was found so far.
+    pub ways: Ways,
+    /// What is the listener's: limits of clients.
+    pub listener: &'a mut Table,
+    /// What was found.
+    pub findings: &'a mut Findings,
+    told_of_size: bool,
+    depth: usize,
+}
+
+impl<'a> Expander<'a> {
+    /// For a frontend.
+    pub fn new(
+        sections: &'a [Section],
+        section: &'a Section,
+        of_backend: &'a dyn Fn(&str, &mut Findings) -> Option<Vec<Rule>>,
+        listener: &'a mut Table,
+        findings: &'a mut Findings,
+    ) -> Self {
+        Self { sections, section, of_backend, ways: Ways::default(), listener, findings, told_of_size: false, depth: 0 }
+    }
+
+    /// All ways from here on.
+    pub fn go(&mut self, around: &Conditions, rules: &[Rule], changes: Changes) {
+        let (mut rules, mut changes) = (rules, changes);
+        self.depth += 1;
+        while let Some((rule, rest)) = rules.split_first() {
+            if self.depth > DEPTH || self.ways.is_too_much() {
+                self.too_many(rule);
+                break;
+            }
+            rules = rest;
+            // what was said so far is copied for each way on
+            self.ways.steps += 100 + 20 * changes.keys.entries.len();
+            match self.step(around, rule, rest, changes) {
+                Some(further) => changes = further,
+                None => break,
+            }
+        }
+        self.depth -= 1;
+    }
+
+    /// Goes by one rule. Gives back with what those go on whom it has not led elsewhere; `None`: it has led all of them elsewhere.
+    fn step(&mut self, around: &Conditions, rule: &Rule, rest: &[Rule], changes: Changes) -> Option<Changes> {
+        let refuses_here = matches!(&rule.act, Act::Refuse(_) | Act::Password);
+        let terms: Vec<&Term> =
+            rule.terms.iter().filter(|term| !matches!(term.ask, Ask::Settled(is_so) if is_so == term.holds)).collect();
+        if refuses_here && changes.allowed || terms.iter().any(|term| matches!(term.ask, Ask::Settled(_))) {
+            return Some(changes);
+        }
+        let (routed, other): (Vec<&Term>, Vec<&Term>) =
+            terms.into_iter().partition(|term| matches!(term.ask, Ask::Routes(_)));
+        let mut change = changes.clone();
+        if !self.beside_routes(rule, &other, &mut change) {
+            return Some(changes);
+        }
+        // who was let in by address before is not refused by what comes behind
+        let some_are_in =
+            matches!(rule.act, Act::Refuse(_)) && other.is_empty() && changes.ordered.iter().any(|rule| rule.allow);
+        if some_are_in {
+            let place = rule.line.place.clone();
+            change.ordered.push(NetworkRule { allow: false, networks: networks::everybody(), place });
+        }
+        let ends = !some_are_in
+            && !matches!(rule.act, Act::Change(_) | Act::Prefix(..) | Act::Allow | Act::Password)
+            && other.is_empty();
+        let (holding, not): (Vec<&Term>, Vec<&Term>) = routed.into_iter().partition(|term| term.holds);
+        let mut all = vec![around.clone()];
+        for term in holding {
+            all = self.joined(&all, term, rule);
+        }
+        if let Act::Prefix(from, _) = &rule.act {
+            let prefix = Conditions { path: Some(Path::Prefix(from.clone())), ..Conditions::default() };
+            all = all.iter().filter_map(|one| one.and(&prefix).ok().flatten()).collect();
+        }
+        let whole = not.is_empty() && all.iter().any(|one| one.asks_the_same(around));
+        if whole && !ends {
+            return Some(change);
+        }
+        for one in &all {
+            // those for whom it must not hold go on without it
+            for term in &not {
+                for except in self.joined(std::slice::from_ref(one), term, rule) {
+                    self.go(&except, rest, changes.clone());
+                }
+            }
+            if ends {
+                self.end(one, rule, &change);
+            } else {
+                self.go(one, rest, change.clone());
+            }
+        }
+        (!whole).then_some(changes)
+    }
+
+    fn too_many(&mut self, rule: &Rule) {
+        if !self.told_of_size {
+            self.told_of_size = true;
+            let why = format!("more than {MOST} routes would come of these conditions: what follows is left out");
+            self.findings.error(&rule.line.place, rule.line.text(), why, "write routes by hand: docs/routing.md");
+        }
+    }
+
+    /// What holds where both do, for each alternative of the term.
+    fn joined(&mut self, all: &[Conditions], term: &Term, rule: &Rule) -> Vec<Conditions> {
+        let Ask::Routes(alternatives) = &term.ask else { return all.to_vec() };
+        let mut found = Vec::new();
+        for one in all {
+            for alternative in alternatives {
+                match one.and(alternative) {
+                    Ok(both) => found.extend(both),
+                    Err(_) => self.cannot(rule, "two conditions on the path can't be had in one route"),
+                }
+            }
+        }
+        found
+    }
+
+    /// A condition that no route can have: an error where it is about who may come in.
+    fn cannot(&mut self, rule: &Rule, why: &str) {
+        let advice = "routes have host, path, methods, headers and query, each with one value: docs/routing.md";
+        let (place, text) = (&rule.line.place, rule.line.text());
+        match &rule.act {
+            Act::Refuse(_) | Act::Password => {
+                self.findings.error(place, text, format!("{why}: who is refused by it comes in"), advice)
+            }
+            Act::Answer(answer) if refuses(answer) => {
+                self.findings.error(place, text, format!("{why}: who is refused by it comes in"), advice)
+            }
+            _ => self.findings.warning(place, text, format!("{why}: the line is left out"), advice),
+        }
+    }
+
+    /// Applies the terms that are no conditions of routes. `false`: the rule is left out.
+    fn beside_routes(&mut self, rule: &Rule, other: &[&Term], change: &mut Changes) -> bool {
+        let place = &rule.line.place;
+        match (&rule.act, other) {
+            (Act::Change(keys), []) => {
+                merge(&mut change.keys, keys);
+                true
+            }
+            (Act::Prefix(from, to), []) => {
+                change.prefix = Some((from.clone(), to.clone(), place.clone()));
+                true
+            }
+            (Act::Allow, []) => {
+                change.allowed = true;
+                true
+            }
+            (Act::Allow, [Term { ask: Ask::Source(networks), holds: true }]) => {
+                change.ordered.push(NetworkRule { allow: true, networks: networks.clone(), place: place.clone() });
+                true
+            }
+            (Act::Password, _) | (Act::Refuse(_), [Term { ask: Ask::Password, .. }]) => {
+                let advice = "make a file of users with `htpasswd -B`, and put `auth = { basic = { file = \"...\" } }` in the place of `deny`";
+                self.findings.error(
+                    place,
+                    rule.line.text(),
+                    "users and passwords are in a file of their own here, with hashes of bcrypt or argon2",
+                    advice,
+                );
+                change.closed = Some(place.clone());
+                true
+            }
+            (_, []) => true,
+            (Act::Refuse(_), [Term { ask: Ask::Source(networks), holds }]) => {
+                if *holds {
+                    change.ordered.push(NetworkRule { allow: false, networks: networks.clone(), place: place.clone() });
+                } else {
+                    change.only.push((networks.clone(), place.clone()));
+                }
+                true
+            }
+            (Act::Refuse(_), [Term { ask: Ask::Above(counter), holds: true }]) => self.limited(rule, counter, change),
+            (_, terms) => self.without_route(rule, terms, change),
+        }
+    }
+
+    /// Terms that no route can have. `true`: nobody comes in, as long as nobody has looked at it.
+    fn without_route(&mut self, rule: &Rule, terms: &[&Term], change: &mut Changes) -> bool {
+        let place = &rule.line.place;
+        let text =
+            terms.iter().find_map(|term| if let Ask::Unknown(text) = &term.ask { Some(text.clone()) } else { None });
+        let about_clients = terms.iter().any(|term| matches!(term.ask, Ask::Source(_) | Ask::Password));
+        if about_clients && !matches!(rule.act, Act::Refuse(_) | Act::Change(_)) {
+            let advice = "a route has no condition on the client's network: a listener of their own for these clients, or `allow` and `deny`";
+            let why = "where requests go depends on the client's network: the line is left out";
+            self.findings.error(place, rule.line.text(), why, advice);
+        } else {
+            let why = match text {
+                Some(text) => format!("no route has such a condition (`{text}`)"),
+                None => "these conditions can't be had together".to_owned(),
+            };
+            self.cannot(rule, &why);
+        }
+        let closes = matches!(rule.act, Act::Refuse(_)) && terms.iter().any(|term| !term.holds);
+        if closes {
+            change.closed = Some(place.clone());
+        }
+        closes
+    }
+
+    fn limited(&mut self, rule: &Rule, counter: &limits::Counter, change: &mut Changes) -> bool {
+        let place = &rule.line.place;
+        match limits::limit(self.sections, self.section, counter, place) {
+            Ok(Limit::Rate(limit)) => {
+                if !change.limits.contains(&limit) {
+                    change.limits.push(limit);
+                }
+                true
+            }
+            Ok(Limit::OfClients(key, value)) => {
+                match value.parse::<i64>() {
+                    Ok(number) => self.listener.put(&["client_limits", key], number, place),
+                    Err(_) => self.listener.put(&["client_limits", key], value, place),
+                }
+                false
+            }
+            Err(why) => {
+                let advice = "docs/limits.md has what there is";
+                self.findings.error(place, rule.line.text(), format!("{why}: nothing limits this"), advice);
+                false
+            }
+        }
+    }
+
+    /// The end of a way.
+    fn end(&mut self, conditions: &Conditions, rule: &Rule, changes: &Changes) {
+        let place = rule.line.place.clone();
+        let end = match &rule.act {
+            Act::Answer(answer) | Act::Refuse(answer) => End::Answer(answer.clone()),
+            Act::Backend(name) => {
+                let Some(rules) = (self.of_backend)(name, self.findings) else {
+                    let advice = "make a route with the values that the name can have";
+                    self.findings.warning(
+                        &place,
+                        rule.line.text(),
+                        format!("there is no backend `{name}`: requests go on to the next rule"),
+                        advice,
+                    );
+                    return;
+                };
+                let last = Rule { terms: Vec::new(), act: Act::Answer(service(name, &place)), line: rule.line.clone() };
+                let mut changes = changes.clone();
+                changes.allowed = false;
+                let rules: Vec<Rule> = rules.into_iter().chain([last]).collect();
+                return self.go(conditions, &rules, changes);
+            }
+            _ => return,
+        };
+        let end = match end {
+            End::Answer(answer) => match answer.text(&["service"]) {
+                Some(service) => End::Service(service.to_owned()),
+                None => End::Answer(answer),
+            },
+            other => other,
+        };
+        self.ways.add(conditions, end, changes, place);
+    }
+}
+
+fn service(name: &str, place: &Place) -> Table {
+    let mut table = Table::at(place);
+    table.put(&["service"], crate::convert::output::name(name), place);
+    table
+}

@@ -1,0 +1,232 @@
+//! `frontend` (and the half of `listen` that is one): a listener for each address, with its routes.
+
+use super::act::{Act, Rule};
+use super::backend;
+use super::bind::{self, Bind};
+use super::changes::{self, Changes};
+use super::condition::Around;
+use super::expand::Expander;
+use super::matching::Conditions;
+use super::parse::{Line, Section};
+use super::rule;
+use super::ways::End;
+use crate::convert::original::Original;
+use crate::convert::output::{Findings, Output, Table, literal};
+use crate::convert::plain::{default_service, hoist};
+use crate::convert::units;
+
+/// All listeners of a frontend.
+pub fn listeners(original: &Original<'_>, sections: &[Section], section: &Section, out: &mut Output) {
+    let lines: Vec<&Line> = section.all("bind").collect();
+    for line in lines {
+        for bind in bind::addresses(line, &mut out.findings) {
+            listener(original, sections, section, &bind, out);
+        }
+    }
+}
+
+fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bind: &Bind<'_>, out: &mut Output) {
+    let tcp = section.is_tcp();
+    let place = &section.head.place;
+    let mut listener = Table::at(place);
+    let wanted = if section.name.is_empty() { "listener" } else { &section.name };
+    listener.put(&["name"], out.names.unique(wanted), place);
+    listener.put(&["bind"], bind.address.as_str(), &bind.line.place);
+    let by_name = tcp && !bind.is_secure() && asks_for_names(section);
+    if tcp {
+        let protocol = if by_name { "tls" } else { "tcp" };
+        listener.put(&["protocol"], protocol, section.one(&["mode"]).map_or(place, |line| &line.place));
+    }
+    bind::options(original, bind, tcp, &mut listener, &mut out.findings);
+    in_common(section, tcp, &mut listener, &mut out.findings);
+    let around = Around { original, section, secure: bind.is_secure(), port: bind.port };
+    let mut rules = rule::rules(&around, &mut out.findings);
+    rules.extend(rule::own_backend(section));
+    let secure = bind.is_secure();
+    let of_backend = |name: &str, findings: &mut Findings| {
+        backend_rules(original, sections, section, (name, secure, bind.port), findings)
+    };
+    // `http-response` is for answers of backends, `http-after-response` for all
+    let mut changes = Changes::default();
+    if !tcp {
+        backend::answers(section, "http-response", &["response_headers"], &mut changes.keys, &mut out.findings);
+    }
+    let mut expander = Expander::new(sections, section, &of_backend, &mut listener, &mut out.findings);
+    expander.go(&Conditions::default(), &rules, changes);
+    let mut ways = std::mem::take(&mut expander.ways);
+    ways.order(&section.head, &mut out.findings);
+    for way in ways.all {
+        let mut route = Table::at(&way.place);
+        way.conditions.put(&way.place, &mut route);
+        match &way.end {
+            End::Service(service) => route.put(&["service"], service.as_str(), &way.place),
+            End::Answer(answer) => changes::merge(&mut route, answer),
+        }
+        way.changes.put(&mut route, &mut out.findings);
+        if tcp && !by_name {
+            session(&way.conditions, route, &mut listener, out);
+        } else {
+            put(&mut listener, route, tcp, &way.end);
+        }
+    }
+    if !tcp {
+        backend::answers(section, "http-after-response", &["response_headers"], &mut listener, &mut out.findings);
+    }
+    hoist(&mut listener);
+    default_service(&mut listener);
+    if listener.get(&["service"]).is_none() && listener.get(&["route"]).is_none() {
+        out.findings.warning(
+            place,
+            section.head.text(),
+            "nothing says where its requests go: they are answered with 404",
+            "",
+        );
+    }
+    out.listeners.push(listener);
+}
+
+fn put(listener: &mut Table, mut route: Table, tcp: bool, end: &End) {
+    // a listener of sessions answers nothing: who is refused is let in by nobody
+    if tcp && matches!(end, End::Answer(_)) {
+        route.remove(&["respond"]);
+        return;
+    }
+    listener.push(&["route"], route);
+}
+
+/// The one way of a listener that sees no requests.
+fn session(conditions: &Conditions, route: Table, listener: &mut Table, out: &mut Output) {
+    if !conditions.is_empty() {
+        let place = listener.from[0].clone();
+        let why = "sessions are routed by the name that TLS asks for only: this way is left out";
+        out.findings.warning(&place, "use_backend", why, "docs/layer4.md");
+        return;
+    }
+    for entry in route.entries {
+        match entry.key.as_str() {
+            "service" | "allow" | "deny" => listener.entries.push(entry),
+            "respond" => listener.close(&listener.from[0].clone()),
+            _ => {}
+        }
+    }
+    listener.remarks.extend(route.remarks);
+}
+
+/// Whether sessions are told apart by the name in TLS.
+fn asks_for_names(section: &Section) -> bool {
+    section.lines.iter().any(|line| line.words.iter().any(|word| word.contains("ssl_sni")))
+}
+
+/// The rules of a backend; `None`: there is none with that name. Without servers, its requests are answered here.
+fn backend_rules(
+    original: &Original<'_>,
+    sections: &[Section],
+    from: &Section,
+    (name, secure, port): (&str, bool, u16),
+    findings: &mut Findings,
+) -> Option<Vec<Rule>> {
+    let section = sections
+        .iter()
+        .find(|section| matches!(section.kind.as_str(), "backend" | "listen") && section.name == name)?;
+    let around = Around { original, section, secure, port };
+    // those of a `listen` were gone through already, when it was the frontend
+    let mut rules = if section.head.place == from.head.place { Vec::new() } else { rule::rules(&around, findings) };
+    rules.retain(|rule| !matches!(rule.act, Act::Backend(_)));
+    let has_servers = section.lines.iter().any(|line| matches!(line.word(0), "server" | "server-template"));
+    if !has_servers {
+        let mut answer = Table::at(&section.head.place);
+        answer.put(&["respond", "status"], 503, &section.head.place);
+        if let Some((line, body)) = page(original, section) {
+            answer.put(&["respond", "body"], literal(&body), &line.place);
+            answer.put(&["respond", "content_type"], "text/html", &line.place);
+        }
+        rules.push(Rule { terms: Vec::new(), act: Act::Answer(answer), line: section.head.clone() });
+    }
+    Some(rules)
+}
+
+/// The page of a section for 503, as `errorfile` has it: a whole answer, of which this is the body.
+fn page<'a>(original: &Original<'_>, section: &'a Section) -> Option<(&'a Line, String)> {
+    let line = section.one(&["errorfile", "503"])?;
+    let (_, text) = original.read(line.word(2)).ok()?;
+    let (_, body) = text.split_once("\r\n\r\n").or_else(|| text.split_once("\n\n"))?;
+    (body.len() <= 64 << 10).then(|| (line, body.to_owned()))
+}
+
+/// What is said of all connections of a frontend.
+fn in_common(section: &Section, tcp: bool, listener: &mut Table, findings: &mut Findings) {
+    if let Some(line) = section.lines.iter().find(|line| line.word(0) == "maxconn")
+        && let Ok(most) = line.word(1).parse::<i64>()
+        && listener.get(&["max_connections"]).is_none()
+    {
+        listener.put(&["max_connections"], most, &line.place);
+    }
+    let time = |what: &str| {
+        let line = section.one(&["timeout", what])?;
+        Some((units::milliseconds(line.word(2), 1).filter(|ms| *ms > 0)?, line.place.clone()))
+    };
+    let idle = if tcp { time("client") } else { time("http-keep-alive").or_else(|| time("client")) };
+    if let Some((ms, place)) = idle {
+        listener.put(&["idle_timeout"], units::duration(ms), &place);
+    }
+    if let Some((ms, place)) = time("http-request").filter(|_| !tcp) {
+        listener.put(&["limits", "header_timeout"], units::duration(ms), &place);
+    }
+    if let Some(line) = section.option("forwardfor")
+        && let Some(header) = line.after("header").filter(|header| !header.eq_ignore_ascii_case("x-forwarded-for"))
+    {
+        listener.put(&["client_ip_header"], header.to_ascii_lowercase(), &line.place);
+    }
+    if let Some(line) = section.one(&["unique-id-header"]) {
+        listener.put(&["request_id"], "uuidv7", &line.place);
+        listener.put(&["request_id_header"], line.word(1).to_ascii_lowercase(), &line.place);
+    }
+    if let Some(line) = section.lines.iter().find(|line| line.is(&["rate-limit", "sessions"])) {
+        findings.error(
+            &line.place,
+            line.text(),
+            "connections of all clients together are not limited by rate",
+            "`client_limits.new_connections` limits each client",
+        );
+    }
+    for line in section.lines.iter().filter(|line| line.word(0) == "filter") {
+        filter(line, listener, findings);
+    }
+}
+
+fn filter(line: &Line, listener: &mut Table, findings: &mut Findings) {
+    let place = &line.place;
+    match line.word(1) {
+        kind @ ("bwlim-out" | "bwlim-in") => {
+            let key = if kind == "bwlim-out" { "download" } else { "upload" };
+            match line
+                .after("default-limit")
+                .or(line.after("limit"))
+                .and_then(units::bytes)
+                .filter(|bytes| *bytes >= 1024)
+            {
+                Some(bytes) => {
+                    listener.put(&["client_limits", key], format!("{}/s", units::size(bytes)), place);
+                    findings.note(place, line.text(), "it is of each client, over all its connections", "");
+                }
+                None => findings.error(
+                    place,
+                    line.text(),
+                    "such a bandwidth can't be set",
+                    "`client_limits` of the listener",
+                ),
+            }
+        }
+        "spoe" => findings.error(
+            place,
+            line.text(),
+            "agents are not asked, and may be there to refuse requests",
+            "`auth.forward` asks a service about each request: docs/access.md",
+        ),
+        "compression" => {
+            findings.warning(place, line.text(), "answers go on as backends compress them", "see docs/migrating.md")
+        }
+        "trace" | "cache" | "opentracing" | "fcgi-app" => findings.warning(place, line.text(), "it is not done", ""),
+        _ => findings.warning(place, line.text(), "it is not known here", ""),
+    }
+}

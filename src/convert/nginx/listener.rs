@@ -1,0 +1,185 @@
+//! A listener: what all servers at an address have in common, and the routes of each.
+
+use super::hosts;
+use super::limits;
+use super::listen::Group;
+use super::parse::Directive;
+use super::routes;
+use super::site::{Made, Site};
+use super::tls;
+use super::world::{Scope, World};
+use crate::convert::networks::Network;
+use crate::convert::output::Table;
+use crate::convert::plain::{default_service, hoist};
+use crate::convert::units;
+
+/// The listener of an address.
+pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Directive], group: &Group<'a>) {
+    let Some(directive) = group.directive() else { return };
+    let place = &directive.place;
+    let mut listener = Table::at(place);
+    let secure = group.has("ssl") || group.members.iter().any(|(number, _)| http.within(servers[*number]).is_on("ssl"));
+    let wanted = match (secure, group.port) {
+        (true, 443) => "https".to_owned(),
+        (false, 80) => "http".to_owned(),
+        (_, 0) => "socket".to_owned(),
+        (true, port) => format!("https-{port}"),
+        (false, port) => format!("http-{port}"),
+    };
+    listener.put(&["name"], world.out.names.unique(&wanted), place);
+    listener.put(&["bind"], group.bind.as_str(), place);
+    if let Some(twin) = &group.twin {
+        world.findings().note(place, "listen", format!("`{}` takes connections to {twin} as well", group.bind), "");
+    }
+    let scopes: Vec<_> = group.members.iter().map(|(number, _)| http.within(servers[*number])).collect();
+    in_common(world, &scopes, group, &mut listener);
+    if secure {
+        tls::listener(world, &scopes, place, &mut listener);
+    }
+    let limited = limited_as_a_whole(&scopes);
+    if limited {
+        limits::requests(world, &scopes[0], &mut listener);
+    }
+    limits::at_a_time(world, &scopes[0], scopes.len() > 1, &mut listener);
+    let with_locations: Vec<Scope<'a>> = scopes
+        .iter()
+        .zip(&group.members)
+        .flat_map(|(scope, (number, _))| inner_scopes(scope, servers[*number]))
+        .collect();
+    for scope in &with_locations {
+        if !scope.here("limit_conn").is_empty() {
+            limits::at_a_time(world, scope, true, &mut listener);
+        }
+    }
+    limits::bodies(world, &with_locations, &mut listener);
+    let all_hosts: Vec<Vec<String>> =
+        group.members.iter().map(|(number, _)| hosts::hosts(world, servers[*number])).collect();
+    let wildcards = all_hosts.iter().flatten().any(|host| host.starts_with("*."));
+    for ((number, _), hosts) in group.members.iter().zip(all_hosts) {
+        let server = servers[*number];
+        let names = server.inner().iter().find(|directive| directive.name == "server_name");
+        let name = names.map_or("", |names| names.arg(0));
+        let site = Site { server, scope: http.within(server), hosts, name, port: group.port, secure };
+        let made = routes::of_server(world, &site, limited);
+        let is_default = *number == group.default_server();
+        place_routes(&mut listener, &site, made, is_default, wildcards);
+    }
+    hoist(&mut listener);
+    default_service(&mut listener);
+    world.out.listeners.push(listener);
+}
+
+/// The blocks of a server and of its locations.
+fn inner_scopes<'a>(scope: &Scope<'a>, server: &'a Directive) -> Vec<Scope<'a>> {
+    let locations = super::location::all(scope, server, None);
+    [scope.clone()].into_iter().chain(locations.into_iter().map(|location| location.scope)).collect()
+}
+
+/// Whether one `limit_req` is for all requests of the address, and so is the listener's.
+fn limited_as_a_whole(scopes: &[Scope<'_>]) -> bool {
+    let Some(first) = scopes.first().map(|scope| scope.all("limit_req")).filter(|found| !found.is_empty()) else {
+        return false;
+    };
+    let same = |scope: &Scope<'_>| {
+        let found = scope.all("limit_req");
+        found.len() == first.len() && found.iter().zip(&first).all(|(a, b)| a.place == b.place)
+    };
+    let server_has_none = |scope: &Scope<'_>| {
+        !scope.here("location").iter().any(|location| location.inner().iter().any(|inner| inner.name == "limit_req"))
+    };
+    scopes.iter().all(|scope| same(scope) && server_has_none(scope))
+}
+
+/// What is a listener's here and a server's there: the proxies in front, times, sizes.
+fn in_common(world: &mut World<'_>, scopes: &[Scope<'_>], group: &Group<'_>, listener: &mut Table) {
+    let Some(scope) = scopes.first() else { return };
+    let header = scope.value("real_ip_header", "X-Real-IP").to_ascii_lowercase();
+    let trusted: Vec<_> = scope.all("set_real_ip_from");
+    for directive in &trusted {
+        match Network::parse(directive.arg(0)) {
+            Some(network) => listener.push_from(&["trusted_proxies"], network.text(), &directive.place),
+            None => world.findings().warning(
+                &directive.place,
+                directive.text(),
+                "only networks can be trusted",
+                "write the addresses",
+            ),
+        }
+    }
+    if let Some(first) = trusted.first()
+        && !matches!(header.as_str(), "x-forwarded-for" | "proxy_protocol")
+    {
+        let place = scope.one("real_ip_header").map_or(&first.place, |directive| &directive.place);
+        listener.put(&["client_ip_header"], header.as_str(), place);
+        let why =
+            format!("`{header}` of a trusted proxy counts where it sends no X-Forwarded-For, and backends get it");
+        world.findings().note(place, "real_ip_header", why, "");
+    }
+    if group.has("proxy_protocol") {
+        let place = &listener.from[0].clone();
+        listener.put(&["proxy_protocol"], "accept", place);
+        if trusted.is_empty() {
+            listener.put(&["trusted_proxies"], vec!["127.0.0.0/8"], place);
+            let why = "PROXY headers are taken from those only who are named, and no `set_real_ip_from` names any";
+            world.findings().error(place, "listen", why, "put the load balancers in front into `trusted_proxies`");
+        }
+    }
+    if let Some(directive) = scope.one("keepalive_timeout") {
+        match units::milliseconds(directive.arg(0), 1000) {
+            Some(0) => listener.put(&["limits", "max_requests_per_connection"], 1, &directive.place),
+            Some(ms) => listener.put(&["idle_timeout"], units::duration(ms), &directive.place),
+            None => {}
+        }
+    }
+    if let Some(directive) = scope.one("client_header_timeout")
+        && let Some(ms) = units::milliseconds(directive.arg(0), 1000).filter(|ms| *ms > 0)
+    {
+        listener.put(&["limits", "header_timeout"], units::duration(ms), &directive.place);
+    }
+    if let Some(directive) = scope.one("large_client_header_buffers")
+        && let (Ok(number), Some(each)) = (directive.arg(0).parse::<u64>(), units::bytes(directive.arg(1)))
+        && let Some(bytes) = number.checked_mul(each).filter(|bytes| (1 << 10..=16 << 20).contains(bytes))
+    {
+        listener.put(&["limits", "max_header_bytes"], units::size(bytes), &directive.place);
+    }
+    if let Some(directive) = scope.one("keepalive_requests")
+        && let Ok(number) = directive.arg(0).parse::<i64>()
+    {
+        listener.put(&["limits", "max_requests_per_connection"], number, &directive.place);
+    }
+}
+
+/// Writes the routes of a server for each of its hosts.
+fn place_routes(listener: &mut Table, site: &Site<'_>, made: Vec<Made>, is_default: bool, wildcards: bool) {
+    let mut hosts: Vec<Option<&str>> = Vec::new();
+    if is_default {
+        hosts.push(None);
+        let named = made.iter().flat_map(|one| one.hosts.named()).map(String::as_str);
+        hosts.extend(named.map(Some));
+        if wildcards {
+            hosts.extend(site.hosts.iter().map(|host| Some(host.as_str())));
+        }
+    } else {
+        hosts.extend(site.hosts.iter().map(|host| Some(host.as_str())));
+    }
+    let mut seen = std::collections::HashSet::new();
+    hosts.retain(|host| seen.insert(*host));
+    let names = site.server.inner().iter().find(|directive| directive.name == "server_name");
+    for host in hosts {
+        let all: Vec<&Made> = match made.iter().find(|one| one.whole && one.hosts.has(host)) {
+            Some(whole) => vec![whole],
+            None => made.iter().filter(|one| !one.whole && one.hosts.has(host)).collect(),
+        };
+        for one in all {
+            let mut route = one.route.clone();
+            let own = route.text(&["host"]).map(str::to_owned);
+            if own.is_some() && host.is_some() && own.as_deref() != host {
+                continue;
+            }
+            if let Some(host) = host {
+                route.put_first("host", host, &names.unwrap_or(site.server).place);
+            }
+            listener.push(&["route"], route);
+        }
+    }
+}

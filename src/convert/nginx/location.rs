@@ -1,0 +1,133 @@
+//! `location`: which paths, and what becomes of their requests.
+
+use super::parse::Directive;
+use super::world::Scope;
+use crate::convert::expression;
+
+/// Which paths a location takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// `= /x`
+    Exact(String),
+    /// `/x`
+    Prefix(String),
+    /// `^~ /x`: before expressions.
+    First(String),
+    /// `~ x`, with its flags.
+    Regex(String),
+    /// `@x`
+    Named,
+}
+
+/// A location with the blocks around it.
+#[derive(Clone)]
+pub struct Location<'a> {
+    /// Which paths it takes.
+    pub kind: Kind,
+    /// The blocks around what is in it, itself included.
+    pub scope: Scope<'a>,
+    /// The location.
+    pub directive: &'a Directive,
+}
+
+/// The locations of a block and those in them, in the order of the file.
+pub fn all<'a>(scope: &Scope<'a>, block: &'a Directive, around: Option<&Kind>) -> Vec<Location<'a>> {
+    let mut found = Vec::new();
+    for directive in block.inner().iter().filter(|directive| directive.name == "location") {
+        let kind = within(kind(&directive.args), around);
+        let scope = scope.within(directive);
+        found.push(Location { kind: kind.clone(), scope: scope.clone(), directive });
+        found.extend(all(&scope, directive, Some(&kind)));
+    }
+    found
+}
+
+fn kind(args: &[String]) -> Kind {
+    let joined = args.concat();
+    let modified = |begin: &str| joined.strip_prefix(begin).map(str::to_owned);
+    if let Some(path) = modified("^~") {
+        Kind::First(path)
+    } else if let Some(path) = modified("=") {
+        Kind::Exact(path)
+    } else if let Some(regex) = modified("~*") {
+        Kind::Regex(expression::insensitive(&regex))
+    } else if let Some(regex) = modified("~") {
+        Kind::Regex(regex)
+    } else if joined.starts_with('@') {
+        Kind::Named
+    } else {
+        Kind::Prefix(joined)
+    }
+}
+
+/// An expression in a prefix is looked at only where the prefix fits.
+fn within(kind: Kind, around: Option<&Kind>) -> Kind {
+    let (Kind::Regex(regex), Some(Kind::Prefix(prefix) | Kind::First(prefix))) = (&kind, around) else { return kind };
+    match expression::within(prefix, regex) {
+        expression::Within::Fits(joined) => Kind::Regex(joined),
+        _ => kind,
+    }
+}
+
+/// Whether a block does the work of a proxy, or what else it does with requests.
+#[derive(Debug, Clone, Copy)]
+pub enum Work<'a> {
+    /// `proxy_pass` or `grpc_pass`
+    Pass(&'a Directive),
+    /// `return`
+    Return(&'a Directive),
+    /// Programs that are spoken to by another protocol, or something that is made here.
+    Program(&'a Directive),
+    /// Files.
+    Files(Option<&'a Directive>),
+}
+
+/// What a location does.
+pub fn work<'a>(scope: &Scope<'a>) -> Work<'a> {
+    let here = |name: &str| scope.here(name).into_iter().last();
+    if let Some(directive) = here("return") {
+        return Work::Return(directive);
+    }
+    if let Some(directive) = here("proxy_pass").or_else(|| here("grpc_pass")) {
+        return Work::Pass(directive);
+    }
+    const PROGRAMS: [&str; 14] = [
+        "fastcgi_pass",
+        "uwsgi_pass",
+        "scgi_pass",
+        "memcached_pass",
+        "redis_pass",
+        "stub_status",
+        "api",
+        "dav_methods",
+        "flv",
+        "mp4",
+        "empty_gif",
+        "content_by_lua_block",
+        "js_content",
+        "perl",
+    ];
+    if let Some(directive) = PROGRAMS.iter().find_map(|name| here(name)) {
+        return Work::Program(directive);
+    }
+    Work::Files(["alias", "root", "try_files", "index", "autoindex"].iter().find_map(|name| here(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_by_their_modifiers() {
+        let of = |args: &[&str]| kind(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["/a"]), Kind::Prefix("/a".into()));
+        assert_eq!(of(&["=", "/a"]), Kind::Exact("/a".into()));
+        assert_eq!(of(&["=/a"]), Kind::Exact("/a".into()));
+        assert_eq!(of(&["^~", "/a"]), Kind::First("/a".into()));
+        assert_eq!(of(&["~*", r"\.php$"]), Kind::Regex(r"(?i-u)\.php$".into()));
+        assert_eq!(of(&["@app"]), Kind::Named);
+        let prefix = Kind::Prefix("/a.b/".into());
+        assert_eq!(within(of(&["~", r"\.php$"]), Some(&prefix)), Kind::Regex(r"^/a\.b/.*(?:\.php$)".into()));
+        assert_eq!(within(of(&["~", "^/a.b/c"]), Some(&prefix)), Kind::Regex("^/a.b/c".into()));
+    }
+}

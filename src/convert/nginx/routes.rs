@@ -1,0 +1,345 @@
+//! The routes of a server: of its locations, and of what it says for all of them.
+
+use super::access;
+use super::answer::{self, Paths, Rewrite};
+use super::condition;
+use super::header;
+use super::limits;
+use super::location::{self, Kind, Location, Work};
+use super::parse::Directive;
+use super::pass;
+use super::site::{Made, Site, Which};
+use super::variables;
+use super::world::{Scope, World};
+use crate::convert::output::{Place, Table, literal};
+
+/// All routes of a server, without their hosts.
+pub fn of_server<'a>(world: &mut World<'a>, site: &Site<'a>, limited: bool) -> Vec<Made> {
+    let scope = &site.scope;
+    if let Some(directive) = scope.here("return").into_iter().next() {
+        let mut route = Table::at(&directive.place);
+        answer::returned(world, site, scope, directive, &mut route);
+        header::to_client(world, site, scope, &mut route);
+        let made = Made { route, hosts: Which::All, whole: true };
+        // what is asked before decides first
+        let before: Vec<_> =
+            condition::apply(world, site, scope, Vec::new()).into_iter().filter(|one| one.whole).collect();
+        return before.into_iter().chain([made]).collect();
+    }
+    let mut made = Vec::new();
+    for directive in scope.here("rewrite") {
+        if let Some(all) = server_rewrite(world, site, directive, &mut made) {
+            return all;
+        }
+    }
+    let locations = location::all(scope, site.server, None);
+    let expressions = locations.iter().any(|location| matches!(location.kind, Kind::Regex(_)));
+    let mut ordered: Vec<&Location<'a>> = locations.iter().collect();
+    // `^~` goes before expressions, so it becomes one itself where there are any: the longest first
+    ordered.sort_by_key(|location| match &location.kind {
+        Kind::First(path) if expressions => (0, usize::MAX - path.len()),
+        _ => (1, 0),
+    });
+    for location in ordered {
+        made.extend(of_location(world, site, location, (expressions, limited)));
+    }
+    slashes(&locations, &mut made);
+    if !locations.iter().any(|location| matches!(&location.kind, Kind::Prefix(path) | Kind::First(path) if path == "/"))
+    {
+        made.push(rest(world, site));
+    }
+    condition::apply(world, site, scope, made)
+}
+
+/// A `rewrite` for all locations. `Some`: nothing else of the server is left.
+fn server_rewrite<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    directive: &'a Directive,
+    made: &mut Vec<Made>,
+) -> Option<Vec<Made>> {
+    let place = &directive.place;
+    match answer::rewrite(directive) {
+        Rewrite::Redirect(paths, to, status) => {
+            for path in paths {
+                let args = vec![status.to_string(), to.clone()];
+                let as_return = Directive { name: "return".to_owned(), args, block: None, place: place.clone() };
+                let mut route = Table::at(place);
+                match &path {
+                    Paths::All => {}
+                    Paths::Exact(path) => route.put(&["path"], literal(path), place),
+                    Paths::Prefix(path) => route.put(&["path_prefix"], literal(path), place),
+                }
+                answer::returned(world, site, &site.scope, &as_return, &mut route);
+                if path == Paths::All {
+                    return Some(vec![Made { route, hosts: Which::All, whole: true }]);
+                }
+                made.push(Made::new(route));
+            }
+        }
+        Rewrite::Prefix(..) | Rewrite::Unknown => {
+            let advice = "a route with `path_prefix` and `rewrite.prefix` replaces the beginning of a path; groups of an expression are not known";
+            world.findings().warning(place, directive.text(), "it is not done: requests go on as they came", advice);
+        }
+    }
+    None
+}
+
+/// What the server does where no location fits: files.
+fn rest(world: &mut World<'_>, site: &Site<'_>) -> Made {
+    let place = &site.server.place;
+    let mut route = Table::at(place);
+    if let Some(directive) = site.scope.here("root").into_iter().next() {
+        let why = "files are not served: what no location takes is answered with 404";
+        world.findings().warning(&directive.place, directive.text(), why, FILES);
+    }
+    route.put(&["respond", "status"], 404, place);
+    Made::new(route)
+}
+
+/// What to do about files.
+pub const FILES: &str = "leave the files to a small file server (nginx itself, on another port) as a service";
+
+/// A location that ends in a slash and passes requests on redirects those who have left the slash away.
+fn slashes(locations: &[Location<'_>], made: &mut Vec<Made>) {
+    for location in locations {
+        let (Kind::Prefix(path) | Kind::First(path)) = &location.kind else { continue };
+        let Some(bare) = path.strip_suffix('/').filter(|bare| !bare.is_empty()) else { continue };
+        let exact = locations
+            .iter()
+            .any(|other| other.kind == Kind::Exact(bare.to_owned()) || other.kind == Kind::Prefix(bare.to_owned()));
+        if exact
+            || !matches!(location::work(&location.scope), Work::Pass(_))
+            || !location.scope.here("internal").is_empty()
+        {
+            continue;
+        }
+        let place = &location.directive.place;
+        let mut route = Table::at(place);
+        route.put(&["path"], literal(bare), place);
+        route.put(&["redirect", "to"], format!("{}${{query}}", literal(path)), place);
+        route.put(&["redirect", "status"], 301, place);
+        made.push(Made::new(route));
+    }
+}
+
+fn of_location<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    location: &Location<'a>,
+    (expressions, limited): (bool, bool),
+) -> Vec<Made> {
+    let (scope, directive) = (&location.scope, location.directive);
+    let place = &directive.place;
+    if location.kind == Kind::Named {
+        return Vec::new();
+    }
+    let mut route = Table::at(place);
+    if !conditions(world, location, expressions, &mut route) {
+        return Vec::new();
+    }
+    if !scope.here("internal").is_empty() {
+        route.put(&["respond", "status"], 404, place);
+        return vec![Made::new(route)];
+    }
+    let mut made = work(world, site, location, scope, route);
+    if !limited {
+        for one in made.iter_mut().filter(|one| one.get(&["respond"]).is_none() && one.get(&["redirect"]).is_none()) {
+            limits::requests(world, scope, one);
+        }
+    }
+    if made.len() == 1 && made[0].get(&["service"]).is_some() {
+        let route = made.remove(0);
+        made = access::limit_except(world, site, scope, route);
+    }
+    condition::apply(world, site, scope, made.into_iter().map(Made::new).collect())
+}
+
+/// The paths of a location. `false`: no route can have them.
+fn conditions(world: &mut World<'_>, location: &Location<'_>, expressions: bool, route: &mut Table) -> bool {
+    let place = &location.directive.place;
+    match &location.kind {
+        Kind::Exact(path) => route.put(&["path"], literal(path), place),
+        Kind::First(path) if expressions && path != "/" && pass::replaced(&location.scope).is_none() => {
+            route.put(&["path_regex"], literal(&format!("^{}", regex::escape(path))), place);
+        }
+        Kind::Prefix(path) | Kind::First(path) => {
+            if matches!(location.kind, Kind::First(_)) && expressions && path != "/" {
+                let why = "expressions win over prefixes here, and this one replaces a part of the path, which an expression can't";
+                world.findings().warning(place, location.directive.text(), why, "narrow the expressions of this host");
+            }
+            if path != "/" {
+                route.put(&["path_prefix"], literal(path), place);
+            }
+        }
+        Kind::Regex(regex) => {
+            if let Err(error) = regex::Regex::new(regex) {
+                let why = format!(
+                    "this expression can't be used here, so its requests are taken by other locations: {}",
+                    last_line(&error.to_string())
+                );
+                let advice =
+                    "expressions have no look-around and no back-references; write it without, or as several routes";
+                world.findings().error(place, location.directive.text(), why, advice);
+                return false;
+            }
+            route.put(&["path_regex"], literal(regex), place);
+        }
+        Kind::Named => return false,
+    }
+    true
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}
+
+/// What a location does with its requests, as one route, or as several where a variable decides.
+fn work<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    location: &Location<'a>,
+    scope: &Scope<'a>,
+    mut route: Table,
+) -> Vec<Table> {
+    let place = &location.directive.place;
+    let rewritten = rewrites(world, site, location, &mut route);
+    if rewritten == Some(true) {
+        header::to_client(world, site, scope, &mut route);
+        return vec![route];
+    }
+    match location::work(scope) {
+        Work::Return(directive) => {
+            answer::returned(world, site, scope, directive, &mut route);
+            header::to_client(world, site, scope, &mut route);
+            vec![route]
+        }
+        Work::Pass(directive) => passed(world, site, scope, directive, route),
+        Work::Program(directive) => {
+            let advice = match directive.name.as_str() {
+                "stub_status" | "api" => "status and metrics are at the admin address: docs/operations.md",
+                "fastcgi_pass" => "leave it to nginx or Caddy on another port, which speaks FastCGI, as a service",
+                _ => "leave it to a server that does this, as a service",
+            };
+            if directive.name == "stub_status" {
+                world.findings().note(
+                    &directive.place,
+                    directive.text(),
+                    "it is not done: the route answers 404",
+                    advice,
+                );
+                route.put(&["respond", "status"], 404, place);
+            } else {
+                world.findings().warning(
+                    &directive.place,
+                    directive.text(),
+                    "it is not done: the route answers 501",
+                    advice,
+                );
+                answer::not_done(place, &mut route);
+            }
+            vec![route]
+        }
+        Work::Files(directive) => files(world, site, location, directive, route),
+    }
+}
+
+/// Files, or what `try_files` does where there are none.
+fn files<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    location: &Location<'a>,
+    directive: Option<&'a Directive>,
+    mut route: Table,
+) -> Vec<Table> {
+    let last = location.scope.here("try_files").into_iter().last();
+    let named = last.and_then(|last| last.args.last()).filter(|name| name.starts_with('@'));
+    let fallback = named
+        .and_then(|name| site.server.inner().iter().find(|other| other.name == "location" && other.arg(0) == *name));
+    if let (Some(last), Some(fallback)) = (last, fallback) {
+        let scope = site.scope.within(fallback);
+        if let Work::Pass(pass) = location::work(&scope) {
+            let why = "files are not served: everything goes to where they are not found";
+            world.findings().warning(&last.place, last.text(), why, FILES);
+            let mut routes = passed(world, site, &scope, pass, route);
+            for route in &mut routes {
+                access::of_both(world, site, (&location.scope, &scope), route);
+            }
+            return routes;
+        }
+    }
+    let named = directive.unwrap_or(location.directive);
+    world.findings().warning(&named.place, named.text(), "files are not served: the route answers 501", FILES);
+    answer::not_done(&location.directive.place, &mut route);
+    vec![route]
+}
+
+/// `rewrite` in a location. `Some(true)`: the request is answered by it.
+fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, route: &mut Table) -> Option<bool> {
+    let prefix = match &location.kind {
+        Kind::Prefix(path) | Kind::First(path) => path.as_str(),
+        _ => "",
+    };
+    for directive in location.scope.here("rewrite") {
+        let place = &directive.place;
+        match answer::rewrite(directive) {
+            Rewrite::Redirect(paths, to, status)
+                if paths == [Paths::All] || paths.contains(&Paths::Prefix(prefix.to_owned())) =>
+            {
+                let args = vec![status.to_string(), to];
+                let as_return = Directive { name: "return".to_owned(), args, block: None, place: place.clone() };
+                answer::returned(world, site, &location.scope, &as_return, route);
+                return Some(true);
+            }
+            // the prefix of the location has to be the one that is replaced; a slash may be taken into it
+            Rewrite::Prefix(from, to)
+                if route.get(&["path_prefix"]).is_some()
+                    && (from == prefix || from.trim_end_matches('/') == prefix) =>
+            {
+                put_prefix(route, &from, &to, prefix, place);
+            }
+            _ => {
+                let advice = "`rewrite.prefix` replaces what `path` or `path_prefix` matched; groups of an expression are not known";
+                world.findings().warning(
+                    place,
+                    directive.text(),
+                    "it is not done: the path goes on as it came",
+                    advice,
+                );
+            }
+        }
+    }
+    None
+}
+
+fn put_prefix(route: &mut Table, from: &str, to: &str, prefix: &str, place: &Place) {
+    // `/api` is replaced by `/`, and what follows begins with a slash: so `/api/` is, and `/api` alone has a route for its slash
+    let to = if from == prefix { to.to_owned() } else { to.trim_end_matches('/').to_owned() };
+    route.put(&["rewrite", "prefix"], if to.is_empty() { "/".to_owned() } else { literal(&to) }, place);
+}
+
+/// Requests that go to a service.
+fn passed<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    scope: &Scope<'a>,
+    directive: &'a Directive,
+    route: Table,
+) -> Vec<Table> {
+    let prefix = if directive.name == "grpc_pass" { "grpc" } else { "proxy" };
+    let mut routes = pass::to_services(world, site, scope, directive, route);
+    for (route, authority) in &mut routes {
+        if route.get(&["respond"]).is_none() {
+            header::to_backend(world, site, scope, prefix, authority, route);
+            super::proxy::timeouts(scope, prefix, route);
+            pass::mirrored(world, site, scope, route);
+            access::apply(world, site, scope, route);
+        }
+        header::to_client(world, site, scope, route);
+    }
+    routes
+        .into_iter()
+        .map(|(route, _)| route)
+        .filter(|route| !variables::has_any(route.text(&["service"]).unwrap_or_default()))
+        .collect()
+}

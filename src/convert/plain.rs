@@ -1,0 +1,80 @@
+//! What makes a result shorter and changes nothing.
+
+use super::output::{Findings, Table, Value};
+
+/// A route that takes everything and does nothing else is the listener's own service.
+pub fn default_service(listener: &mut Table) {
+    let Some(Value::List(routes)) = listener.get(&["route"]) else { return };
+    let plain = |value: &Value| match value {
+        Value::Table(route) if route.entries.len() == 1 => {
+            route.text(&["service"]).map(|service| (service.to_owned(), route.from.clone()))
+        }
+        _ => None,
+    };
+    let found: Vec<_> = routes.iter().enumerate().filter_map(|(at, route)| Some((at, plain(route)?))).collect();
+    let [(at, (service, from))] = found.as_slice() else { return };
+    let (at, service, from) = (*at, service.clone(), from.clone());
+    if let Some(place) = from.first() {
+        listener.put(&["service"], service, place);
+    }
+    if let Some(Value::List(mut routes)) = listener.remove(&["route"]) {
+        routes.remove(at);
+        for route in routes {
+            listener.push(&["route"], route);
+        }
+    }
+}
+
+/// Has the listener say once what all of its routes say.
+pub fn hoist(listener: &mut Table) {
+    for key in ["rate_limit", "request_headers", "response_headers", "allow", "deny"] {
+        if listener.get(&[key]).is_some() {
+            continue;
+        }
+        let Some(Value::List(routes)) = listener.get(&["route"]) else { return };
+        let tables: Vec<&Table> = routes
+            .iter()
+            .filter_map(|route| if let Value::Table(table) = route { Some(table) } else { None })
+            .collect();
+        // what is done to requests on their way to backends says nothing about those that are answered here
+        let of_services = key == "request_headers";
+        let asked: Vec<&Table> =
+            tables.into_iter().filter(|table| !of_services || table.get(&["service"]).is_some()).collect();
+        let has_default = listener.get(&["service"]).is_some();
+        let same = |table: &&Table| table.only(key).same(&asked[0].only(key)) && table.remarks.is_empty();
+        if asked.len() < 2 || has_default || asked[0].get(&[key]).is_none() || !asked.iter().all(same) {
+            continue;
+        }
+        let entry = asked[0].entries.iter().find(|entry| entry.key == key).cloned();
+        for route in listener.entries.iter_mut().filter(|entry| entry.key == "route") {
+            if let Value::List(routes) = &mut route.value {
+                routes.iter_mut().for_each(|route| {
+                    if let Value::Table(table) = route {
+                        table.remove(&[key]);
+                    }
+                });
+            }
+        }
+        listener.entries.extend(entry);
+    }
+}
+
+/// Leaves out backends whose address another one has already, which no service may have twice.
+pub fn once(service: &mut Table, findings: &mut Findings) {
+    let Some(entry) = service.entries.iter_mut().find(|entry| entry.key == "backend") else { return };
+    let Value::List(backends) = &mut entry.value else { return };
+    let mut known = Vec::new();
+    backends.retain(|backend| {
+        let Value::Table(table) = backend else { return true };
+        let Some(address) = table.text(&["address"]).map(str::to_owned) else { return true };
+        if known.contains(&address) {
+            if let Some(place) = table.from.first() {
+                let why = format!("the service has `{address}` already: it is left out");
+                findings.warning(place, "server", why, "`weight` says how much a backend gets");
+            }
+            return false;
+        }
+        known.push(address);
+        true
+    });
+}

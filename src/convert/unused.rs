@@ -1,0 +1,34 @@
+//! Services that no listener leads to.
+
+use super::output::{Output, Table, Value};
+
+/// Takes them out, each with a note: no request came to them in the original either.
+pub fn take_out(out: &mut Output) {
+    let mut named = Vec::new();
+    for listener in &out.listeners {
+        gather(listener, &mut named);
+    }
+    let unused: Vec<_> = out.services.iter().filter(|(name, _)| !named.contains(name)).cloned().collect();
+    out.services.retain(|(name, _)| named.contains(name));
+    for (name, table) in unused {
+        if let Some(place) = table.from.first() {
+            out.findings.note(place, "", format!("no request comes here, and its service `{name}` is left out"), "");
+        }
+    }
+}
+
+/// The names of services that a table leads to.
+fn gather(table: &Table, named: &mut Vec<String>) {
+    for entry in &table.entries {
+        match &entry.value {
+            Value::Text(name) if entry.key == "service" || entry.key == "stable" => named.push(name.clone()),
+            Value::Table(inner) => gather(inner, named),
+            Value::List(list) => list.iter().for_each(|value| {
+                if let Value::Table(inner) = value {
+                    gather(inner, named);
+                }
+            }),
+            _ => {}
+        }
+    }
+}
