@@ -365,6 +365,7 @@ fn wanted(rules: &Rules) -> String {
         ["integer"] => "an integer",
         ["number"] => "a number",
         ["boolean"] => "true or false",
+        ["string", "array", "boolean"] => "the name of a file, or an array of them",
         _ => "something else",
     }
     .to_owned()

@@ -1,13 +1,16 @@
-//! From a request to its route: what its path means, which route takes it, and what only the proxy may say is taken out of it.
+//! From a request to its route, and on to the service that does the work: what its path means, which route takes it, and what only the proxy may say
+//! is taken out of it.
 
 use super::exchange::Exchange;
 use super::{Connection, request};
+use crate::clock::Moment;
+use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::Denial;
 use crate::protocol::http::Request;
 use crate::route::meaning::Meaning;
 use crate::route::{Lookup, without_port};
-use crate::snapshot::{Listener, Route};
+use crate::snapshot::{Listener, Route, Service, Snapshot};
 
 /// The form of a request's path that is compared.
 pub(super) fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
@@ -71,5 +74,28 @@ impl Connection {
         route.hits.count(self.worker.index);
         exchange.takes(route);
         Ok(route)
+    }
+
+    /// The service whose backends do the work of an exchange with the service at this place.
+    ///
+    /// # Errors
+    ///
+    /// When the path is cut off.
+    pub(super) fn working<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        asked: usize,
+        path: &str,
+        exchange: &mut Exchange,
+    ) -> Result<&'s Service> {
+        let service = snapshot.working(asked, || self.worker.random.borrow_mut().u32(..WHOLE));
+        exchange.goes_to(asked, service);
+        match snapshot.cut_off(asked, path, || Moment::at(exchange.began())) {
+            None => Ok(&snapshot.services[service]),
+            Some(left) => {
+                let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+                Err(Error::new(Kind::CutOff(seconds), ""))
+            }
+        }
     }
 }
