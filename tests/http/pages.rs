@@ -151,7 +151,7 @@ fn of_several_pages_a_client_gets_the_one_that_it_prefers_with_what_it_sent_made
 #[test]
 fn what_else_an_answer_tells_stays_beside_its_page() {
     let files = Scratch::new();
-    let users = files.file("users", "");
+    let users = files.file("users", format!("ann:{}\n", bcrypt::hash("secret", 4).unwrap()));
     let page = pages(&files, &[("4xx", "4xx.html", "page")]);
     let listener = format!(
         "{page}[[listener.route]]\npath = \"/secret\"\nservice = \"api\"\nauth.basic = {{ file = {users:?} }}\n\
