@@ -51,6 +51,8 @@ pub enum Kind {
     Overload,
     /// The service has more to do than its backends can, and others go first.
     Shed,
+    /// The listener, or the service, is under maintenance, and its clients are shown that.
+    Maintenance,
     /// This machine could not even try to connect.
     Shortage(Shortage),
     /// The connection to the backend was refused.
@@ -179,6 +181,7 @@ impl Kind {
             | Self::CutOff(_)
             | Self::Overload
             | Self::Shed
+            | Self::Maintenance
             | Self::Shortage(_)
             | Self::Undecided
             | Self::Internal => Side::Internal,
@@ -209,6 +212,7 @@ impl Kind {
             Self::ClientLimit => "client limit",
             Self::Overload => "overload",
             Self::Shed => "shed",
+            Self::Maintenance => "maintenance",
             Self::Shortage(shortage) => shortage.as_str(),
             Self::Connect => "connection to the backend failed",
             Self::ConnectTimeout => "connection to the backend timed out",

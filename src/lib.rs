@@ -75,6 +75,7 @@ pub mod error;
 pub mod event;
 pub mod eviction;
 pub mod io;
+pub mod pages;
 pub mod policy;
 pub mod protobuf;
 pub mod etcd;

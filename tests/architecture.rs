@@ -70,6 +70,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("layer4", 2),
     ("etcd", 2),
     ("bandwidth", 1),
+    ("pages", 1),
     ("endpoint", 1),
     ("canary", 1),
     ("convert", 1),

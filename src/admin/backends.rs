@@ -184,7 +184,7 @@ fn sessions(service: &Service, at: usize, now: Moment) -> Sessions {
 
 /// The answer of a process that takes no commands because of an upgrade. The connection is closed: the next one may get to the process
 /// that does take them.
-fn elsewhere(role: Role) -> Problem {
+pub(super) fn elsewhere(role: Role) -> Problem {
     let detail = match role {
         Role::HandingOver => "an upgrade is under way, and this process takes no commands until it is over: ask again",
         _ => "another process has taken over: ask again",

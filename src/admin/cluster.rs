@@ -56,7 +56,10 @@ fn details(shared: &Shared) -> Option<(Vec<Value>, Vec<Value>)> {
     let view = shared.sharing.view()?;
     let snapshot = shared.store.load();
     let is_here = |topic: &Topic| {
-        let service = snapshot.services.iter().find(|service| service.name == *topic.service());
+        if let Some(listener) = topic.listener() {
+            return snapshot.listeners.iter().any(|known| known.name == *listener);
+        }
+        let service = snapshot.services.iter().find(|service| Some(&service.name) == topic.service());
         let has = |backend: &Arc<str>| {
             service.is_some_and(|service| service.endpoints.iter().any(|endpoint| endpoint.id == *backend))
         };
@@ -67,7 +70,8 @@ fn details(shared: &Shared) -> Option<(Vec<Value>, Vec<Value>)> {
         let weight = if let Saying::Holds(Command::Weight(weight)) = word.saying { weight } else { None };
         json!({
             "about": topic.kind(),
-            "service": &**topic.service(),
+            "service": topic.service().map(|service| &**service),
+            "listener": topic.listener().map(|listener| &**listener),
             "backend": topic.backend().map(|backend| &**backend),
             "command": word.saying.name(),
             "weight": weight,

@@ -1,9 +1,11 @@
-//! `POST`, `GET` and `DELETE /api/v1/services/S/maintenance`: what happens to a service meanwhile does not count.
+//! `POST`, `GET` and `DELETE /api/v1/services/S/maintenance`: what happens to a service meanwhile does not count, and its clients are shown a page
+//! where that is asked for.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{self, Path};
+use axum::extract::{self, Path, RawQuery};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,11 +14,14 @@ use super::answer::{self, Answer, Problem};
 use super::backends::{no_service, reason};
 use super::body::WholeBody;
 use super::caller::Caller;
-use super::cluster;
+use super::{cluster, maintenance_page, query};
 use crate::clock::{Stamp, parse_rfc3339};
 use crate::ledger::Maintenance;
 use crate::operator::Note;
+use crate::operator::pages::{PageWord, Scope};
+use crate::share::Said;
 use crate::share::word::{Saying, Topic};
+use crate::snapshot::Service;
 
 /// The longest that can be said at once: who forgets to end it must not hide a month.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -29,6 +34,18 @@ struct StartBody {
     /// RFC 3339.
     until: Option<String>,
     reason: Option<String>,
+    /// Clients are shown the page meanwhile.
+    #[serde(default)]
+    page: bool,
+    /// What happens meanwhile does not count; missing = where something is promised, and always where there is no page.
+    planned: Option<bool>,
+}
+
+/// What is under way of a service's maintenance: what does not count, and what clients see. Each may be there without the other.
+#[derive(Default)]
+struct UnderWay {
+    planned: Option<Maintenance>,
+    page: Option<PageWord>,
 }
 
 /// Starts it, or sets another end for what is under way.
@@ -38,24 +55,45 @@ pub(super) async fn start(
     caller: Caller,
     WholeBody(body): WholeBody,
 ) -> Result<Answer, Problem> {
-    let service = promised(&shared, &name)?;
-    let StartBody { minutes, until, reason: why } =
+    let service = named(&shared, &name)?;
+    let body: StartBody =
         serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body: {error}")))?;
+    let StartBody { minutes, until, reason: why, page, planned } = body;
+    let is_promised = service.promised.is_some();
+    let is_planned = planned.unwrap_or(is_promised || !page);
+    if is_planned && !is_promised {
+        return Err(nothing_promised(&name));
+    }
+    if !is_planned && !page {
+        return Err(Problem::bad_request("neither a planned time nor the page is asked for"));
+    }
     let now = Stamp::now();
-    let until = end(minutes, until.as_deref(), now).map_err(Problem::bad_request)?;
+    let planned_until = is_planned.then(|| end(minutes, until.as_deref(), now)).transpose();
+    let planned_until = planned_until.map_err(Problem::bad_request)?;
+    let shown_until = maintenance_page::end(minutes, until.as_deref(), SystemTime::now());
     let why = reason(why)?.ok_or_else(|| Problem::bad_request("a reason has to be given: it is in the report"))?;
-    let started = shared.promises.maintenances.start(&service, now, until, why, caller.to_string());
-    shared.store.news().notify_one();
-    let note = Note {
-        who: started.who.clone(),
-        reason: Some(started.reason.clone()),
-        until: Some(SystemTime::from(started.to)),
-    };
-    let said = shared.sharing.say(Topic::Maintenance(service), Saying::Maintenance, note);
-    let kept = keep(&shared, started.clone()).await;
-    let mut answer = to_json(&started, kept);
-    cluster::add_outcome(&shared, said, &mut answer).await;
-    Ok(answer::json(&answer))
+    let mut under_way = UnderWay::default();
+    let mut said = Vec::new();
+    // from here on nothing is waited for until both are in force
+    if page {
+        let until = shown_until.map_err(Problem::bad_request)?;
+        let note = Note { who: caller.to_string(), reason: Some(why.clone()), until };
+        let (word, shared_word) = maintenance_page::say(&shared, &scope(&service), note)?;
+        said.push(shared_word);
+        under_way.page = Some(word);
+    }
+    if let Some(until) = planned_until {
+        let started = shared.promises.maintenances.start(&service.name, now, until, why, caller.to_string());
+        shared.store.news().notify_one();
+        let note = Note {
+            who: started.who.clone(),
+            reason: Some(started.reason.clone()),
+            until: Some(SystemTime::from(started.to)),
+        };
+        said.push(shared.sharing.say(Topic::Maintenance(Arc::clone(&service.name)), Saying::Maintenance, note));
+        under_way.planned = Some(started);
+    }
+    finish(&shared, &service, &under_way, said).await
 }
 
 /// What is under way.
@@ -63,39 +101,89 @@ pub(super) async fn show(
     extract::State(shared): extract::State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Answer, Problem> {
-    let service = promised(&shared, &name)?;
-    let running = shared.promises.maintenances.of(&service).filter(|running| running.to > Stamp::now());
-    Ok(answer::json(&running.map_or(Value::Null, |running| to_json(&running, true))))
+    let service = named(&shared, &name)?;
+    let running = shared.promises.maintenances.of(&service.name).filter(|running| running.to > Stamp::now());
+    let under_way = UnderWay { planned: running, page: shared.operators.pages.of(&scope(&service)) };
+    Ok(answer::json(&to_json(&service, &under_way, true)))
 }
 
-/// Ends what is under way.
+/// Ends what is under way: with `?only=page` what clients see of it, else all.
 pub(super) async fn stop(
     extract::State(shared): extract::State<Arc<Shared>>,
     Path(name): Path<String>,
+    RawQuery(query): RawQuery,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let service = promised(&shared, &name)?;
-    let Some(ended) = shared.promises.maintenances.end(&service, Stamp::now()) else {
-        return Err(Problem::not_found(format!("no maintenance of {name:?} was started by hand")));
-    };
-    shared.store.news().notify_one();
-    let note = Note { who: caller.to_string(), reason: None, until: None };
-    let said = shared.sharing.say(Topic::Maintenance(service), Saying::Over, note);
-    let kept = keep(&shared, ended.clone()).await;
-    let mut answer = to_json(&ended, kept);
-    cluster::add_outcome(&shared, said, &mut answer).await;
+    let only_page = only_page(query.as_deref().unwrap_or_default()).map_err(Problem::bad_request)?;
+    let (service, now) = (named(&shared, &name)?, Stamp::now());
+    let page = maintenance_page::take_back(&shared, &scope(&service), &caller)?;
+    let planned = if only_page { None } else { shared.promises.maintenances.end(&service.name, now) };
+    if planned.is_none() && page.is_none() {
+        return Err(maintenance_page::nothing_to_end(&shared, &scope(&service)));
+    }
+    let (word, said_of_page) = page.unzip();
+    let mut said: Vec<_> = said_of_page.into_iter().collect();
+    if planned.is_some() {
+        shared.store.news().notify_one();
+        let note = Note { who: caller.to_string(), reason: None, until: None };
+        said.push(shared.sharing.say(Topic::Maintenance(Arc::clone(&service.name)), Saying::Over, note));
+    }
+    finish(&shared, &service, &UnderWay { planned, page: word }, said).await
+}
+
+/// Has all of it written, and tells what became of it.
+async fn finish(
+    shared: &Shared,
+    service: &Service,
+    under_way: &UnderWay,
+    said: Vec<Option<Said>>,
+) -> Result<Answer, Problem> {
+    let mut kept = under_way.page.is_none() || shared.operators.keep().await;
+    if let Some(planned) = &under_way.planned {
+        kept &= keep(shared, planned.clone()).await;
+    }
+    let mut answer = to_json(service, under_way, kept);
+    for said in said {
+        // what is not shared of one is told, whatever became of the other
+        let mut outcome = json!({});
+        cluster::add_outcome(shared, said, &mut outcome).await;
+        for (name, value) in outcome.as_object().into_iter().flatten() {
+            if answer["shared"] != false {
+                answer[name] = value.clone();
+            }
+        }
+    }
     Ok(answer::json(&answer))
 }
 
-/// The service with this name. Without a promise there is nothing that maintenance could be left out of.
-fn promised(shared: &Shared, name: &str) -> Result<Arc<str>, Problem> {
-    let snapshot = shared.store.load();
-    let service = snapshot.services.iter().find(|service| *service.name == *name).ok_or_else(|| no_service(name))?;
-    if service.promised.is_none() {
-        let detail = format!("nothing is promised of the service {name:?}: it has no `sla` section");
-        return Err(Problem::new(http::StatusCode::CONFLICT, detail));
+/// Whether only the page is meant.
+fn only_page(query: &str) -> Result<bool, String> {
+    let mut only_page = false;
+    for (name, value) in query::parameters(query, &[])? {
+        match (&*name, &*value) {
+            ("only", "page") => only_page = true,
+            ("only", other) => return Err(format!("only={other}: there is only page")),
+            (other, _) => return Err(format!("unknown parameter {other:?}: there is only")),
+        }
     }
-    Ok(Arc::clone(&service.name))
+    Ok(only_page)
+}
+
+/// The service with this name.
+fn named(shared: &Shared, name: &str) -> Result<Arc<Service>, Problem> {
+    shared.service(name).ok_or_else(|| no_service(name))
+}
+
+/// Without a promise there is nothing that maintenance could be left out of.
+fn nothing_promised(name: &str) -> Problem {
+    let detail = format!(
+        "nothing is promised of the service {name:?}: it has no `sla` section, so no time is planned; `page` shows its clients a page"
+    );
+    Problem::new(StatusCode::CONFLICT, detail)
+}
+
+fn scope(service: &Service) -> Scope {
+    Scope::Service(Arc::clone(&service.name))
 }
 
 /// When it is to end.
@@ -124,15 +212,39 @@ async fn keep(shared: &Shared, maintenance: Maintenance) -> bool {
     tokio::task::spawn_blocking(move || maintenances.keep(maintenance)).await.unwrap_or(false)
 }
 
-fn to_json(running: &Maintenance, kept: bool) -> Value {
-    json!({
-        "service": &*running.service,
-        "from": running.from.to_string(),
-        "until": running.to.to_string(),
-        "reason": running.reason,
-        "who": running.who,
+/// What is under way; null where nothing is.
+fn to_json(service: &Service, under_way: &UnderWay, kept: bool) -> Value {
+    let UnderWay { planned, page } = under_way;
+    let is_by_file = service.maintenance.enabled;
+    if planned.is_none() && page.is_none() && !is_by_file {
+        return Value::Null;
+    }
+    let mut shown = json!({
+        "service": &*service.name,
+        "from": null,
+        "until": null,
+        "reason": null,
+        "who": "configuration",
+        "planned": planned.is_some(),
+        "page": page.is_some() || is_by_file,
+        // what its clients miss is its downtime
+        "counts": planned.is_none() && service.promised.is_some(),
         "kept": kept,
-    })
+    });
+    if let Some(word) = page {
+        maintenance_page::describe(word, &mut shown);
+        shown["from"] = shown["since"].take();
+    }
+    if let Some(running) = planned {
+        shown["from"] = json!(running.from.to_string());
+        shown["until"] = json!(running.to.to_string());
+        shown["reason"] = json!(running.reason);
+        shown["who"] = json!(running.who);
+    }
+    if let Some(object) = shown.as_object_mut() {
+        object.remove("since");
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod live;
 mod login;
 mod logins;
 mod maintenance;
+mod maintenance_page;
 mod metrics;
 mod page;
 mod past;

@@ -16,7 +16,7 @@ use http::header::{ALLOW, HeaderValue};
 use super::answer::Problem;
 use super::{
     Shared, backends, canary, certificates, cluster, events, faults, guard, hand_over, history, live, login,
-    maintenance, metrics, page, pick, probes, recovery, reload, ring, route_list, sla, status, why,
+    maintenance, maintenance_page, metrics, page, pick, probes, recovery, reload, ring, route_list, sla, status, why,
 };
 use crate::canary::Word as CanaryWord;
 use crate::operator::Command;
@@ -49,6 +49,13 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route(
             "/api/v1/services/{service}/maintenance",
             allow("GET, HEAD, POST, DELETE", get(maintenance::show).post(maintenance::start).delete(maintenance::stop)),
+        )
+        .route(
+            "/api/v1/listeners/{listener}/maintenance",
+            allow(
+                "GET, HEAD, POST, DELETE",
+                get(maintenance_page::shown).post(maintenance_page::show).delete(maintenance_page::end_shown),
+            ),
         )
         .route("/api/v1/why", allow(READ, get(why::why)))
         .route("/api/v1/pick", allow(READ, get(pick::pick)))

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod denied;
+mod listeners;
 mod rate_limits;
 mod mirrored;
 mod query;
@@ -18,8 +19,8 @@ use super::answer::{self, Answer, Problem};
 use super::backend_reading::{BackendReading, told_state};
 use super::backends::no_service;
 use super::canary;
-use super::certificates::first_to_expire;
 use super::cluster;
+use super::maintenance_page;
 use super::past::{Sample, add_up};
 use super::recovery;
 use super::rounded::to_thousandths as rounded;
@@ -31,6 +32,7 @@ use crate::health::paths::PathReading;
 use crate::metrics::ZONES;
 use crate::metrics::concurrency::PRIORITIES;
 use crate::metrics::hedges::OUTCOMES;
+use crate::operator::pages::Scope;
 use crate::snapshot::{Cut, Hedges, Service, Snapshot};
 
 /// `GET /api/v1/status`
@@ -50,24 +52,6 @@ pub(super) async fn show_config(extract::State(shared): extract::State<Arc<Share
 /// The status, in the form that tools rely on. A member is null where nothing was measured.
 fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
     let snapshot = shared.store.load();
-    let now = SystemTime::now();
-    let listeners: Vec<Value> = shared
-        .listeners
-        .load()
-        .iter()
-        .map(|listener| {
-            json!({
-                "name": listener.name,
-                "address": listener.address,
-                "protocol": listener.protocol,
-                "tls": listener.tls,
-                "certificate": first_to_expire(listener.acceptor.as_ref(), now),
-                "connections": listener.metrics.connections(),
-                "clients": snapshot.clients(&listener.name),
-                "denied": denied::of(&snapshot, &listener.name),
-            })
-        })
-        .collect();
     let Page { mut services, next } = page(shared, &snapshot, query)?;
     let mut recoveries = recovery::in_short(shared);
     for (name, service) in &mut services {
@@ -78,7 +62,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "uptime_s": shared.started.elapsed().as_secs(),
         "config_generation": snapshot.generation,
         "config_hash": shared.effective.load().hash,
-        "listeners": listeners,
+        "listeners": listeners::all(shared, &snapshot),
         "cluster": cluster::cluster(shared),
         "services": services,
         "limits": rate_limits::all(&snapshot),
@@ -210,6 +194,7 @@ fn service(shared: &Shared, snapshot: &Snapshot, service: &Service, shown: &[usi
         "hedges": service.hedges.as_ref().map(|hedges| self::hedges(hedges)),
         "shadow": shadow::of(service),
         "canary": canary::of(shared, &service.name),
+        "maintenance_page": maintenance_page::of(shared, snapshot, &Scope::Service(Arc::clone(&service.name))),
         "session_store": session_store(service),
         "discovery": discovery(shared, service),
         "stats_5m": stats(&recent),

@@ -51,13 +51,16 @@ fn readers(config: &model::Config) -> BTreeMap<PathBuf, Vec<Reader>> {
         let access = route.access.clone().map(|list| list as Reader);
         access.into_iter().chain(route.auth.clone().map(|auth| auth as Reader))
     };
+    let of_listener = |listener: &model::Listener| -> Vec<Reader> {
+        let lists = listener.access.clone().into_iter().chain(listener.maintenance.allow.clone());
+        lists.map(|list| list as Reader).chain(listener.routes.iter().flat_map(of_route)).collect()
+    };
+    let through = config.services.iter().filter_map(|service| service.maintenance.allow.clone());
+    let of_services = through.map(|list| list as Reader);
     let mut by_file: BTreeMap<PathBuf, Vec<Reader>> = BTreeMap::new();
-    for listener in &config.listeners {
-        let access = listener.access.clone().map(|list| list as Reader);
-        for reader in access.into_iter().chain(listener.routes.iter().flat_map(of_route)) {
-            for file in reader.files() {
-                by_file.entry(file.to_owned()).or_default().push(Arc::clone(&reader));
-            }
+    for reader in config.listeners.iter().flat_map(of_listener).chain(of_services) {
+        for file in reader.files() {
+            by_file.entry(file.to_owned()).or_default().push(Arc::clone(&reader));
         }
     }
     by_file

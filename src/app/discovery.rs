@@ -58,6 +58,11 @@ impl Discoveries {
         (Self { running: HashMap::new(), names, news, events, board: Arc::default() }, told)
     }
 
+    /// Has a snapshot built with what is known then: for what else changes without another configuration.
+    pub fn news(&self) -> mpsc::Sender<()> {
+        self.news.clone()
+    }
+
     /// How the sources stand.
     pub fn board(&self) -> Arc<Board> {
         Arc::clone(&self.board)

@@ -26,10 +26,11 @@ use super::inherit::Inherited;
 use super::integrations::{self, Integrations};
 use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
+use super::page_files::PageFiles;
 use super::recovery::Recovering;
 use super::sharing::Follower;
 use super::upkeep::Upkeep;
-use super::{canaries, kept_certificates, parts, service_manager};
+use super::{canaries, kept_certificates, maintenance_pages, parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::certificate::watch::Watch;
 use crate::clock::Moment;
@@ -75,6 +76,8 @@ pub(super) struct System {
     pub certificate_watch: Watch,
     /// Watches the files that say who may come in.
     pub access_files: AccessFiles,
+    /// Watches the files that clients are shown.
+    pub page_files: PageFiles,
     pub listeners: Listeners,
     pub workers: DataPlane,
     pub admin: Arc<admin::Shared>,
@@ -173,6 +176,7 @@ impl System {
         self.discoveries.commit(&config, fresh, &self.registry);
         self.certificates.commit(&config, &self.registry, SystemTime::now());
         self.access_files.commit(&config);
+        self.page_files.commit(&config);
         config_metrics::show(&config, effective.hash(), &self.registry);
         if !warnings.is_empty() {
             tracing::warn!("{warnings}");
@@ -218,6 +222,7 @@ impl System {
         tell_removed(&self.store.load(), &next, by, self.store.events());
         // operators' commands come before the publication: no worker may pick what an operator has taken out
         canaries::apply(&self.operators, &next);
+        maintenance_pages::apply(&self.operators, &next);
         canaries::warn_of_others(&self.operators, &self.store.load(), &next);
         self.store.replace(next, Moment::now());
         // the backends to check and to watch are others now
@@ -230,6 +235,7 @@ impl System {
         // operators may have commanded the old process since this one has read their commands
         self.operators.reload();
         self.operators.apply(self.store.load().endpoints());
+        maintenance_pages::apply(&self.operators, &self.store.load());
         self.store.refresh(Moment::now(), true);
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::background;
+use super::{background, maintenance_pages};
 use crate::clock::{Moment, Stamp, rfc3339};
 use crate::endpoint::Endpoint;
 use crate::health::faults::{Fault, Faults};
@@ -55,7 +55,9 @@ impl Follow for Follower {
                 Note { who, reason: Some(reason), until: Some(to.into()) },
             )
         });
-        commands.chain(maintenances).collect()
+        let pages = self.operators.pages.all().into_iter();
+        let pages = pages.map(|(scope, word)| (Topic::Page(scope), Saying::Maintenance, word.note));
+        commands.chain(maintenances).chain(pages).collect()
     }
 
     async fn follow(&self, effects: Vec<Effect>) {
@@ -73,6 +75,11 @@ impl Follow for Follower {
             };
             match &topic {
                 Topic::Maintenance(service) => maintenances.extend(self.maintain(service, word)),
+                Topic::Page(scope) => {
+                    commands = true;
+                    let Word { saying, note, instance, .. } = word;
+                    self.operators.follow_page(scope, saying == Saying::Maintenance, note, &instance);
+                }
                 Topic::Backend(service, backend) | Topic::Weight(service, backend) => {
                     commands = true;
                     let Word { saying, note, instance, .. } = word;
@@ -82,6 +89,7 @@ impl Follow for Follower {
                 }
             }
         }
+        maintenance_pages::apply(&self.operators, &self.store.load());
         // the snapshot that workers take their next picks from
         self.store.refresh(Moment::now(), true);
         self.store.news().notify_one();

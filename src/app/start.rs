@@ -13,9 +13,10 @@ use super::discovery::Discoveries;
 use super::inherit::Inherited;
 use super::integrations::{self, Integrations};
 use super::listeners::Listeners;
+use super::page_files::PageFiles;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
-use super::{canaries, listener_events, parts};
+use super::{canaries, listener_events, maintenance_pages, parts};
 use crate::admin;
 use crate::certificate::watch::Watch;
 use crate::clock::Moment;
@@ -95,6 +96,7 @@ impl Startup<'_> {
             certificates: certificates(&config, &store, &registry),
             certificate_watch: Watch::default(),
             access_files: access_files(&config, &store),
+            page_files: PageFiles::watch(&config, Arc::clone(store.events()), self.discoveries.news()),
             store,
             registry,
             counters: ReloadCounters::new(),
@@ -160,6 +162,7 @@ fn publish(snapshot: Snapshot, config: &model::Config, events: Arc<Events>) -> (
     config_metrics::count_generation(snapshot.generation);
     let operators = Arc::new(Operators::load(Some(&config.server.state_dir), Arc::clone(&events)));
     canaries::apply(&operators, &snapshot);
+    maintenance_pages::apply(&operators, &snapshot);
     let store = Arc::new(Store::new(snapshot, events));
     // what operators said before the restart holds for the first request
     store.begin(Moment::now());

@@ -13,6 +13,7 @@ use super::checks::{self, Agents};
 use super::concurrency::Concurrency;
 use super::detection::Detections;
 use super::hedging::Hedging;
+use super::maintenance_pages::MaintenancePages;
 use super::paths::PathSuspicions;
 use super::recovery::Recovering;
 use crate::clock::Moment;
@@ -80,7 +81,7 @@ impl Upkeep {
         let mut detections =
             Detections::new(registry, monitor.clone(), dependencies, Arc::clone(&why.sources.faults), events);
         let (mut suspicions, mut hedging) = (PathSuspicions::default(), Hedging::default());
-        let mut concurrency = Concurrency::default();
+        let (mut concurrency, mut pages) = (Concurrency::default(), MaintenancePages::default());
         let (mut generation, mut changes) = (0, 0);
         loop {
             let now = Moment::now();
@@ -115,6 +116,7 @@ impl Upkeep {
                 let operators = Arc::clone(&operators);
                 tokio::task::spawn_local(async move { operators.keep().await });
             }
+            pages.look(&snapshot, is_other, &operators, store.events());
             let before = std::mem::replace(&mut changes, standing::changes());
             store.refresh(now, is_other || changes != before);
             recorder.look(&store.load(), now);

@@ -56,6 +56,7 @@ fn text(status: &Value) -> String {
         let (protocol, tls) = (plain(&listener["protocol"]), if listener["tls"] == true { ", TLS" } else { "" });
         let expiry = expiry(&listener["certificate"]);
         let _ = writeln!(out, "{name}  {address} {protocol}{tls}  {} connections{expiry}", listener["connections"]);
+        out += &maintenance_page(&listener["maintenance_page"]);
         out += &refused::by_listener(listener, &status["limits"]);
     }
     out += &backup(&status["ledger_backup"]);
@@ -85,6 +86,7 @@ fn service_text(name: &str, service: &Value) -> String {
             _ => String::new(),
         }
     );
+    out += &maintenance_page(&service["maintenance_page"]);
     out += &refused::by_service(&service["concurrency"], recent);
     out += &hedges(&service["hedges"]);
     if service["canary"].is_object() {
@@ -110,6 +112,17 @@ fn backend(backend: &Value) -> String {
         backend["in_flight"],
         requests(&backend["requests"]),
         backend["failures"],
+    )
+}
+
+/// The page that clients are shown in place of what they ask for: a line.
+fn maintenance_page(of: &Value) -> String {
+    let Some(who) = of["who"].as_str() else { return String::new() };
+    let word = |name: &str, before: &str| of[name].as_str().map(|word| format!("{before}{word}")).unwrap_or_default();
+    format!(
+        "  MAINTENANCE: clients are shown the page{}{} (by {who})\n",
+        word("until", " until "),
+        word("reason", ": ")
     )
 }
 
@@ -277,6 +290,15 @@ mod tests {
         assert_eq!(of(1, 47), "; the certificate a.pem expires in 47 hours");
         assert_eq!(of(0, 1), "; the certificate a.pem expires in 1 hour");
         assert_eq!(of(0, 0), "; the certificate a.pem expires in less than an hour");
+    }
+
+    #[test]
+    fn the_page_of_maintenance_is_a_line() {
+        let mut of = json!({ "who": "token ci", "reason": "disks", "until": "T" });
+        assert_eq!(maintenance_page(&of), "  MAINTENANCE: clients are shown the page until T: disks (by token ci)\n");
+        (of["reason"], of["until"]) = (Value::Null, Value::Null);
+        assert_eq!(maintenance_page(&of), "  MAINTENANCE: clients are shown the page (by token ci)\n");
+        assert_eq!(maintenance_page(&Value::Null), "");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod key_source;
+mod maintenance;
 mod rate_limit;
 mod means;
 mod otlp;
@@ -27,6 +28,7 @@ use crate::canary::Plan;
 use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
 use crate::limit::PerClient;
+use crate::pages::{ErrorPages, PageFile};
 use crate::policy::access_log::{AccessDestination, AccessLines};
 use crate::policy::template::AnswerBody;
 use crate::policy::{
@@ -37,6 +39,7 @@ use crate::route::{Conditions, Host};
 
 pub use cluster::{Cluster, Elect, Etcd};
 pub use key_source::KeySource;
+pub use maintenance::Maintenance;
 pub use means::Means;
 pub use otlp::{Otlp, OtlpProtocol};
 pub use rate_limit::{RateLimit, RateLimitStore};
@@ -70,6 +73,8 @@ pub struct Config {
     pub cluster: Option<Cluster>,
     /// The URLs that routes have the keys of tokens from (`auth.jwt.jwks`), each once.
     pub key_sources: Vec<KeySource>,
+    /// The files that clients are shown, each once.
+    pub page_files: Vec<Arc<PageFile>>,
 }
 
 /// Index of a service in [`Config::services`].
@@ -87,6 +92,8 @@ pub struct Server {
     pub state_dir: PathBuf,
     /// Whether the configuration is read again when its files have changed.
     pub reload_on_change: bool,
+    /// Pages by status, for all listeners.
+    pub error_pages: Option<Arc<ErrorPages>>,
 }
 
 /// `[admin]`
@@ -210,6 +217,10 @@ pub struct Listener {
     pub request_headers: HeaderChanges,
     /// Changes to the fields of all answers.
     pub response_headers: HeaderChanges,
+    /// Its pages by status.
+    pub error_pages: Option<Arc<ErrorPages>>,
+    /// What its clients are shown during maintenance.
+    pub maintenance: Maintenance,
     /// Limits over all routes.
     pub rate_limits: Vec<RateLimit>,
     /// What each client may have; `None` = as much as it likes.
@@ -248,6 +259,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Which pages of other origins may use it; `None` = nothing is said of that.
     pub cors: Option<Cors>,
+    /// Its pages by status.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// Limits of its own.
     pub rate_limits: Vec<RateLimit>,
     /// How important its requests are.
@@ -286,6 +299,13 @@ pub enum Action {
         to: String,
         /// 301, 302, 303, 307 or 308.
         status: StatusCode,
+    },
+    /// It is answered with a file.
+    File {
+        /// The status.
+        status: StatusCode,
+        /// The file.
+        file: Arc<PageFile>,
     },
     /// It is answered here.
     Respond {

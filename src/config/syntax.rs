@@ -10,6 +10,7 @@ mod endpoint;
 pub(super) mod jwt;
 mod limit;
 pub(super) mod network;
+pub(super) mod pages;
 pub(super) mod recovery;
 pub(super) mod service;
 pub(super) mod store;
@@ -112,6 +113,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "name-and-port" => service::name_and_port(text).map(drop),
         "srv-name" => service::srv_name(text),
         "redirect" => redirect(text),
+        "error-page" => pages::status(text).map(drop),
         "log-filter" => log_filter(text),
         "log-destination" => access_log::destination(text).map(drop),
         "log-field" => access_log::field(text).map(drop),

@@ -12,8 +12,10 @@ pub mod fault;
 mod hand_over;
 mod ledger;
 mod listener;
+mod maintenance_page;
 mod names;
 mod otlp;
+mod page_file;
 mod path;
 pub mod promise;
 pub mod recovery;
@@ -35,8 +37,10 @@ pub use fault::FaultChange;
 pub use hand_over::HandOverChange;
 pub use ledger::LedgerChange;
 pub use listener::ListenerChange;
+pub use maintenance_page::MaintenancePageChange;
 pub use names::NAMES;
 pub use otlp::OtlpChange;
+pub use page_file::PageFileChange;
 pub use path::PathChange;
 pub use promise::PromiseChange;
 pub use recovery::RecoveryChange;
@@ -85,6 +89,10 @@ pub enum Kind {
     Certificate(CertificateChange),
     /// A file that says who may come in has changed.
     AccessFile(AccessFileChange),
+    /// A file that clients are shown has changed.
+    PageFile(PageFileChange),
+    /// Clients are shown the page of maintenance, or no more.
+    MaintenancePage(MaintenancePageChange),
     /// Something happened to the source of a service's backends.
     Discovery(DiscoveryChange),
     /// Something happened to a path to a backend that has several.
@@ -227,6 +235,8 @@ impl Kind {
             Self::Listener(change) => change.name(),
             Self::Certificate(change) => change.name(),
             Self::AccessFile(change) => change.name(),
+            Self::PageFile(change) => change.name(),
+            Self::MaintenancePage(change) => change.name(),
             Self::Discovery(change) => change.name(),
             Self::Path(change) => change.name(),
             Self::Fault(change) => change.name(),
@@ -267,6 +277,7 @@ impl Kind {
             Self::Listener(change) => change.level(),
             Self::Certificate(change) => change.level(),
             Self::AccessFile(change) => change.level(),
+            Self::PageFile(change) => change.level(),
             Self::Discovery(change) => change.level(),
             Self::Path(change) => change.level(),
             Self::Fault(change) => change.level(),

@@ -266,6 +266,8 @@ metrics! {
         => "1 while a service of which something is promised is down and not in maintenance, else 0.";
     INCIDENTS: Counter "evenkeel_incidents_total" [service, cause] Source::Facade(Order::ByLabels)
         => "Incidents by their cause: `verdict`, `check`, `operator`, `reload` or `unknown`.";
+    MAINTENANCE_PAGE: Gauge "evenkeel_maintenance_page" [scope, name] Source::Facade(Order::ByLabels)
+        => "1 while the clients of a listener or a service (`scope`) are shown the page of maintenance, by the configuration or because an operator has said so.";
     LEDGER_OK: Gauge "evenkeel_ledger_ok" [] Source::Facade(Order::ByLabels)
         => "1 when the history of promises can be written, else 0.";
     CLIENT_CONNECTIONS: Gauge "evenkeel_client_connections" [listener] Source::Registry

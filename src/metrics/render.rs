@@ -58,8 +58,8 @@ static RECOVERY: [&Metric; 17] = [
 /// The metrics of the copies of the ledger.
 static BACKUPS: [&Metric; 4] = [&names::BACKUPS, &names::BACKUP_LAST, &names::BACKUP_INTERVAL, &names::BACKUP_SIZE];
 
-/// The metrics of what is promised, and what came of it.
-static PROMISES: [&Metric; 9] = [
+/// The metrics of what is promised and what came of it, and of maintenance.
+static PROMISES: [&Metric; 10] = [
     &names::SLA_TARGET,
     &names::AVAILABILITY,
     &names::SUCCESS,
@@ -68,6 +68,7 @@ static PROMISES: [&Metric; 9] = [
     &names::BUDGET_ALERTS,
     &names::SERVICE_DOWN,
     &names::INCIDENTS,
+    &names::MAINTENANCE_PAGE,
     &names::LEDGER_OK,
 ];
 

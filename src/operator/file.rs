@@ -4,9 +4,11 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::pages::{PageWord, Scope};
 use super::{Command, KEY, Name, Note, ROOM, Said};
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::ledger;
@@ -20,6 +22,33 @@ const VERSION: u32 = 1;
 struct File {
     version: u32,
     said: Vec<SavedCommand>,
+    /// Pages of maintenance; an older version has none, and passes over them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pages: Vec<SavedPage>,
+}
+
+/// What the file has.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The commands for backends.
+    pub(super) said: Vec<(Name, Said)>,
+    /// Whose clients are shown a page.
+    pub(super) pages: Vec<(Scope, PageWord)>,
+}
+
+/// A page that is shown, as it stands in the file: for a listener or a service.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedPage {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listener: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    since: String,
+    who: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
 }
 
 /// One command, as it stands in the file.
@@ -42,20 +71,20 @@ struct SavedCommand {
 /// # Errors
 ///
 /// Why it can't be read or understood, and whether a new file may be written in its place.
-pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
+pub(super) fn read(path: &Path) -> Result<Kept, (String, bool)> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
+            return Ok(Kept::default());
         }
         Err(error) => return Err((error.to_string(), false)),
     };
     let understood =
         serde_json::from_slice(&text).map_err(|error| error.to_string()).and_then(|file: File| match file.version {
-            VERSION => file.said.into_iter().map(from_saved).collect::<Result<Vec<_>, _>>(),
+            VERSION => understand(file),
             other => Err(format!("it is of version {other}, and this is an Evenkeel that knows {VERSION}")),
         });
-    understood.map(together).map_err(|why| {
+    understood.map_err(|why| {
         let aside = path.with_extension("json.damaged");
         match std::fs::rename(path, &aside) {
             Ok(()) => (format!("{why}; it was set aside as {}", aside.display()), true),
@@ -65,8 +94,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<(Name, Said)>, (String, bool)> {
 }
 
 /// The text of the file.
-pub(super) fn text(all: &[(Name, Said)]) -> io::Result<String> {
-    let file = File { version: VERSION, said: all.iter().flat_map(|(name, said)| to_saved(name, said)).collect() };
+pub(super) fn text(kept: &Kept) -> io::Result<String> {
+    let said = kept.said.iter().flat_map(|(name, said)| to_saved(name, said)).collect();
+    let file = File { version: VERSION, said, pages: kept.pages.iter().map(page_to_saved).collect() };
     Ok(serde_json::to_string_pretty(&file)? + "\n")
 }
 
@@ -96,6 +126,38 @@ pub(super) fn restore(file: &Path) {
     }
 }
 
+fn understand(file: File) -> Result<Kept, String> {
+    let said = file.said.into_iter().map(from_saved).collect::<Result<Vec<_>, _>>()?;
+    let pages = file.pages.into_iter().map(page_from_saved).collect::<Result<Vec<_>, _>>()?;
+    Ok(Kept { said: together(said), pages })
+}
+
+fn page_to_saved((scope, word): &(Scope, PageWord)) -> SavedPage {
+    let PageWord { since, note: Note { who, reason, until } } = word.clone();
+    let name = |scope: &Scope| Some(scope.name().to_string());
+    let (listener, service) = match scope {
+        Scope::Listener(_) => (name(scope), None),
+        Scope::Service(_) => (None, name(scope)),
+    };
+    SavedPage { listener, service, since: rfc3339(since), who, reason, until: until.map(rfc3339) }
+}
+
+fn page_from_saved(saved: SavedPage) -> Result<(Scope, PageWord), String> {
+    let SavedPage { listener, service, since, who, reason, until } = saved;
+    let scope = match (listener, service) {
+        (Some(name), None) => Scope::Listener(name.into()),
+        (None, Some(name)) => Scope::Service(name.into()),
+        _ => return Err("a page is that of a listener or of a service".to_owned()),
+    };
+    let word =
+        PageWord { since: time(&since)?, note: Note { who, reason, until: until.as_deref().map(time).transpose()? } };
+    Ok((scope, word))
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    parse_rfc3339(text).ok_or_else(|| format!("{text:?} is no time"))
+}
+
 fn to_saved(name: &Name, said: &Said) -> impl Iterator<Item = SavedCommand> {
     let saved = |command: &'static str, weight, note: &Note| SavedCommand {
         service: name.service.to_string(),
@@ -113,11 +175,7 @@ fn to_saved(name: &Name, said: &Said) -> impl Iterator<Item = SavedCommand> {
 
 fn from_saved(saved: SavedCommand) -> Result<(Name, Said), String> {
     let SavedCommand { service, backend, command, weight, who, reason, until } = saved;
-    let until = match until {
-        None => None,
-        Some(until) => Some(parse_rfc3339(&until).ok_or_else(|| format!("{until:?} is no time"))?),
-    };
-    let note = Note { who, reason, until };
+    let note = Note { who, reason, until: until.as_deref().map(time).transpose()? };
     let mut said = Said::default();
     match (Command::named(&command), &*command, weight) {
         (Some(command), ..) => said.wanted = Some((command, note)),

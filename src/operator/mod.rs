@@ -8,6 +8,7 @@ pub mod canaries;
 pub(crate) mod file;
 pub mod follow;
 pub mod maintenance;
+pub mod pages;
 pub mod recovery;
 mod said;
 
@@ -20,6 +21,8 @@ use ahash::RandomState;
 use dashmap::DashMap;
 
 use canaries::Canaries;
+use file::Kept;
+use pages::Pages;
 use said::Said;
 
 use crate::endpoint::Endpoint;
@@ -79,6 +82,8 @@ pub struct Operators {
     ledger: OnceLock<Ledger>,
     /// The new versions of services to which requests move by plan, and what operators have said of them.
     pub canaries: Canaries,
+    /// Whose clients are shown the page of maintenance.
+    pub pages: Pages,
 }
 
 /// The part that this process has in an upgrade. There is one file, so at each moment one process at most takes commands and writes it.
@@ -153,6 +158,7 @@ impl Operators {
         let canaries = Canaries::load(folder, Arc::clone(&events));
         let operators = Self {
             canaries,
+            pages: Pages::default(),
             said: DashMap::default(),
             file,
             writing: tokio::sync::Mutex::default(),
@@ -180,7 +186,8 @@ impl Operators {
         let read = file::read(path);
         self.is_unread.store(matches!(read, Err((_, false))), Ordering::Relaxed);
         match read {
-            Ok(said) => {
+            Ok(Kept { said, pages }) => {
+                self.pages.recall(pages);
                 self.said.clear();
                 said.into_iter().for_each(|(name, said)| _ = self.said.insert(name, said));
                 // what has run out while no process was there to see it must not hold for a moment again
@@ -208,10 +215,7 @@ impl Operators {
         note: Note,
         sessions: Sessions,
     ) -> Result<Option<Note>, Role> {
-        match self.role() {
-            Role::Serving => {}
-            role => return Err(role),
-        }
+        self.takes_commands()?;
         let name = Name { service: Arc::clone(&endpoint.service), backend: Arc::clone(&endpoint.id) };
         let holds = {
             let mut said = self.said.entry(name.clone()).or_default();
@@ -280,6 +284,13 @@ impl Operators {
         self.set_role(Role::Replaced);
     }
 
+    fn takes_commands(&self) -> Result<(), Role> {
+        match self.role() {
+            Role::Serving => Ok(()),
+            role => Err(role),
+        }
+    }
+
     fn role(&self) -> Role {
         match self.role.load(Ordering::Relaxed) {
             1 => Role::HandingOver,
@@ -300,7 +311,7 @@ impl Operators {
         }
         let over = self.take_expired(now);
         // what the next start would find again, and announce again, has to go from the file as well
-        let is_outdated = self.is_outdated.swap(false, Ordering::Relaxed);
+        let is_outdated = self.is_outdated.swap(false, Ordering::Relaxed) | self.pages.expire(now);
         if over.is_empty() {
             return is_outdated;
         }
@@ -342,6 +353,7 @@ impl Operators {
         }
         let mut all: Vec<_> = self.said.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let kept = Kept { said: all, pages: self.pages.all() };
         // a disk may take its time, and nobody else is to wait for it
         let is_unread = self.is_unread.load(Ordering::Relaxed);
         let ledger = self.ledger.get().cloned().filter(Ledger::is_kept);
@@ -349,7 +361,7 @@ impl Operators {
             if is_unread {
                 return Err(std::io::Error::other("what is in it could not be read, and is not written over"));
             }
-            let text = file::text(&all)?;
+            let text = file::text(&kept)?;
             file::write(&path, &text)?;
             if let Some(ledger) = ledger {
                 let kept = vec![(ROOM.to_owned(), KEY.to_owned(), Some(text))];

@@ -1,5 +1,7 @@
 //! Texts with variables in them. They are taken apart when the configuration is built, so that a request only puts the pieces together.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::header::HeaderValue;
 
@@ -103,6 +105,16 @@ impl Template {
         pieces
             .map(|piece| if let Piece::Variable(variable) = piece { value(*variable) } else { piece.text() })
             .collect()
+    }
+}
+
+/// As it is written in the file, but for `$${`.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Variable(variable) => write!(f, "${{{}}}", variable.name()),
+        })
     }
 }
 

@@ -35,6 +35,10 @@ pub enum Variable {
     Service,
     /// The id of the backend that answered; empty where none did.
     Backend,
+    /// The status of the answer, such as `502`.
+    Status,
+    /// What the status means in words, such as `Bad Gateway`; empty for one that has no name.
+    Reason,
 }
 
 /// A place in the file where variables may stand.
@@ -50,11 +54,13 @@ pub enum Place {
     Respond,
     /// `fallback.body` of a service.
     Fallback,
+    /// A file of `error_pages` or of `maintenance`.
+    ErrorPage,
 }
 
 impl Variable {
     /// All of them, in the order in which they are listed to people.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientIp,
         Self::ClientPort,
         Self::Host,
@@ -71,6 +77,8 @@ impl Variable {
         Self::Route,
         Self::Service,
         Self::Backend,
+        Self::Status,
+        Self::Reason,
     ];
 
     /// What stands between the braces.
@@ -92,6 +100,8 @@ impl Variable {
             Self::Route => "route",
             Self::Service => "service",
             Self::Backend => "backend",
+            Self::Status => "status",
+            Self::Reason => "reason",
         }
     }
 
@@ -103,6 +113,8 @@ impl Variable {
     /// Why it is not known at this place; `None` = it is.
     pub fn unknown_at(self, place: Place) -> Option<&'static str> {
         match (self, place) {
+            (Self::Status | Self::Reason, Place::ErrorPage) => None,
+            (Self::Status | Self::Reason, _) => Some("it is for the files of `error_pages` and `maintenance`"),
             (Self::Backend, Place::RequestHeader) => Some(
                 "the headers of a request are written before a backend is chosen, and another one may be asked again with them",
             ),
@@ -139,6 +151,7 @@ mod tests {
             assert!(!knows(place, Variable::Backend) && knows(place, Variable::ClientIp), "{place:?}");
         }
         assert!(knows(Place::ResponseHeader, Variable::Backend));
+        assert!(knows(Place::ErrorPage, Variable::Status) && !knows(Place::Fallback, Variable::Reason));
         assert!(knows(Place::RequestHeader, Variable::Service) && !knows(Place::Respond, Variable::Service));
     }
 }

@@ -178,11 +178,7 @@ impl Sharing {
     }
 
     fn tell_of(&self, topic: &Topic, change: ShareChange) {
-        let subject = match topic.backend() {
-            Some(backend) => Subject::backend(topic.service(), backend),
-            None => Subject::service(topic.service()),
-        };
-        self.events.tell(subject, Kind::Share(change));
+        self.events.tell(topic.subject(), Kind::Share(change));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -7,6 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{parse_rfc3339, rfc3339};
+use crate::event::Subject;
+use crate::operator::pages::Scope;
 use crate::operator::{Command, HEAVIEST, LONGEST_REASON, Note};
 
 /// The longest value that is read, in bytes. The longest that is written has a reason of quotation marks only.
@@ -30,8 +32,10 @@ pub enum Topic {
     Backend(Arc<str>, Arc<str>),
     /// The weight of a backend.
     Weight(Arc<str>, Arc<str>),
-    /// The maintenance of a service.
+    /// The maintenance of a service, in its accounts.
     Maintenance(Arc<str>),
+    /// The page that clients are shown during maintenance.
+    Page(Scope),
 }
 
 /// What was said.
@@ -81,6 +85,7 @@ impl Topic {
             Self::Backend(service, backend) => format!("backend/{}/{}", escaped(service), escaped(backend)),
             Self::Weight(service, backend) => format!("weight/{}/{}", escaped(service), escaped(backend)),
             Self::Maintenance(service) => format!("maintenance/{}", escaped(service)),
+            Self::Page(scope) => format!("page/{}/{}", scope.kind(), escaped(scope.name())),
         }
     }
 
@@ -96,25 +101,47 @@ impl Topic {
             ("backend", service, Some(backend)) => Self::Backend(name(service)?, name(backend)?),
             ("weight", service, Some(backend)) => Self::Weight(name(service)?, name(backend)?),
             ("maintenance", service, None) => Self::Maintenance(name(service)?),
+            ("page", "listener", Some(listener)) => Self::Page(Scope::Listener(name(listener)?)),
+            ("page", "service", Some(service)) => Self::Page(Scope::Service(name(service)?)),
             _ => return None,
         };
         // one thing has one key
         (parts.next().is_none() && topic.key() == key).then_some(topic)
     }
 
-    /// What it is about: `backend`, `weight` or `maintenance`.
+    /// What it is about: `backend`, `weight`, `maintenance` or `page`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Backend(..) => "backend",
             Self::Weight(..) => "weight",
             Self::Maintenance(_) => "maintenance",
+            Self::Page(_) => "page",
         }
     }
 
-    /// The service.
-    pub fn service(&self) -> &Arc<str> {
+    /// The service, where it is about one.
+    pub fn service(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Backend(service, _) | Self::Weight(service, _) | Self::Maintenance(service) => service,
+            Self::Backend(service, _) | Self::Weight(service, _) | Self::Maintenance(service) => Some(service),
+            Self::Page(Scope::Service(service)) => Some(service),
+            Self::Page(Scope::Listener(_)) => None,
+        }
+    }
+
+    /// The listener, where it is about one.
+    pub fn listener(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Page(Scope::Listener(listener)) => Some(listener),
+            _ => None,
+        }
+    }
+
+    /// What an event about it is about.
+    pub fn subject(&self) -> Subject {
+        Subject {
+            service: self.service().cloned(),
+            backend: self.backend().cloned(),
+            listener: self.listener().cloned(),
         }
     }
 
@@ -122,7 +149,7 @@ impl Topic {
     pub fn backend(&self) -> Option<&Arc<str>> {
         match self {
             Self::Backend(_, backend) | Self::Weight(_, backend) => Some(backend),
-            Self::Maintenance(_) => None,
+            Self::Maintenance(_) | Self::Page(_) => None,
         }
     }
 
@@ -130,7 +157,7 @@ impl Topic {
         match (self, saying) {
             (_, Saying::Over)
             | (Self::Weight(..), Saying::Holds(Command::Weight(Some(_))))
-            | (Self::Maintenance(_), Saying::Maintenance) => true,
+            | (Self::Maintenance(_) | Self::Page(_), Saying::Maintenance) => true,
             (Self::Backend(..), Saying::Holds(command)) => !matches!(command, Command::Weight(_)),
             _ => false,
         }
@@ -197,7 +224,10 @@ impl Word {
             None => None,
             Some(text) => Some(parse_rfc3339(&text).ok_or_else(|| format!("{text:?} is no time"))?),
         };
-        if saying == Saying::Maintenance && (until.is_none() || reason.is_none()) {
+        if matches!(topic, Topic::Maintenance(_))
+            && saying == Saying::Maintenance
+            && (until.is_none() || reason.is_none())
+        {
             return Err("a maintenance needs a reason, and a time until which it lasts".to_owned());
         }
         Ok(Self { saying, note: Note { who, reason, until }, instance, at: at_ms })
@@ -240,19 +270,22 @@ mod tests {
             Topic::Backend("a".into(), "b/[::1]:80".into()),
             Topic::Weight("%".into(), "unix:/run/ä.sock".into()),
             Topic::Maintenance("a b".into()),
+            Topic::Page(Scope::Service("a b".into())),
+            Topic::Page(Scope::Listener("a b".into())),
         ];
         let keys: std::collections::BTreeSet<_> = topics.iter().map(Topic::key).collect();
         assert_eq!(keys.len(), topics.len());
         for topic in &topics {
             assert_eq!(Topic::of_key(&topic.key()).as_ref(), Some(topic));
         }
-        let [backend, _, weight, maintenance] = topics;
+        let [backend, _, weight, maintenance, page, _] = topics;
         for (topic, saying) in [
             (&backend, Saying::Holds(Command::Drain)),
             (&backend, Saying::Holds(Command::Enable)),
             (&weight, Saying::Holds(Command::Weight(Some(0)))),
             (&maintenance, Saying::Maintenance),
             (&maintenance, Saying::Over),
+            (&page, Saying::Maintenance),
         ] {
             assert_eq!(Word::from_json(topic, &word(saying).to_json()), Ok(word(saying)));
         }
@@ -260,8 +293,18 @@ mod tests {
 
     #[test]
     fn keys_and_values_of_others_are_refused() {
-        for key in ["", "backend", "backend/a", "backend/a/", "backend/a/b/c", "weight/%00/b", "backend/%61/b", "x/a/b"]
-        {
+        for key in [
+            "",
+            "backend",
+            "backend/a",
+            "backend/a/",
+            "backend/a/b/c",
+            "weight/%00/b",
+            "backend/%61/b",
+            "x/a/b",
+            "page/a",
+            "page/route/a",
+        ] {
             assert_eq!(Topic::of_key(key), None, "{key}");
         }
         let topic = Topic::Backend("a".into(), "b".into());

@@ -83,7 +83,7 @@ pub fn build(
             index,
             key,
             bind,
-            (listener, &services, is_mirroring),
+            (listener, &services, config.server.error_pages.as_ref(), is_mirroring),
             previous,
             registry,
         )?));
@@ -131,6 +131,8 @@ fn build_service(
         detection: detection(service),
         failure_status: service.failure_status.clone(),
         fallback: service.fallback.clone(),
+        error_pages: service.error_pages.clone(),
+        maintenance: listener::maintenance(&service.maintenance),
         request_headers: service.request_headers.clone(),
         response_headers: service.response_headers.clone(),
         load_reports: service.load_reports,

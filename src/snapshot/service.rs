@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{ConcurrencyLimit, Detour, Hedges, Protection, Shadow, ZonePreference, Zones};
+use super::{ConcurrencyLimit, Detour, Hedges, Maintenance, Protection, Shadow, ZonePreference, Zones};
 use crate::affinity::Affinity;
 use crate::balance::available::{Availability, Member};
 use crate::balance::{Balancer, Pick, slow_start};
@@ -22,6 +22,7 @@ use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
 use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
+use crate::pages::ErrorPages;
 use crate::policy::{
     Balance, Breaker, Dependency, Fallback, HeaderChanges, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader,
     Retry, Statuses, Timeouts, UpstreamProtocol,
@@ -91,6 +92,10 @@ pub struct ServiceSettings {
     pub failure_status: Statuses,
     /// The answer when no backend can be used.
     pub fallback: Option<Fallback>,
+    /// Its pages by status.
+    pub error_pages: Option<Arc<ErrorPages>>,
+    /// What its clients are shown in place of what they ask for, while that is under way.
+    pub maintenance: Maintenance,
     /// Changes to the fields of its requests.
     pub request_headers: HeaderChanges,
     /// Changes to the fields of its answers.
@@ -256,11 +261,13 @@ impl Promised {
 }
 
 impl ServiceSettings {
-    /// Whether a value of its header changes, or its fallback, has variables.
+    /// Whether a value of its header changes, its fallback or one of its pages has variables.
     pub(super) fn has_variables(&self) -> bool {
         self.request_headers.has_variables()
             || self.response_headers.has_variables()
             || self.fallback.as_ref().is_some_and(|fallback| fallback.body.is_template())
+            || self.error_pages.as_ref().is_some_and(|pages| pages.tell_of_request())
+            || self.maintenance.page.as_ref().is_some_and(|page| page.tells_of_request())
     }
 
     /// Whether its backends may speak HTTP/2.

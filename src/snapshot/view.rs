@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::service::ServiceSettings;
-use super::{Canary, ClientLimits, Course, Diverted, Mirror, Point, RedirectTemplate, Service, Split};
+use super::{Canary, ClientLimits, Course, Diverted, Maintenance, Mirror, Point, RedirectTemplate, Service, Split};
 use crate::auth::{AccessList, Auth};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, Target};
 use crate::limit::{self, RateLimitRule};
 use crate::metrics::rate_limited::RateLimited;
 use crate::metrics::{Denial, Denials, Requests, RouteHits};
+use crate::pages::{ErrorPages, PageFile};
 use crate::policy::access_log::AccessLines;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
@@ -159,6 +160,10 @@ pub struct Listener {
     pub request_headers: HeaderChanges,
     /// Changes to the fields of all answers, before those of service and route.
     pub response_headers: HeaderChanges,
+    /// Its pages by status, and those of all listeners.
+    pub error_pages: [Option<Arc<ErrorPages>>; 2],
+    /// What its clients are shown in place of what they ask for, while that is under way.
+    pub maintenance: Maintenance,
     /// Whether a value has variables, of this listener, of one of its routes or of a service. What a request says is kept for them then.
     pub has_variables: bool,
 }
@@ -200,6 +205,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Which pages of other origins may use it; `None` = nothing is said of that.
     pub cors: Option<Cors>,
+    /// Its pages by status.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// Limits of its own.
     pub rate_limits: Box<[RateLimit]>,
     /// How important its requests are, where their service has an adaptive limit.
@@ -240,6 +247,13 @@ pub enum Action {
         to: RedirectTemplate,
         /// 301, 302, 303, 307 or 308.
         status: StatusCode,
+    },
+    /// Evenkeel, with a file.
+    File {
+        /// The status.
+        status: StatusCode,
+        /// The file.
+        file: Arc<PageFile>,
     },
     /// Evenkeel, with what the configuration says.
     Respond {
@@ -303,11 +317,14 @@ impl Route {
     /// Whether one of its values has variables.
     pub(super) fn has_variables(&self) -> bool {
         let in_action = match &self.action {
-            Action::Service(_) | Action::Split(_) => false,
+            Action::Service(_) | Action::Split(_) | Action::File { .. } => false,
             Action::Redirect { to, .. } => to.has_variables(),
             Action::Respond { body, .. } => body.is_template(),
         };
-        in_action || self.request_headers.has_variables() || self.response_headers.has_variables()
+        in_action
+            || self.request_headers.has_variables()
+            || self.response_headers.has_variables()
+            || self.error_pages.as_ref().is_some_and(|pages| pages.tell_of_request())
     }
 
     /// The time-outs of an exchange of this route with `service`.

@@ -65,6 +65,8 @@ pub struct Recovery {
 pub struct Listener {
     /// The connections that it has now.
     pub connections: u64,
+    /// Its clients are shown the page of maintenance.
+    pub maintenance_page: bool,
 }
 
 /// A service, as the overview shows it.
@@ -104,6 +106,8 @@ pub struct Service {
     pub budget_left: Option<f64>,
     /// What happens now does not count.
     pub maintenance: bool,
+    /// Its clients are shown the page of maintenance.
+    pub maintenance_page: bool,
 }
 
 /// A fault that holds.

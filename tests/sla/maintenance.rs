@@ -68,3 +68,39 @@ fn without_a_promise_there_is_no_history_and_nothing_to_leave_out_of_it() {
     assert!(!proxy.path("state/ledger.sqlite").exists());
     assert_eq!(proxy.admin("/api/v1/sla/report").unwrap().status, 503);
 }
+
+#[test]
+fn one_word_plans_the_time_and_shows_clients_the_page() {
+    let origin = Backend::new();
+    let proxy = Proxy::start(&promising("", &[&origin]));
+    let (status, answer) = call(&proxy, "POST", r#"{ "minutes": 30, "reason": "new disks", "page": true }"#);
+    assert_eq!((status, &answer["planned"], &answer["page"]), (200, &json!(true), &json!(true)));
+    assert_eq!(send(&proxy, 5), 5, "clients are shown the page");
+    wait_for_event(&proxy, "maintenance_began");
+    wait_for_event(&proxy, "maintenance_page_shown");
+    wait_until("nothing of it counts", || sla(&proxy)["requests"]["excluded"] == 5);
+    // clients are let in again while the time is still planned
+    let opened = proxy.admin_call("DELETE", &format!("{PATH}?only=page"), "").unwrap();
+    assert_eq!(opened.status, 200);
+    assert_eq!(send(&proxy, 5), 0);
+    let (_, running) = call(&proxy, "GET", "");
+    assert_eq!((&running["planned"], &running["page"]), (&json!(true), &json!(false)));
+    call(&proxy, "POST", r#"{ "minutes": 30, "reason": "more disks", "page": true }"#);
+    assert_eq!(send(&proxy, 1), 1);
+    let (status, ended) = call(&proxy, "DELETE", "");
+    assert_eq!((status, &ended["planned"], &ended["page"]), (200, &json!(true), &json!(true)));
+    assert_eq!((send(&proxy, 1), call(&proxy, "GET", "").1), (0, Value::Null));
+    wait_for_event(&proxy, "maintenance_ended");
+}
+
+#[test]
+fn a_page_that_nobody_has_planned_counts_as_what_clients_miss() {
+    let origin = Backend::new();
+    let proxy = Proxy::start(&promising("", &[&origin]));
+    let (status, answer) = call(&proxy, "POST", r#"{ "reason": "new disks", "page": true, "planned": false }"#);
+    assert_eq!((status, &answer["planned"], &answer["counts"]), (200, &json!(false), &json!(true)));
+    assert_eq!(send(&proxy, 5), 5);
+    wait_until("it counts", || sla(&proxy)["requests"]["failed"] == 5);
+    // planned time needs an end, a page does not
+    assert_eq!(call(&proxy, "POST", r#"{ "reason": "new disks", "page": true }"#).0, 400);
+}

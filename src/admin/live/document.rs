@@ -83,8 +83,15 @@ fn known<const N: usize>(members: [(&str, Value); N]) -> Value {
 }
 
 fn listener(listener: &ListenerReading) -> (String, Value) {
-    let ListenerReading { name, address, protocol, tls, connections } = listener;
-    (name.clone(), json!({ "address": address, "protocol": protocol, "tls": tls, "connections": connections }))
+    let ListenerReading { name, address, protocol, tls, connections, maintenance_page } = listener;
+    let shown = known([
+        ("address", json!(address)),
+        ("protocol", json!(protocol)),
+        ("tls", json!(tls)),
+        ("connections", json!(connections)),
+        ("maintenance_page", json!(maintenance_page.then_some(true))),
+    ]);
+    (name.clone(), shown)
 }
 
 fn service(service: &ServiceReading, faults: &[&Fault], recoveries: &[&Attempt]) -> Value {
@@ -108,6 +115,7 @@ fn service(service: &ServiceReading, faults: &[&Fault], recoveries: &[&Attempt])
         ("retry_rate", json!(significant(traffic.rate(counted.retries)))),
         ("budget_left", json!(service.budget_left.map(significant))),
         ("maintenance", json!(service.maintenance)),
+        ("maintenance_page", json!(service.maintenance_page.then_some(true))),
         ("faults", json!(faults.len())),
         ("recovering", json!(recoveries.iter().filter(|attempt| attempt.end.is_none()).count())),
     ])

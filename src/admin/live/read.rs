@@ -32,12 +32,14 @@ pub(super) struct Counters {
 /// What there is to read at this moment.
 pub(super) fn overview(shared: &Shared, snapshot: &Snapshot, now: Moment) -> Reading {
     let listeners = shared.listeners.load();
+    let is_shown_page = |name: &str| snapshot.listeners.iter().any(|of| *of.name == *name && of.maintenance.is_on());
     let listeners = listeners.iter().map(|listener| ListenerReading {
         name: listener.name.clone(),
         address: listener.address.clone(),
         protocol: listener.protocol,
         tls: listener.tls,
         connections: listener.metrics.connections(),
+        maintenance_page: is_shown_page(&listener.name),
     });
     let standings = shared.promises.standings.all();
     let mut pasts = shared.pasts();
@@ -99,6 +101,7 @@ fn service(
         sent_back: None,
         budget_left: standing.and_then(budget_left),
         maintenance: standing.is_some_and(|standing| standing.maintenance.is_some()),
+        maintenance_page: service.maintenance.is_on(),
     }
 }
 

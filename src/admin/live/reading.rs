@@ -41,6 +41,8 @@ pub(super) struct ListenerReading {
     pub(super) protocol: &'static str,
     pub(super) tls: bool,
     pub(super) connections: u64,
+    /// Its clients are shown the page of maintenance.
+    pub(super) maintenance_page: bool,
 }
 
 /// What is read of a service.
@@ -69,6 +71,8 @@ pub(super) struct ServiceReading {
     /// The share of its error budget that is left; `None` = nothing is promised of it, or that is not known.
     pub(super) budget_left: Option<f64>,
     pub(super) maintenance: bool,
+    /// Its clients are shown the page of maintenance.
+    pub(super) maintenance_page: bool,
 }
 
 /// A backend that new work may not go to.

@@ -181,6 +181,8 @@ impl Checker<'_> {
             .map(|(index, route)| (at.key("route").index(index), &route.allow, &route.deny));
         let sections = std::iter::once((at.clone(), &raw.allow, &raw.deny)).chain(routes);
         let lists = sections.flat_map(|(at, allow, deny)| [(at.key("allow"), allow), (at.key("deny"), deny)]);
+        let through = raw.maintenance.as_ref().map(|page| (at.key("maintenance").key("allow"), &page.allow));
+        let lists = lists.chain(through);
         for (path, _) in lists.filter(|(_, list)| !list.is_empty()).collect::<Vec<_>>() {
             let mistake = self.key_mistake(&path, "clients of a Unix socket have no address: nobody comes in");
             self.report(

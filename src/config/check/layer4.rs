@@ -14,8 +14,18 @@ use crate::config::tree::KeyPath;
 const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
 
 /// What a route may do with a request or an answer.
-const CHANGES: [&str; 9] =
-    ["canary", "redirect", "respond", "mirror", "rewrite", "request_headers", "response_headers", "cors", "auth"];
+const CHANGES: [&str; 10] = [
+    "canary",
+    "redirect",
+    "respond",
+    "mirror",
+    "rewrite",
+    "request_headers",
+    "response_headers",
+    "cors",
+    "auth",
+    "error_pages",
+];
 
 /// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [
@@ -29,7 +39,7 @@ const LIMITS: [&str; 7] = [
 ];
 
 /// Keys of a listener that mean something for requests only.
-const OF_REQUESTS: [&str; 9] = [
+const OF_REQUESTS: [&str; 11] = [
     "request_id",
     "request_id_header",
     "paths",
@@ -39,6 +49,8 @@ const OF_REQUESTS: [&str; 9] = [
     "request_headers",
     "response_headers",
     "security_headers",
+    "error_pages",
+    "maintenance",
 ];
 
 impl Checker<'_> {
@@ -165,6 +177,13 @@ impl Checker<'_> {
             let mistake = self.mistake(path, message);
             self.report(
                 mistake.warning().help("it is for requests; max_connections of backends holds for sessions too"),
+            );
+        }
+        if service.maintenance.is_some() {
+            let message = format!("maintenance of `{name}` does not end what a `{own}` listener sends there");
+            let mistake = self.mistake(path, message);
+            self.report(
+                mistake.warning().help("it is for requests; `evenkeel disable` takes a backend out for sessions too"),
             );
         }
         if protocol == Protocol::Udp {

@@ -86,6 +86,8 @@ impl Checker<'_> {
         let (options, client_limits) = (self.listener_options(at, raw), self.client_limits(at, raw));
         let routes = at.key("route");
         let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
+        let (error_pages, maintenance) =
+            (self.error_pages(at, &raw.error_pages), self.maintenance_page(at, raw.maintenance.as_ref()));
         self.certificates_are_shown(at, raw);
         self.passwords_are_hidden(at, raw, bind.as_ref());
         self.prefixes_are_protected_with_their_names(at, raw);
@@ -112,6 +114,8 @@ impl Checker<'_> {
             client_ip_header: client_ip_header?,
             request_headers,
             response_headers,
+            error_pages: error_pages?,
+            maintenance: maintenance?,
         })
     }
 

@@ -26,6 +26,7 @@ mod mirror;
 mod network;
 mod notify;
 mod otlp;
+mod pages;
 mod priority;
 mod recovery;
 mod resilience;
@@ -50,6 +51,7 @@ use super::syntax::nearest;
 use super::tree::{KeyPath, Node};
 use crate::auth::jwt::KeySet;
 use crate::io::{HostPort, Resolved};
+use crate::pages::PageFile;
 
 /// Checks a file for sense. `None` = something is wrong, and has been reported.
 pub(super) fn check(
@@ -59,22 +61,7 @@ pub(super) fn check(
     sources: &Sources,
     findings: &mut Findings,
 ) -> Option<Config> {
-    let names = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
-    let zone = raw.cluster.as_ref().and_then(|cluster| cluster.zone.as_deref()).filter(|zone| !zone.trim().is_empty());
-    let mut check = Checker {
-        root,
-        folder,
-        sources,
-        findings,
-        services: names,
-        used: BTreeSet::new(),
-        looked_up: service::look_up(raw.service.values()),
-        zone: zone.map(Arc::from),
-        etcd: None,
-        system: None,
-        key_sources: Vec::new(),
-        key_files: Vec::new(),
-    };
+    let mut check = Checker::new(raw, root, (folder, sources), findings);
     let server = check.server(&raw.server);
     let admin = check.admin(&raw.admin);
     let log = check.log(&raw.log);
@@ -87,7 +74,8 @@ pub(super) fn check(
     let services = check.services(&raw.service);
     let notify = check.notify(&raw.notify);
     let otlp = check.otlp(raw.otlp.as_ref());
-    let backup = check.backup(&raw.state, &server.state_dir);
+    let state_dir = check.state_dir(&raw.server);
+    let backup = check.backup(&raw.state, &state_dir);
     check.layer4_services(&raw.listener, &raw.service);
     check.canaries_have_one_plan(&raw.listener);
     check.priorities_have_effect(&raw.listener, &raw.service);
@@ -96,10 +84,23 @@ pub(super) fn check(
     if let (Some(listeners), Some(services)) = (&listeners, &services) {
         check.questions_have_an_end(listeners, services);
     }
-    let (admin, listeners, services, notify) = (admin?, listeners?, services?, notify?);
+    let (server, admin, listeners, services, notify) = (server?, admin?, listeners?, services?, notify?);
     let (otlp, cluster, backup) = (otlp?, cluster?, backup?);
-    let key_sources = check.key_sources;
-    Some(Config { server, admin, log, metrics, listeners, services, notify, otlp, cluster, backup, key_sources })
+    let (key_sources, page_files) = (check.key_sources, check.page_files);
+    Some(Config {
+        server,
+        admin,
+        log,
+        metrics,
+        listeners,
+        services,
+        notify,
+        otlp,
+        cluster,
+        backup,
+        key_sources,
+        page_files,
+    })
 }
 
 /// More names than this are not listed in a message.
@@ -128,6 +129,37 @@ struct Checker<'a> {
     /// The URLs of keys, and the files, that routes have named so far.
     key_sources: Vec<KeySource>,
     key_files: Vec<Arc<KeySet>>,
+    /// The files that clients are shown, of those that sections have named so far.
+    page_files: Vec<Arc<PageFile>>,
+}
+
+impl<'a> Checker<'a> {
+    /// Nothing is checked yet of this file, in this folder.
+    fn new(
+        raw: &raw::File,
+        root: &'a Node<'a>,
+        (folder, sources): (&'a Path, &'a Sources),
+        findings: &'a mut Findings,
+    ) -> Self {
+        let services = raw.service.keys().enumerate().map(|(index, name)| (name.clone(), ServiceId(index))).collect();
+        let zone =
+            raw.cluster.as_ref().and_then(|cluster| cluster.zone.as_deref()).filter(|zone| !zone.trim().is_empty());
+        Self {
+            root,
+            folder,
+            sources,
+            findings,
+            services,
+            used: BTreeSet::new(),
+            looked_up: service::look_up(raw.service.values()),
+            zone: zone.map(Arc::from),
+            etcd: None,
+            system: None,
+            key_sources: Vec::new(),
+            key_files: Vec::new(),
+            page_files: Vec::new(),
+        }
+    }
 }
 
 impl Checker<'_> {
@@ -196,15 +228,26 @@ impl Checker<'_> {
         }
     }
 
-    fn server(&self, raw: &raw::Server) -> Server {
+    /// Where state is kept.
+    fn state_dir(&self, raw: &raw::Server) -> PathBuf {
+        // what is missing has been filled in
+        self.file(raw.state_dir.as_deref().unwrap_or_default())
+    }
+
+    fn server(&mut self, raw: &raw::Server) -> Option<Server> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = match raw.workers {
             0 => cores(),
             workers => workers as usize,
         };
-        // what is missing has been filled in
-        let state_dir = self.file(raw.state_dir.as_deref().unwrap_or_default());
-        Server { workers, drain_timeout: raw.drain_timeout.0, state_dir, reload_on_change: raw.reload_on_change }
+        let error_pages = self.error_pages(&KeyPath::default().key("server"), &raw.error_pages)?;
+        Some(Server {
+            workers,
+            drain_timeout: raw.drain_timeout.0,
+            state_dir: self.state_dir(raw),
+            reload_on_change: raw.reload_on_change,
+            error_pages,
+        })
     }
 
     /// What is in a file that the configuration names, a secret for instance. That it can't be read is reported.

@@ -1,6 +1,9 @@
 //! `[[listener.route]]`: which requests, what happens to them, what changes on the way.
 
+use std::sync::Arc;
+
 use http::StatusCode;
+use http::header::HeaderValue;
 
 use super::headers::FRAMING;
 use super::rate_limit::Claims;
@@ -10,6 +13,7 @@ use crate::config::model::{Action, Canary, Route};
 use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
+use crate::pages::{PageFile, Purpose};
 use crate::policy::template::AnswerBody;
 use crate::policy::variables::Place;
 use crate::policy::{Priority, Rewrite, SplitBy, TimeoutOverride};
@@ -43,6 +47,7 @@ impl Checker<'_> {
         let verifies = self.present(&at.key("auth").key("jwt"));
         let claims = if verifies { Claims::Verified } else { Claims::NoToken };
         let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit, claims);
+        let error_pages = self.error_pages(at, &raw.error_pages);
         let split_by = all_or_nothing(raw.split_by.as_ref().map(|by| self.split_by(at, raw, by)));
         Some(Route {
             when,
@@ -54,6 +59,7 @@ impl Checker<'_> {
             request_headers,
             response_headers,
             cors: cors?,
+            error_pages: error_pages?,
             rate_limits: rate_limits?,
             priority: self.priority(at, raw),
             priority_header: raw.priority_header.as_deref().and_then(|name| syntax::header_name(name).ok()),
@@ -193,11 +199,37 @@ impl Checker<'_> {
         }
         self.foreign_variables(&at.key("body"), &raw.body, Place::Respond);
         let content_type = syntax::header_value(&raw.content_type).ok()?;
-        Some(Action::Respond {
-            status: StatusCode::from_u16(raw.status).ok()?,
-            body: AnswerBody::new(&raw.body, &content_type),
-            content_type,
-        })
+        let status = StatusCode::from_u16(raw.status).ok()?;
+        if let Some(file) = &raw.file {
+            return self
+                .respond_with_file(at, raw.status, file, content_type)
+                .map(|file| Action::File { status, file });
+        }
+        Some(Action::Respond { status, body: AnswerBody::new(&raw.body, &content_type), content_type })
+    }
+
+    /// The file that a route responds with.
+    fn respond_with_file(
+        &mut self,
+        at: &KeyPath,
+        status: u16,
+        file: &str,
+        content_type: HeaderValue,
+    ) -> Option<Arc<PageFile>> {
+        let here = at.key("file");
+        let is_said = self.present(&at.key("content_type"));
+        let file = self.page_file(&here, file, Some(content_type).filter(|_| is_said), Purpose::Fixed);
+        if self.present(&at.key("body")) {
+            let mistake = self.key_mistake(&here, "`file` beside `body`");
+            self.report(mistake.expected("only one of body, file"));
+            return None;
+        }
+        if matches!(status, 204 | 205 | 304) {
+            let mistake = self.mistake(&here, format!("an answer with status {status} has no body"));
+            self.report(mistake.expected("no file, or another status"));
+            return None;
+        }
+        file
     }
 
     /// What changes on the way to a backend means nothing when there is no way to a backend.

@@ -83,6 +83,8 @@ impl Checker<'_> {
         let sla = raw.sla.as_ref().map(|sla| self.sla(&at.key("sla"), sla));
         let backends = self.backends(at, name, raw);
         let outbound = self.outbound(at, raw);
+        let (error_pages, maintenance) =
+            (self.error_pages(at, &raw.error_pages), self.maintenance_page(at, raw.maintenance.as_ref()));
         Some(Service {
             name: name.to_owned(),
             balance,
@@ -100,6 +102,8 @@ impl Checker<'_> {
             failure_status: Statuses(syntax::service::status_ranges(&raw.failure_status).ok()?),
             retry: self.retry(&at.key("retry"), &raw.retry, raw.affinity.is_some()),
             fallback: all_or_nothing(fallback)?,
+            error_pages: error_pages?,
+            maintenance: maintenance?,
             request_headers: self.header_changes(&at.key("request_headers"), &raw.request_headers, true),
             response_headers: self.header_changes(&at.key("response_headers"), &raw.response_headers, false),
             load_reports: self.load_reports(&raw.load_reports),
@@ -107,11 +111,7 @@ impl Checker<'_> {
             detect: all_or_nothing(detect)?,
             recovery: recovery?,
             sla: all_or_nothing(sla)?,
-            protocol: match raw.protocol {
-                raw::ServiceProtocol::Http1 => UpstreamProtocol::Http1,
-                raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,
-                raw::ServiceProtocol::Auto => UpstreamProtocol::Auto,
-            },
+            protocol: protocol(raw.protocol),
             outbound: outbound?.map(Arc::new),
             proxy_header: match raw.send_proxy_protocol {
                 raw::SendProxyProtocol::Off => None,
@@ -284,6 +284,14 @@ impl Checker<'_> {
             ticket_keys: None,
         };
         Some(ClientTls { server_name, ca: ca?, verify: raw.verify, client, sources })
+    }
+}
+
+fn protocol(raw: raw::ServiceProtocol) -> UpstreamProtocol {
+    match raw {
+        raw::ServiceProtocol::Http1 => UpstreamProtocol::Http1,
+        raw::ServiceProtocol::H2 => UpstreamProtocol::Http2,
+        raw::ServiceProtocol::Auto => UpstreamProtocol::Auto,
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, Authorities, ClientTls, Etcd, NotifySecret, Recovery};
+use super::{Address, Authorities, ClientTls, Etcd, Maintenance, NotifySecret, Recovery};
 use crate::affinity::shared::Link;
 use crate::detect::service::Settings;
 use crate::io::outbound::Outbound;
+use crate::pages::ErrorPages;
 use crate::policy::{self, AnswerLimits, KeyFrom, Pool, ProxyHeader, Timeouts, UpstreamProtocol};
 use crate::sla::Promise;
 use crate::sla::maintenance::Planned;
@@ -54,6 +55,10 @@ pub struct Service {
     pub retry: policy::Retry,
     /// The answer when no backend can be used.
     pub fallback: Option<policy::Fallback>,
+    /// Its pages by status.
+    pub error_pages: Option<Arc<ErrorPages>>,
+    /// What its clients are shown during maintenance.
+    pub maintenance: Maintenance,
     /// Changes to the fields of its requests.
     pub request_headers: policy::HeaderChanges,
     /// Changes to the fields of its answers.

@@ -8,6 +8,7 @@ use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::limit::{ClientLimits, RateLimit};
 use super::listener_tls::ListenerTls;
 use super::mirror::Mirror;
+use super::pages::{ErrorPage, MaintenancePage};
 use super::resilience::Priority;
 use super::{section, words};
 use crate::config::units::{Size, TimeSpan};
@@ -92,6 +93,11 @@ section! {
         response_headers: HeaderChanges = HeaderChanges::default(),
         /// "standard", "strict": answers get the headers that keep pages safe, where they have none of their own.
         security_headers: SecurityHeaders = SecurityHeaders::Off,
+        /// Pages by status (404, "5xx") for answers of our own, before those of [server] and after those of services and routes.
+        #[schemars(extend("x-key-syntax" = "error-page"))]
+        error_pages: BTreeMap<String, ErrorPage> = BTreeMap::new(),
+        /// What its clients are shown during maintenance, whatever its routes say.
+        maintenance: Option<MaintenancePage> = None,
         /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue, and idle ones of HTTP make room.
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.
@@ -191,6 +197,9 @@ section! {
         response_headers: HeaderChanges = HeaderChanges::default(),
         /// Which pages of other origins may use it; not there = backends say that themselves.
         cors: Option<Cors> = None,
+        /// Pages by status (404, "5xx"), before those of service, listener and [server].
+        #[schemars(extend("x-key-syntax" = "error-page"))]
+        error_pages: BTreeMap<String, ErrorPage> = BTreeMap::new(),
         /// How many of the requests may be sent.
         rate_limit: Vec<RateLimit> = Vec::new(),
         /// How important they are, where their service has an adaptive limit.
@@ -237,7 +246,10 @@ section! {
         status: u16 = 200,
         /// The body of the answer; variables such as ${request_id} are filled in.
         body: String = String::new(),
-        /// The Content-Type of the body.
+        /// Instead of `body`: a file of at most 1 MiB, sent as it is.
+        #[schemars(extend("x-syntax" = "text"))]
+        file: Option<String> = None,
+        /// The Content-Type of the body; with `file` it goes by the file's name where it is missing.
         #[schemars(extend("x-syntax" = "header-value"))]
         content_type: String = "text/plain".to_owned(),
     }

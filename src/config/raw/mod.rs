@@ -24,6 +24,7 @@ mod log;
 mod mirror;
 mod notify;
 mod otlp;
+mod pages;
 mod recovery;
 mod resilience;
 mod service;
@@ -52,6 +53,7 @@ pub(super) use log::{AccessFormat, Facility, Log, LogFormat};
 pub(super) use mirror::Mirror;
 pub(super) use notify::Notify;
 pub(super) use otlp::{Otlp, OtlpProtocol};
+pub(super) use pages::{ErrorPage, MaintenancePage};
 pub(super) use recovery::{Approve, Recover, Recovery, Strategy};
 pub(super) use resilience::{
     CircuitBreaker, Concurrency, Discover, Fallback, Health, HealthKind, Initial, Outlier, Priority, Retry,
@@ -152,6 +154,9 @@ section! {
         reload_on_change: bool = true,
         /// Values for ${NAME} in this file, beside the process's environment variables, which they hide.
         environment: BTreeMap<String, String> = BTreeMap::new(),
+        /// Pages by status for all listeners, behind those of listeners, services and routes.
+        #[schemars(extend("x-key-syntax" = "error-page"))]
+        error_pages: BTreeMap<String, ErrorPage> = BTreeMap::new(),
     }
 }
 

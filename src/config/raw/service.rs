@@ -1,8 +1,11 @@
 //! `[service.NAME]` and what this version supports below it.
 
+use std::collections::BTreeMap;
+
 use super::balancing::{Affinity, HashKey, LoadReports};
 use super::detection::Detect;
 use super::headers::HeaderChanges;
+use super::pages::{ErrorPage, MaintenancePage};
 use super::recovery::{Recover, Recovery};
 use super::resilience::{CircuitBreaker, Concurrency, Discover, Fallback, Health, Outlier, Retry};
 use super::sla::Sla;
@@ -86,6 +89,11 @@ section! {
         discover: Option<Discover> = None,
         /// The answer when no backend can be used.
         fallback: Option<Fallback> = None,
+        /// Pages by status (502, "5xx"), before those of listener and [server] and after those of the route.
+        #[schemars(extend("x-key-syntax" = "error-page"))]
+        error_pages: BTreeMap<String, ErrorPage> = BTreeMap::new(),
+        /// What its clients are shown during maintenance; what is planned, and does not count, is `sla.maintenance`.
+        maintenance: Option<MaintenancePage> = None,
         /// The backends; at least one.
         backend: Vec<Backend> = Vec::new(),
         /// What the consistent hash is taken of.

@@ -1,7 +1,7 @@
 //! The names of all kinds of events.
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`](crate::endpoint::state::State::ALL).
-pub const NAMES: [&str; 92] = [
+pub const NAMES: [&str; 96] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -83,6 +83,10 @@ pub const NAMES: [&str; 92] = [
     "certificate_refused",
     "access_file_loaded",
     "access_file_refused",
+    "page_file_loaded",
+    "page_file_refused",
+    "maintenance_page_shown",
+    "maintenance_page_ended",
     "discovery_changed",
     "discovery_failed",
     "discovery_recovered",

@@ -4,22 +4,24 @@ use std::cell::{Cell, OnceCell};
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::HeaderValue;
-use http::{Method, Response, Uri};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode, Uri};
 
 use super::Connection;
 use super::request::changes::{Message, change};
 use super::request::id::RequestId;
 use super::{cors, split};
 use crate::clock::rfc3339;
+use crate::pages::{self, ErrorPages, PageFile};
 use crate::policy::template::{AnswerBody, Escape, Piece, Template};
 use crate::policy::variables::Variable;
 use crate::protocol::http::Request;
 use crate::route::without_port;
-use crate::snapshot::{Listener, Route, Service};
+use crate::snapshot::{Listener, Maintenance, Route, Service};
 
 /// So much memory a worker keeps for the next value, in bytes; what a request with an extraordinarily long target has needed is given back.
 const MOST_SCRATCH: usize = 64 << 10;
@@ -40,6 +42,8 @@ pub struct Context<'a> {
     is_preflight: Cell<bool>,
     /// Where the client stands in splits, if the answer is to tell it so.
     pub new_point: Cell<Option<u16>>,
+    /// The maintenance that its client is shown, if it is shown one.
+    pub maintenance: Cell<Option<&'a Maintenance>>,
     /// What the request said when it came, before anything was changed. It is kept only where a value has variables, because that costs an
     /// allocation.
     said: Option<Box<Said>>,
@@ -51,6 +55,7 @@ struct Said {
     method: Method,
     uri: Uri,
     host: Option<HeaderValue>,
+    accept: Option<HeaderValue>,
     client: Option<IpAddr>,
 }
 
@@ -62,6 +67,8 @@ pub struct Values<'a, 'c> {
     service: Option<&'a Service>,
     /// The id of the backend that has answered.
     backend: Option<&'a str>,
+    /// The status of the answer, where that is to be told.
+    status: Option<StatusCode>,
 }
 
 impl<'a> Context<'a> {
@@ -77,6 +84,7 @@ impl<'a> Context<'a> {
                 method: request.method.clone(),
                 uri: request.uri.clone(),
                 host: request.host.clone(),
+                accept: request.headers.get(header::ACCEPT).cloned(),
                 client: connection.sender(listener, request),
             })
         });
@@ -88,6 +96,7 @@ impl<'a> Context<'a> {
             allowed_origin: OnceCell::new(),
             is_preflight: Cell::new(false),
             new_point: Cell::new(None),
+            maintenance: Cell::new(None),
             said,
         }
     }
@@ -108,17 +117,52 @@ impl<'a> Context<'a> {
 
     /// What variables stand for in requests to this service.
     pub fn asking<'s>(&'s self, service: &'s Service) -> Values<'s, 'a> {
-        Values { context: self, service: Some(service), backend: None }
+        Values { context: self, service: Some(service), backend: None, status: None }
     }
 
     /// What variables stand for in an answer of our own. `service`: the one that was asked, or would have been.
     pub fn answering<'s>(&'s self, service: Option<&'s Service>) -> Values<'s, 'a> {
-        Values { context: self, service, backend: None }
+        Values { context: self, service, backend: None, status: None }
     }
 
     /// What variables stand for in the answer of this backend.
     pub fn answered<'s>(&'s self, service: &'s Service, backend: Option<&'s str>) -> Values<'s, 'a> {
-        Values { context: self, service: Some(service), backend }
+        Values { context: self, service: Some(service), backend, status: None }
+    }
+}
+
+impl<'a, 'c> Values<'a, 'c> {
+    /// The same in an answer with this status.
+    pub fn of_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// What has pages by status, the nearest first.
+    fn sections(&self) -> [Option<&'a Arc<ErrorPages>>; 4] {
+        let route = self.context.route.get().and_then(|route| route.error_pages.as_ref());
+        let service = self.service.and_then(|service| service.error_pages.as_ref());
+        let [listener, all] = &self.context.listener.error_pages;
+        [route, service, listener.as_ref(), all.as_ref()]
+    }
+
+    /// The pages of the configuration for this status.
+    pub fn error_pages(&self, status: StatusCode) -> &'a [Arc<PageFile>] {
+        pages::nearest_pages(self.sections(), status)
+    }
+
+    /// Whether a backend's answer with this status gets a page.
+    pub fn replaces(&self, status: StatusCode) -> bool {
+        pages::are_for_backends(self.sections(), status)
+    }
+
+    /// The maintenance that the client is shown, if it is shown one.
+    pub fn maintenance(&self) -> Option<&'c Maintenance> {
+        self.context.maintenance.get()
+    }
+
+    /// Whether the request has an id.
+    pub fn has_request_id(&self) -> bool {
+        self.context.id.is_some()
     }
 }
 
@@ -184,7 +228,7 @@ impl Values<'_, '_> {
 
     /// Writes what a variable stands for.
     pub fn put(&self, variable: Variable, escape: Escape, out: &mut Vec<u8>) {
-        let Self { context, service, backend } = self;
+        let Self { context, service, backend, status } = self;
         let (connection, said) = (context.connection, context.said.as_deref());
         let mut visible = |text: &[u8]| put_visible(out, text, escape);
         match variable {
@@ -222,11 +266,24 @@ impl Values<'_, '_> {
             Variable::Route => visible(context.route.get().map_or("", |route| &route.text).as_bytes()),
             Variable::Service => visible(service.map_or("", |service| &service.name).as_bytes()),
             Variable::Backend => visible(backend.unwrap_or_default().as_bytes()),
+            Variable::Status => visible(status.as_ref().map_or("", StatusCode::as_str).as_bytes()),
+            Variable::Reason => {
+                visible(status.and_then(|status| status.canonical_reason()).unwrap_or_default().as_bytes());
+            }
         }
     }
 }
 
 impl Context<'_> {
+    /// What the client accepts; `headers` are the request's fields.
+    pub fn accept<'h>(&'h self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h [u8]> {
+        let said = self.said.as_deref();
+        let kept = said.and_then(|said| said.accept.as_ref());
+        // where the configuration changes the field on the way to backends, what was sent is kept
+        let sent = said.is_none().then(|| headers.get_all(header::ACCEPT)).into_iter().flatten();
+        kept.into_iter().chain(sent).map(HeaderValue::as_bytes)
+    }
+
     /// The address of who sent it, as far as that is known.
     fn client_ip(&self) -> Option<IpAddr> {
         self.said.as_ref().map_or(self.connection.client.address, |said| said.client)

@@ -1,11 +1,14 @@
 //! The answer to an exchange that failed. This is the only place where a failure gets a status code, and a new kind of error does not
 //! compile until it has been given one.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::context::Values;
+use super::error_page;
 use crate::error::{Kind, Shortage};
 use crate::policy::Fallback;
 use crate::protocol::http::fields::PROXY_STATUS;
@@ -13,6 +16,8 @@ use crate::protocol::http::grpc::{self, Code};
 
 /// Recovery has cut a path off.
 const CUT_OFF: &str = "evenkeel; error=destination_unavailable; details=\"cut off by recovery\"";
+/// Its clients are shown a page.
+const MAINTENANCE: &str = "evenkeel; error=destination_unavailable; details=\"maintenance\"";
 /// The service that says who may come in was not heard.
 const UNDECIDED: &str = "evenkeel; error=destination_unavailable; details=\"authentication\"";
 
@@ -41,6 +46,8 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::NoRoute => (StatusCode::NOT_FOUND, "evenkeel; error=destination_not_found"),
         Kind::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=destination_unavailable"),
         Kind::CutOff(_) => (StatusCode::SERVICE_UNAVAILABLE, CUT_OFF),
+        // the configuration may have another one (`maintenance.status`)
+        Kind::Maintenance => (StatusCode::SERVICE_UNAVAILABLE, MAINTENANCE),
         Kind::RateLimited(_) | Kind::ClientLimit => (StatusCode::TOO_MANY_REQUESTS, limited(kind)),
         Kind::Overload => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_limit_reached"),
         Kind::Shed => {
@@ -94,7 +101,7 @@ fn lacking(lack: Shortage) -> &'static str {
 }
 
 /// The answer that the configuration has for a service without a backend that can be used, or that is cut off; `None` when the failure is another one.
-pub fn fallback(kind: Kind, fallback: &Fallback, values: &Values<'_, '_>) -> Option<Response<Bytes>> {
+fn fallback(kind: Kind, fallback: &Fallback, values: &Values<'_, '_>) -> Option<Response<Bytes>> {
     if !matches!(kind, Kind::NoBackend | Kind::CutOff(_) | Kind::Overload | Kind::Shed | Kind::Shortage(_)) {
         return None;
     }
@@ -112,19 +119,52 @@ pub fn fallback(kind: Kind, fallback: &Fallback, values: &Values<'_, '_>) -> Opt
     Some(response)
 }
 
-/// The answer to an exchange that failed.
-pub fn answer(kind: Kind) -> Response<Bytes> {
-    let (status, proxy_status) = status(kind);
-    let mut body = format!("{} {}\n", status.as_str(), status.canonical_reason().unwrap_or_default());
-    if kind == Kind::PlainHttp {
-        // somebody has written http:// for https://, and sees nothing but this text
-        body.push_str("The plain HTTP request was sent to HTTPS port\n");
+/// The answer to an exchange that failed, in the form that its client prefers: what its service has for such times, a page of the configuration,
+/// text, or problem details.
+pub fn explain<'a>(
+    kind: Kind,
+    of_service: Option<&Fallback>,
+    values: &Values<'_, '_>,
+    accept: impl Iterator<Item = &'a [u8]>,
+) -> Response<Bytes> {
+    if let Some(mut answer) = of_service.and_then(|own| fallback(kind, own, values)) {
+        if answer.body().is_empty() {
+            error_page::tell_by_page(&mut answer, values, accept);
+        }
+        return answer;
     }
-    let mut response = Response::new(Bytes::from(body));
+    let mut answer = head(kind);
+    let maintenance = values.maintenance().filter(|_| kind == Kind::Maintenance);
+    if let Some(maintenance) = maintenance {
+        *answer.status_mut() = maintenance.status;
+        let seconds = maintenance.retry_after(SystemTime::now());
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    let page = maintenance.and_then(|maintenance| maintenance.page.as_ref());
+    error_page::tell(&mut answer, page, detail(kind), values, accept);
+    answer
+}
+
+/// The answer to an exchange that failed, of which nothing more is known.
+pub fn answer(kind: Kind) -> Response<Bytes> {
+    let mut response = head(kind);
+    error_page::text(&mut response, detail(kind));
+    response
+}
+
+/// What there is to say beyond the status.
+fn detail(kind: Kind) -> Option<&'static str> {
+    // somebody has written http:// for https://, and sees nothing but this text
+    (kind == Kind::PlainHttp).then_some("The plain HTTP request was sent to HTTPS port")
+}
+
+/// The answer to an exchange that failed, without its body.
+fn head(kind: Kind) -> Response<Bytes> {
+    let (status, proxy_status) = status(kind);
+    let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(PROXY_STATUS, HeaderValue::from_static(proxy_status));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         let seconds = if let Kind::CutOff(seconds) | Kind::RateLimited(seconds) = kind { seconds } else { 1 };
@@ -174,6 +214,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::CutOff(_)
         | Kind::Overload
         | Kind::Shed
+        | Kind::Maintenance
         | Kind::Shortage(_)
         | Kind::Undecided
         | Kind::Connect

@@ -8,9 +8,11 @@ mod body;
 mod context;
 mod cors;
 mod error_answer;
+mod error_page;
 mod exchange;
 mod rate_limits;
 mod load_report;
+mod maintenance;
 mod mirror;
 mod own_answer;
 mod paced;
@@ -30,8 +32,6 @@ use http::Response;
 use http::header::{HeaderMap, HeaderValue};
 
 use super::{Ingress, Worker};
-use crate::clock::Moment;
-use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::layer4::proxy_protocol::Peer;
 use crate::limit::Place;
@@ -115,7 +115,7 @@ impl Handler for Connection {
             exchange.is_grpc_call();
         }
         let mut told = Told::default();
-        let mut answered = self.run(&snapshot, request, &context, (&mut exchange, &mut told)).await;
+        let mut answered = self.run(&snapshot, &mut request, &context, (&mut exchange, &mut told)).await;
         if let Ok(answered) = &mut answered {
             told.put(answered.headers_mut());
         }
@@ -136,7 +136,7 @@ impl Handler for Connection {
                     }
                     return unrecorded(error.kind());
                 }
-                let mut answer = explained(error.kind(), grpc, &context, &mut exchange);
+                let mut answer = explained(error.kind(), grpc, (&context, &request.headers), &mut exchange);
                 told.put(answer.headers_mut());
                 own(answer, exchange)
             }
@@ -157,8 +157,9 @@ impl Handler for Connection {
             exchange.log_access(entry);
         }
         exchange.refused(error);
-        let mut answer = error_answer::answer(error.kind());
-        context.answering(None).complete(&mut answer, Message::Error);
+        let values = context.answering(None);
+        let mut answer = error_answer::explain(error.kind(), None, &values, what.accept.into_iter());
+        values.complete(&mut answer, Message::Error);
         own(answer, exchange)
     }
 
@@ -193,19 +194,23 @@ fn own(response: Response<Bytes>, mut exchange: Box<Exchange>) -> Response<Body>
 }
 
 /// The answer to an exchange that failed: in the form of gRPC to a call, whose content type is given; else what its service has for such
-/// times, or an error.
-fn explained(kind: Kind, grpc: Option<HeaderValue>, context: &Context<'_>, exchange: &mut Exchange) -> Response<Bytes> {
+/// times, or an error, in the form that is preferred by these fields of its request.
+fn explained(
+    kind: Kind,
+    grpc: Option<HeaderValue>,
+    (context, headers): (&Context<'_>, &HeaderMap),
+    exchange: &mut Exchange,
+) -> Response<Bytes> {
     if grpc.is_some() {
         exchange.grpc_call_answered(error_answer::grpc_code(kind));
     }
     let values = context.answering(exchange.service());
-    let fallback = || {
-        let fallback = exchange.asked()?.fallback.as_ref()?;
-        error_answer::fallback(kind, fallback, &values)
-    };
     let mut answer = match grpc {
         Some(content_type) => error_answer::grpc(kind, content_type),
-        None => fallback().unwrap_or_else(|| error_answer::answer(kind)),
+        None => {
+            let fallback = exchange.asked().and_then(|service| service.fallback.as_ref());
+            error_answer::explain(kind, fallback, &values, context.accept(headers))
+        }
     };
     values.complete(&mut answer, Message::Error);
     answer
@@ -234,28 +239,32 @@ impl Connection {
     async fn run<'s>(
         &self,
         snapshot: &'s Rc<Current>,
-        mut request: Box<Request>,
+        request: &mut Request,
         context: &Context<'s>,
         (exchange, told): (&mut Exchange, &mut Told),
     ) -> Result<AnsweredBy> {
-        let found = self.find_route(context.listener, &mut request, exchange);
+        let found = self.find_route(context.listener, request, exchange);
         if admission::is_counted(context.listener, found.as_ref().ok().map(|(route, _)| *route))
-            && let Some(answer) = self.count(found.as_ref().ok(), &request, context, exchange).await?
+            && let Some(answer) = self.count(found.as_ref().ok(), request, context, exchange).await?
         {
             return Ok(AnsweredBy::Us(answer));
         }
-        let (route, meaning) = found?;
-        let preflight = context.takes(route, &request);
+        let (route, meaning) = found.map_err(|error| self.or_maintenance(error, context, request))?;
+        let preflight = context.takes(route, request);
+        // pages of other origins may read what they are shown
+        if preflight.is_none() {
+            self.gets_through(&context.listener.maintenance, context, request)?;
+        }
         if route.guard.is_some() {
             let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };
-            if let Some(answer) = self.admit(&mut request, meaning.as_ref(), preflight.is_some(), entrance).await? {
+            if let Some(answer) = self.admit(request, meaning.as_ref(), preflight.is_some(), entrance).await? {
                 return Ok(AnsweredBy::Us(answer));
             }
         }
         let asked = match &route.action {
             // nearly all of them: nothing is made that could be the answer
             Action::Service(service) if preflight.is_none() && !max_forwards::is_counted(&request.method) => *service,
-            _ => match preflight.map_or_else(|| asked(snapshot, route, &mut request, context), |p| Ok(Err(p)))? {
+            _ => match preflight.map_or_else(|| asked(snapshot, route, request, context), |p| Ok(Err(p)))? {
                 Ok(service) => service,
                 Err(mut response) => {
                     context.answering(None).complete(&mut response, Message::Regular);
@@ -263,10 +272,12 @@ impl Connection {
                 }
             },
         };
-        let service = self.working(snapshot, asked, compared(&request, meaning.as_ref()), exchange)?;
+        let service = self.working(snapshot, asked, compared(request, meaning.as_ref()), exchange);
+        self.is_served((&snapshot.services[asked], service.as_ref().ok().copied()), context, request)?;
+        let service = service?;
         if let Some(mirror) = &route.mirror {
             let way = mirror::Way { snapshot, route, context, meaning: meaning.as_ref() };
-            self.mirror(mirror, &mut request, &way, exchange);
+            self.mirror(mirror, request, &way, exchange);
         }
         self.ask(request, (route, service), context, meaning.as_ref(), exchange).await
     }
@@ -274,17 +285,17 @@ impl Connection {
     /// Has a backend of the service answer.
     async fn ask(
         &self,
-        mut request: Box<Request>,
+        request: &mut Request,
         (route, service): (&Route, &Service),
         context: &Context<'_>,
         meaning: Option<&Meaning>,
         exchange: &mut Exchange,
     ) -> Result<AnsweredBy> {
         // before anything is changed: clients are told apart by what they have sent
-        let keys = self.keys(context.listener, service, &request);
-        let priority = self.priority(route, &request);
-        request::prepare(&mut request, context, route, service, exchange.trace().is_some(), meaning)?;
-        upgrade::complete_handshake(&mut request, &self.worker.random);
+        let keys = self.keys(context.listener, service, request);
+        let priority = self.priority(route, request);
+        request::prepare(request, context, route, service, exchange.trace().is_some(), meaning)?;
+        upgrade::complete_handshake(request, &self.worker.random);
         let timeouts = route.timeouts(service);
         let mut deadline = timeouts.total.map(|total| Alarm::new(&self.worker.timers, total));
         let body = paced::upload(std::mem::take(&mut request.body), exchange);
@@ -292,7 +303,7 @@ impl Connection {
         let upstream_request = UpstreamRequest {
             worker: &self.worker,
             service,
-            line: request::line(&request, service, &no_host),
+            line: request::line(request, service, &no_host),
             headers: &request.headers,
             terms: Terms {
                 timeouts,
@@ -316,7 +327,10 @@ impl Connection {
         self.keep_session(service, &keys, exchange, &mut answer.headers);
         let mut response = passed_on(answer);
         let backend = exchange.backend().map(|backend| &*service.endpoints[backend].id);
-        context.answered(service, backend).complete(&mut response, Message::Regular);
+        let values = context.answered(service, backend);
+        let is_error = response.status().as_u16() >= 400 && grpc::call(&request.headers).is_none();
+        let is_replaced = is_error && error_page::replace(&mut response, &values, context.accept(&request.headers));
+        values.complete(&mut response, if is_replaced { Message::Error } else { Message::Regular });
         upgrade::answer_connect(&mut response, request.upgrade.as_ref());
         Ok(AnsweredBy::Backend(response, deadline))
     }
@@ -343,29 +357,6 @@ impl Connection {
             length: request.length.known(),
         };
         exchange.begin_trace(self.worker.tracer.begin(tracing, facts, &mut request.headers));
-    }
-
-    /// The service whose backends do the work of an exchange with the service at this place.
-    ///
-    /// # Errors
-    ///
-    /// When the path is cut off.
-    fn working<'s>(
-        &self,
-        snapshot: &'s Snapshot,
-        asked: usize,
-        path: &str,
-        exchange: &mut Exchange,
-    ) -> Result<&'s Service> {
-        let service = snapshot.working(asked, || self.worker.random.borrow_mut().u32(..WHOLE));
-        exchange.goes_to(asked, service);
-        match snapshot.cut_off(asked, path, || Moment::at(exchange.began())) {
-            None => Ok(&snapshot.services[service]),
-            Some(left) => {
-                let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-                Err(Error::new(Kind::CutOff(seconds), ""))
-            }
-        }
     }
 
     /// The connections to backends that carry this client only, since each begins with a PROXY header that names it.

@@ -1,12 +1,15 @@
 //! Answers that a route has for itself: no backend is asked.
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
-use http::{Response, StatusCode};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode};
 
 use super::context::Context;
+use super::error_page;
 use crate::error::{Error, Kind, Result};
+use crate::pages::{PageContent, PageFile};
 use crate::policy::template::{AnswerBody, Escape};
+use crate::protocol::http::Request;
 use crate::snapshot::RedirectTemplate;
 
 /// A redirect.
@@ -30,12 +33,83 @@ pub fn text(
     status: StatusCode,
     body: &AnswerBody,
     content_type: &HeaderValue,
-    context: &Context<'_>,
+    (context, request): (&Context<'_>, &Request),
 ) -> Response<Bytes> {
-    let mut response = Response::new(context.answering(None).body(body));
+    let values = context.answering(None);
+    let mut response = Response::new(values.body(body));
     *response.status_mut() = status;
-    if !body.is_empty() {
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
+    match body.is_empty() {
+        false => _ = response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone()),
+        // an error without a text of its own looks like all others
+        true => error_page::tell_by_page(&mut response, &values, context.accept(&request.headers)),
     }
     response
+}
+
+/// A file, or that it is the one that the client has (RFC 9110, section 13).
+pub fn file(status: StatusCode, file: &PageFile, request: &Request) -> Response<Bytes> {
+    let content = file.content();
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if status == StatusCode::OK {
+        headers.insert(header::ETAG, content.tag.clone());
+        let modified = content.modified.map(|at| HeaderValue::try_from(httpdate::fmt_http_date(at)));
+        if let Some(Ok(modified)) = modified {
+            headers.insert(header::LAST_MODIFIED, modified);
+        }
+        if matches!(request.method, Method::GET | Method::HEAD) && is_known(&request.headers, &content) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return response;
+        }
+    }
+    headers.insert(header::CONTENT_TYPE, file.content_type().clone());
+    // a file of `respond` has no variables
+    if let AnswerBody::Fixed(bytes) = &content.body {
+        *response.body_mut() = bytes.clone();
+    }
+    response
+}
+
+/// Whether the client has the same content already. Where it names tags, its date does not count (section 13.2.2).
+fn is_known(headers: &HeaderMap, content: &PageContent) -> bool {
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        let tags = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
+        // tags are compared weakly here (section 13.1.2): a cache may have made it a weak one
+        let is_it =
+            |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == content.tag.as_bytes();
+        return tags.flat_map(|line| line.split(',')).map(str::trim).any(is_it);
+    }
+    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
+    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+    since.zip(content.modified).is_some_and(|(since, modified)| modified <= since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(fields: &[(&'static str, &str)]) -> bool {
+        let modified = httpdate::parse_http_date("Wed, 21 Oct 2015 07:28:00 GMT").ok();
+        let body = AnswerBody::Fixed(Bytes::from_static(b"x"));
+        let content = PageContent { body, tag: HeaderValue::from_static("\"abc\""), modified };
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+        is_known(&fields.collect(), &content)
+    }
+
+    #[test]
+    fn what_a_client_has_is_not_sent_again() {
+        let (none_match, since) = ("if-none-match", "if-modified-since");
+        for tags in ["\"abc\"", "W/\"abc\"", "*", "\"x\", \"abc\"", "\"x\",W/\"abc\""] {
+            assert!(known(&[(none_match, tags)]), "{tags}");
+        }
+        assert!(!known(&[(none_match, "\"x\"")]) && !known(&[(none_match, "abc")]) && !known(&[]));
+        assert!(known(&[(since, "Wed, 21 Oct 2015 07:28:00 GMT")]));
+        assert!(known(&[(since, "Thu, 22 Oct 2015 07:28:00 GMT")]));
+        assert!(!known(&[(since, "Wed, 21 Oct 2015 07:27:59 GMT")]) && !known(&[(since, "yesterday")]));
+        // a tag that fits none outweighs a date that does
+        assert!(!known(&[(none_match, "\"x\""), (since, "Thu, 22 Oct 2015 07:28:00 GMT")]));
+    }
 }

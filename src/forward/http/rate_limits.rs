@@ -42,7 +42,8 @@ impl AboveRateLimit {
     fn answer(self, request: &Request, context: &Context<'_>, exchange: &mut Exchange) -> Response<Bytes> {
         let error = Error::new(Kind::RateLimited(self.seconds), "");
         exchange.failed(&error);
-        let mut answer = explained(error.kind(), grpc::call(&request.headers).cloned(), context, exchange);
+        let mut answer =
+            explained(error.kind(), grpc::call(&request.headers).cloned(), (context, &request.headers), exchange);
         self.tell(answer.headers_mut());
         answer
     }

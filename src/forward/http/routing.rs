@@ -1,4 +1,5 @@
-//! From a request to its route: what its path means, which route takes it, and what only the proxy may say is taken out of it.
+//! From a request to its route, and on to the service that does the work: what its path means, which route takes it, and what only the proxy may say
+//! is taken out of it.
 
 use bytes::Bytes;
 use http::Response;
@@ -7,12 +8,14 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::request::max_forwards;
 use super::{Connection, own_answer, request, split};
+use crate::clock::Moment;
+use crate::endpoint::standing::WHOLE;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::Denial;
 use crate::protocol::http::Request;
 use crate::route::meaning::Meaning;
 use crate::route::{Lookup, without_port};
-use crate::snapshot::{Action, Listener, Route, Snapshot};
+use crate::snapshot::{Action, Listener, Route, Service, Snapshot};
 
 /// The form of a request's path that is compared.
 pub(super) fn compared<'r>(request: &'r Request, meaning: Option<&'r Meaning>) -> &'r str {
@@ -34,8 +37,9 @@ pub(super) fn asked(
         }
         Action::Redirect { to, status } => return own_answer::redirect(to, *status, context).map(Err),
         Action::Respond { status, body, content_type } => {
-            return Ok(Err(own_answer::text(*status, body, content_type, context)));
+            return Ok(Err(own_answer::text(*status, body, content_type, (context, request))));
         }
+        Action::File { status, file } => return Ok(Err(own_answer::file(*status, file, request))),
     };
     Ok(max_forwards::count(request).map_or(Ok(service), Err))
 }
@@ -97,5 +101,28 @@ impl Connection {
         route.hits.count(self.worker.index);
         exchange.takes(route);
         Ok(route)
+    }
+
+    /// The service whose backends do the work of an exchange with the service at this place.
+    ///
+    /// # Errors
+    ///
+    /// When the path is cut off.
+    pub(super) fn working<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        asked: usize,
+        path: &str,
+        exchange: &mut Exchange,
+    ) -> Result<&'s Service> {
+        let service = snapshot.working(asked, || self.worker.random.borrow_mut().u32(..WHOLE));
+        exchange.goes_to(asked, service);
+        match snapshot.cut_off(asked, path, || Moment::at(exchange.began())) {
+            None => Ok(&snapshot.services[service]),
+            Some(left) => {
+                let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+                Err(Error::new(Kind::CutOff(seconds), ""))
+            }
+        }
     }
 }

@@ -289,7 +289,9 @@ pub(super) fn services_of<'s>(
             snapshot.choose(split, client.map_or_else(random, Point::Client))
         }
         // the configuration has these for HTTP only
-        Action::Redirect { .. } | Action::Respond { .. } => return Err(Error::new(Kind::Internal, "no request")),
+        Action::Redirect { .. } | Action::File { .. } | Action::Respond { .. } => {
+            return Err(Error::new(Kind::Internal, "no request"));
+        }
     };
     let working = snapshot.working(asked, || worker.random.borrow_mut().u32(..WHOLE));
     Ok((&snapshot.services[asked], &snapshot.services[working]))

@@ -1,4 +1,4 @@
-//! Reads from the head of a refused request what it can, for the access log.
+//! Reads from the head of a refused request what it can, for the access log and for the form of the answer.
 
 use http::header::{self, HeaderName};
 
@@ -25,6 +25,7 @@ pub fn of_head(head: &[u8]) -> Partial<'_> {
             (header::HOST, &mut partial.host),
             (header::REFERER, &mut partial.referer),
             (header::USER_AGENT, &mut partial.user_agent),
+            (header::ACCEPT, &mut partial.accept),
         ];
         if let Some((_, place)) =
             known.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_str().as_bytes()))

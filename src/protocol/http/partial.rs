@@ -1,4 +1,5 @@
-//! The parts of a refused message that could be read before it was refused. They are for the access log only.
+//! The parts of a refused message that could be read before it was refused. They are for the access log, and for the
+//! form of the answer.
 
 use http::header;
 
@@ -19,6 +20,8 @@ pub struct Partial<'a> {
     pub referer: Option<&'a [u8]>,
     /// `User-Agent`
     pub user_agent: Option<&'a [u8]>,
+    /// `Accept`, by which the form of the answer is chosen.
+    pub accept: Option<&'a [u8]>,
 }
 
 impl<'a> Partial<'a> {
@@ -35,6 +38,7 @@ impl<'a> Partial<'a> {
             host: request.host.as_ref().map(http::HeaderValue::as_bytes),
             referer: field(header::REFERER),
             user_agent: field(header::USER_AGENT),
+            accept: field(header::ACCEPT),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderName};
 
 use super::super::{
-    Action, Canary, Guard, Listener, Mirror, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split,
+    Action, Canary, Guard, Listener, Maintenance, Mirror, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split,
 };
 use super::BuildError;
 use super::client_limits;
@@ -14,22 +14,23 @@ use crate::auth::{AccessList, Auth};
 use crate::config::model;
 use crate::endpoint::Target;
 use crate::metrics::{Denials, Mirrored, Registry, RouteHits};
+use crate::pages::ErrorPages;
 use crate::policy::{CertificateHeader, HeaderChanges, KeyFrom, Priority, TimeoutOverride};
 use crate::protocol::http::fields;
 use crate::route::{Conditions, Path, Table};
 
-/// Builds the listener at this place, which is bound to `bind`. `is_mirroring`: some listener has a route that sends copies of requests somewhere.
+/// Builds the listener at this place, which is bound to `bind`. `all_pages`: the pages by status of all listeners. `is_mirroring`: some listener has a
+/// route that sends copies of requests somewhere.
 pub(super) fn build(
     index: usize,
     key: u32,
     bind: Target,
-    (listener, services, is_mirroring): (&model::Listener, &[Arc<Service>], bool),
+    (listener, services, all_pages, is_mirroring): (&model::Listener, &[Arc<Service>], Option<&Arc<ErrorPages>>, bool),
     previous: Option<&Snapshot>,
     registry: &Registry,
 ) -> Result<Listener, BuildError> {
     // a route is the same one after a reload, and goes on counting, while it is for the same requests
     let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
-    let certificate_header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
     let own_fields = own_fields(listener, is_mirroring);
     let limits =
         |of: Of<'_>, wanted: &[model::RateLimit]| rate_limits::build(of, &listener.name, wanted, previous, registry);
@@ -59,13 +60,13 @@ pub(super) fn build(
         limited: those(&routes, |route| !route.rate_limits.is_empty()),
         guarded: those(&routes, |route| route.guard.is_some()),
         mirroring: those(&routes, |route| route.mirror.is_some()),
-        has_variables: has_variables(listener, &routes, services),
+        has_variables: has_variables((listener, all_pages), &routes, services),
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),
         guard: guard(listener.access.as_ref(), None, || denials(""), listener.paths.refuses_ambiguous),
         paths: listener.paths,
-        certificate_header,
+        certificate_header: certificate_header(listener),
         own_fields,
         guards_methods: listener.routes.iter().any(guards_methods),
         limits: listener.limits.clone(),
@@ -77,7 +78,15 @@ pub(super) fn build(
         client_ip_header: listener.client_ip_header.clone(),
         request_headers: listener.request_headers.clone(),
         response_headers: listener.response_headers.clone(),
+        error_pages: [listener.error_pages.clone(), all_pages.cloned()],
+        maintenance: maintenance(&listener.maintenance),
     })
+}
+
+/// What clients are shown during the maintenance of a listener, or of a service.
+pub(super) fn maintenance(of: &model::Maintenance) -> Maintenance {
+    let model::Maintenance { enabled, page, allow, status, retry_after } = of.clone();
+    Maintenance::new(enabled, (status, page), allow, retry_after)
 }
 
 /// The routes that are like this.
@@ -85,10 +94,22 @@ fn those(routes: &[(Conditions, Arc<Route>)], are: impl Fn(&Route) -> bool) -> V
     routes.iter().map(|(_, route)| route).filter(|route| are(route)).cloned().collect()
 }
 
-/// Whether a value has variables, of the listener, of one of its routes or of a service.
-fn has_variables(listener: &model::Listener, routes: &[(Conditions, Arc<Route>)], services: &[Arc<Service>]) -> bool {
+/// Whether something of what a request says when it comes is needed later: by a value with variables, of the listener, of one of its routes or of a
+/// service, or by a page that tells of it; or because what it accepts is changed on the way, by which the form of an error is chosen.
+fn has_variables(
+    (listener, all_pages): (&model::Listener, Option<&Arc<ErrorPages>>),
+    routes: &[(Conditions, Arc<Route>)],
+    services: &[Arc<Service>],
+) -> bool {
     let own = [&listener.request_headers, &listener.response_headers];
+    let changes_accept = |changes: &HeaderChanges| changes.names().contains(&header::ACCEPT);
+    let mut requests = std::iter::once(&listener.request_headers)
+        .chain(routes.iter().map(|(_, route)| &route.request_headers))
+        .chain(services.iter().map(|service| &service.request_headers));
     own.into_iter().any(HeaderChanges::has_variables)
+        || listener.error_pages.iter().chain(all_pages).any(|pages| pages.tell_of_request())
+        || listener.maintenance.page.as_ref().is_some_and(|page| page.tells_of_request())
+        || requests.any(changes_accept)
         || routes.iter().any(|(_, route)| route.has_variables())
         || services.iter().any(|service| service.has_variables())
 }
@@ -134,7 +155,7 @@ fn mirror(
 fn split_of(route: &Route) -> Option<Arc<Split>> {
     match &route.action {
         Action::Split(split) => Some(Arc::clone(split)),
-        Action::Service(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
+        Action::Service(_) | Action::Redirect { .. } | Action::File { .. } | Action::Respond { .. } => None,
     }
 }
 
@@ -149,6 +170,7 @@ fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> R
         request_headers: HeaderChanges::default().guarding(own_fields),
         response_headers: HeaderChanges::default(),
         cors: None,
+        error_pages: None,
         rate_limits: Box::default(),
         priority: Priority::default(),
         priority_header: None,
@@ -179,6 +201,11 @@ fn guard(
     is_needed.then(|| Guard { access: access.cloned(), auth: auth.cloned(), denied: denied() })
 }
 
+/// What backends are told of clients' certificates.
+fn certificate_header(listener: &model::Listener) -> CertificateHeader {
+    listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header)
+}
+
 /// The fields that tell backends of a client's certificate.
 fn certificate_fields(header: CertificateHeader) -> &'static [HeaderName] {
     static BOTH: [HeaderName; 2] = fields::CLIENT_CERTIFICATE;
@@ -191,7 +218,7 @@ fn certificate_fields(header: CertificateHeader) -> &'static [HeaderName] {
 
 /// The fields that only the proxy writes, whichever route takes a request: backends may be asked by several.
 fn own_fields(listener: &model::Listener, is_mirroring: bool) -> Vec<HeaderName> {
-    let header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
+    let header = certificate_header(listener);
     let of_route = |route: &model::Route| match route.auth.as_deref() {
         Some(Auth::Basic(basic)) => basic.user_header.iter().cloned().collect(),
         Some(Auth::Jwt(jwt)) => jwt.claims.iter().map(|(name, _)| name.clone()).collect(),
@@ -234,6 +261,7 @@ fn build_route(
             Action::Split(Arc::new(split.ok_or("the weights of its split are all 0")?))
         }
         model::Action::Redirect { to, status } => Action::Redirect { to: RedirectTemplate::new(to), status: *status },
+        model::Action::File { status, file } => Action::File { status: *status, file: Arc::clone(file) },
         model::Action::Respond { status, body, content_type } => {
             Action::Respond { status: *status, body: body.clone(), content_type: content_type.clone() }
         }
@@ -251,6 +279,7 @@ fn build_route(
         request_headers: route.request_headers.clone().guarding(own_fields).guarding(credentials(auth).as_slice()),
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
+        error_pages: route.error_pages.clone(),
         rate_limits: limits(Of::Route(&hits, &route.when), &route.rate_limits),
         priority: route.priority,
         priority_header: route.priority_header.clone(),

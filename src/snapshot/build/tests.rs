@@ -88,6 +88,8 @@ fn service(name: &str, backends: Vec<Backend>) -> model::Service {
             hedge: None,
         },
         fallback: None,
+        error_pages: None,
+        maintenance: model::Maintenance::default(),
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         load_reports: policy::LoadReports { orca: true, agent: None, expire: second },
@@ -120,6 +122,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         cors: None,
+        error_pages: None,
         rate_limits: Vec::new(),
         priority: policy::Priority::Normal,
         priority_header: None,
@@ -161,15 +164,19 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         tls: None,
         rate_limits: Vec::new(),
         client_limits: None,
+        error_pages: None,
+        maintenance: model::Maintenance::default(),
         routes,
     };
     model::Config {
+        page_files: Vec::new(),
         metrics: model::Metrics { max_backends: 0, backend_histograms: true },
         server: model::Server {
             workers: 1,
             drain_timeout: Duration::ZERO,
             state_dir: PathBuf::new(),
             reload_on_change: true,
+            error_pages: None,
         },
         admin: model::Admin { bind: address, hosts: Vec::new(), tokens: Vec::new(), tls: None },
         log: model::Log {

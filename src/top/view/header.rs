@@ -56,10 +56,14 @@ fn pieces(live: &Live, place: &str, now: Now) -> Vec<(Tone, String)> {
         .iter()
         .map(|(name, listener)| format!("{name} {}", number(listener.connections as f64)))
         .collect();
+    let closed = live.listeners.iter().filter(|(_, listener)| listener.maintenance_page);
+    let closed: Vec<&str> = closed.map(|(name, _)| name.as_str()).collect();
+    let closed = if closed.is_empty() { String::new() } else { format!("MAINTENANCE page on {}", closed.join(", ")) };
     vec![
         (phase, live.phase.clone()),
         live.cluster.as_ref().map_or_else(|| (Tone::Soft, String::new()), cluster),
         recovery,
+        (Tone::Warn, closed),
         (Tone::Soft, format!("up {}", age(&live.started, now.wall).unwrap_or_else(|| "?".to_owned()))),
         (Tone::Soft, format!("{} on {listeners}", plural(connections, "connection"))),
         (Tone::Soft, place.to_owned()),

@@ -77,6 +77,10 @@ fn head(service: &Service, detail: Option<&Detail>, theme: Theme, room: usize) -
         (Tone::Warn, some("retries", service.retry_rate.unwrap_or_default(), "/s")),
         (tone::of_budget(service.budget_left), budget(service.budget_left)),
         (Tone::Warn, if service.panic { "PANIC: health is ignored".to_owned() } else { String::new() }),
+        (
+            Tone::Warn,
+            if service.maintenance_page { "clients are shown the maintenance page".to_owned() } else { String::new() },
+        ),
         (Tone::Warn, if service.maintenance { "maintenance: does not count".to_owned() } else { String::new() }),
     ];
     lines.extend(flow(pieces, theme, room));

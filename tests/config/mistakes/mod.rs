@@ -12,6 +12,7 @@ mod meant;
 mod mirrors;
 mod notify;
 mod otlp;
+mod pages;
 mod recovery;
 mod services;
 mod sla;

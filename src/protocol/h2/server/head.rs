@@ -142,6 +142,7 @@ impl Fields {
             host: self.authority.as_ref().map(HeaderValue::as_bytes).or_else(|| field(header::HOST)),
             referer: field(header::REFERER),
             user_agent: field(header::USER_AGENT),
+            accept: field(header::ACCEPT),
         }
     }
 
