@@ -28,6 +28,7 @@ use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
 use crate::limit::PerClient;
 use crate::policy::access_log::{AccessDestination, AccessLines};
+use crate::policy::compression::Recoding;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
     AdminToken, Cors, HeaderChanges, Limits, ListenerProtocol, Mirroring, PathRules, Priority, Rewrite, SplitBy,
@@ -208,6 +209,8 @@ pub struct Listener {
     pub request_headers: HeaderChanges,
     /// Changes to the fields of all answers.
     pub response_headers: HeaderChanges,
+    /// What is done with the content of answers, where no route says it.
+    pub recoding: Recoding,
     /// Limits over all routes.
     pub rate_limits: Vec<RateLimit>,
     /// What each client may have; `None` = as much as it likes.
@@ -246,6 +249,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Which pages of other origins may use it; `None` = nothing is said of that.
     pub cors: Option<Cors>,
+    /// What is done with the content of its answers.
+    pub recoding: Recoding,
     /// Limits of its own.
     pub rate_limits: Vec<RateLimit>,
     /// How important its requests are.

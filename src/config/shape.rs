@@ -365,6 +365,7 @@ fn wanted(rules: &Rules) -> String {
         ["integer"] => "an integer",
         ["number"] => "a number",
         ["boolean"] => "true or false",
+        ["boolean", "object"] => "true, false or a table",
         _ => "something else",
     }
     .to_owned()

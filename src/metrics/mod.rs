@@ -39,6 +39,7 @@ mod zone_picks;
 mod routes;
 pub mod client_limits;
 pub mod rate_limited;
+pub mod recoded;
 pub mod session_lookups;
 mod shadow;
 mod slots;
@@ -79,6 +80,7 @@ use client_limits::ClientLimited;
 use family::Family;
 use fold::Folding;
 use rate_limited::RateLimited;
+use recoded::Recoded;
 use recorder::Recorded;
 use session_lookups::SessionLookups;
 
@@ -95,6 +97,7 @@ pub struct Registry {
     retries: Family<1, Retries>,
     hedges: Family<1, Hedges>,
     mirrored: Family<2, Mirrored>,
+    recoded: Family<1, Recoded>,
     adaptive: Family<1, AdaptiveLimit>,
     zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
@@ -127,6 +130,7 @@ impl Registry {
             retries: Family::default(),
             hedges: Family::default(),
             mirrored: Family::default(),
+            recoded: Family::default(),
             adaptive: Family::default(),
             zone_picks: Family::default(),
             grpc: Family::default(),
@@ -218,6 +222,11 @@ impl Registry {
     /// The copies of requests that come by a listener and go to a service.
     pub fn mirrored(&self, listener: &str, service: &str) -> Arc<Mirrored> {
         self.mirrored.get([listener, service], || Mirrored::new(self.workers))
+    }
+
+    /// The answers of this listener whose content is compressed or decompressed.
+    pub fn recoded(&self, listener: &str) -> Arc<Recoded> {
+        self.recoded.get([listener], || Recoded::new(self.workers))
     }
 
     /// The adaptive limit of a service.

@@ -17,8 +17,10 @@ use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::limit::{self, Limit};
 use crate::metrics::rate_limited::RateLimited;
+use crate::metrics::recoded::Recoded;
 use crate::metrics::{Denial, Denials, Requests, RouteHits};
 use crate::policy::access_log::AccessLines;
+use crate::policy::compression;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
     CertificateHeader, Cors, HeaderChanges, Limits, ListenerProtocol, PathRules, Priority, Rewrite, TimeoutOverride,
@@ -159,8 +161,19 @@ pub struct Listener {
     pub request_headers: HeaderChanges,
     /// Changes to the fields of all answers, before those of service and route.
     pub response_headers: HeaderChanges,
+    /// What is done with the content of answers to requests that no route takes; `None` = nothing.
+    pub recoding: Option<Recoding>,
     /// Whether a value has variables, of this listener, of one of its routes or of a service. What a request says is kept for them then.
     pub has_variables: bool,
+}
+
+/// What is done with the content of answers.
+#[derive(Debug)]
+pub struct Recoding {
+    /// As the configuration has it.
+    pub policy: compression::Recoding,
+    /// What was done.
+    pub counts: Arc<Recoded>,
 }
 
 /// How many requests may be sent.
@@ -200,6 +213,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// Which pages of other origins may use it; `None` = nothing is said of that.
     pub cors: Option<Cors>,
+    /// What is done with the content of its answers; `None` = nothing.
+    pub recoding: Option<Recoding>,
     /// Limits of its own.
     pub rate_limits: Box<[RateLimit]>,
     /// How important its requests are, where their service has an adaptive limit.

@@ -14,8 +14,19 @@ use crate::config::tree::KeyPath;
 const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
 
 /// What a route may do with a request or an answer.
-const CHANGES: [&str; 9] =
-    ["canary", "redirect", "respond", "mirror", "rewrite", "request_headers", "response_headers", "cors", "auth"];
+const CHANGES: [&str; 11] = [
+    "canary",
+    "redirect",
+    "respond",
+    "mirror",
+    "rewrite",
+    "request_headers",
+    "response_headers",
+    "compress",
+    "decompress",
+    "cors",
+    "auth",
+];
 
 /// Limits of requests. `header_timeout` is not among them, because it also limits the bytes before a session.
 const LIMITS: [&str; 7] = [
@@ -29,7 +40,7 @@ const LIMITS: [&str; 7] = [
 ];
 
 /// Keys of a listener that mean something for requests only.
-const OF_REQUESTS: [&str; 9] = [
+const OF_REQUESTS: [&str; 11] = [
     "request_id",
     "request_id_header",
     "paths",
@@ -39,6 +50,8 @@ const OF_REQUESTS: [&str; 9] = [
     "request_headers",
     "response_headers",
     "security_headers",
+    "compress",
+    "decompress",
 ];
 
 impl Checker<'_> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::auth::Auth;
 use super::canary::Canary;
+use super::compression::Compress;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::limit::{ClientLimits, RateLimit};
 use super::listener_tls::ListenerTls;
@@ -92,6 +93,10 @@ section! {
         response_headers: HeaderChanges = HeaderChanges::default(),
         /// "standard", "strict": answers get the headers that keep pages safe, where they have none of their own.
         security_headers: SecurityHeaders = SecurityHeaders::Off,
+        /// true, or a table = answers are compressed for clients that accept it, unless a route says otherwise.
+        compress: Compress = Compress::OFF,
+        /// true = answers whose coding a client does not accept are decompressed for it, unless a route says otherwise.
+        decompress: bool = false,
         /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue, and idle ones of HTTP make room.
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.
@@ -191,6 +196,10 @@ section! {
         response_headers: HeaderChanges = HeaderChanges::default(),
         /// Which pages of other origins may use it; not there = backends say that themselves.
         cors: Option<Cors> = None,
+        /// true, or a table = answers are compressed for clients that accept it; not there = as the listener has it.
+        compress: Option<Compress> = None,
+        /// true = answers whose coding a client does not accept are decompressed for it; not there = as the listener has it.
+        decompress: Option<bool> = None,
         /// How many of them may be sent.
         rate_limit: Vec<RateLimit> = Vec::new(),
         /// How important they are, where their service has an adaptive limit.

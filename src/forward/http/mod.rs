@@ -5,6 +5,7 @@ mod admission;
 mod attempts;
 mod authorize;
 mod body;
+mod content_fields;
 mod context;
 mod cors;
 mod error_answer;
@@ -14,6 +15,7 @@ mod load_report;
 mod mirror;
 mod own_answer;
 mod paced;
+mod recode;
 mod request;
 mod routing;
 mod split;
@@ -116,10 +118,13 @@ impl Handler for Connection {
         match self.run(&snapshot, request, &context, (&mut exchange, &mut told)).await {
             Ok(AnsweredBy::Us(mut response)) => {
                 told.put(response.headers_mut());
-                own(response, exchange)
+                self.own(response, &context, exchange)
             }
             Ok(AnsweredBy::Backend(mut response, deadline)) => {
                 told.put(response.headers_mut());
+                if let Some(wish) = context.wish.get() {
+                    Box::pin(wish.apply_to_stream(&mut response, &self.worker)).await;
+                }
                 exchange.answered(response.status(), response.body().rest());
                 exchange.answered_with(response.headers());
                 response.map(|content| Body::new(content, deadline, Some(exchange)))
@@ -135,7 +140,7 @@ impl Handler for Connection {
                 }
                 let mut answer = explained(error.kind(), grpc, &context, &mut exchange);
                 told.put(answer.headers_mut());
-                own(answer, exchange)
+                self.own(answer, &context, exchange)
             }
         }
     }
@@ -156,7 +161,7 @@ impl Handler for Connection {
         exchange.refused(error);
         let mut answer = error_answer::answer(error.kind());
         context.answering(None).complete(&mut answer, Message::Error);
-        own(answer, exchange)
+        self.own(answer, &context, exchange)
     }
 
     fn transferred(&self, received: u64, sent: u64) {
@@ -171,12 +176,6 @@ enum AnsweredBy {
     Us(Response<Bytes>),
     /// A backend does; the rest of its answer has until this deadline.
     Backend(Response<Content>, Option<Alarm>),
-}
-
-fn own(response: Response<Bytes>, mut exchange: Exchange) -> Response<Body> {
-    exchange.answered(response.status(), Rest::Whole);
-    exchange.answered_with(response.headers());
-    response.map(|bytes| Body::new(Content::Own(bytes), None, Some(exchange)))
 }
 
 /// The answer to an exchange that failed: in the form of gRPC to a call, whose content type is given; else what its service has for such
@@ -239,6 +238,17 @@ fn without_listener() -> Response<Body> {
 }
 
 impl Connection {
+    /// An answer of ours.
+    fn own(&self, response: Response<Bytes>, context: &Context<'_>, mut exchange: Exchange) -> Response<Body> {
+        let mut response = response.map(Content::Own);
+        if let Some(wish) = context.wish.get() {
+            wish.apply(&mut response, &self.worker);
+        }
+        exchange.answered(response.status(), Rest::Whole);
+        exchange.answered_with(response.headers());
+        response.map(|content| Body::new(content, None, Some(exchange)))
+    }
+
     async fn run<'s>(
         &self,
         snapshot: &'s Rc<Current>,
@@ -249,7 +259,10 @@ impl Connection {
         let listener = context.listener;
         let (route, meaning) = match self.find_route(listener, &mut request, exchange) {
             Ok(found) => found,
-            Err(error) => return Box::pin(self.without_route(error, &request, context, exchange)).await,
+            Err(error) => {
+                context.is_taken_by_none(&request);
+                return Box::pin(self.without_route(error, &request, context, exchange)).await;
+            }
         };
         let preflight = context.takes(route, &request);
         let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };

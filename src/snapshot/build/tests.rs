@@ -120,6 +120,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         cors: None,
+        recoding: Default::default(),
         rate_limits: Vec::new(),
         priority: policy::Priority::Normal,
         priority_header: None,
@@ -161,6 +162,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         tls: None,
         rate_limits: Vec::new(),
         client_limits: None,
+        recoding: Default::default(),
         routes,
     };
     model::Config {
