@@ -75,6 +75,10 @@ overload *ARGUMENTS:
 canary *ARGUMENTS:
     python3 scripts/canary.py {{ARGUMENTS}}
 
+# compression beside nginx': bytes, processor time, and what others on the worker notice (about a minute)
+compress *ARGUMENTS:
+    python3 scripts/compress.py {{ARGUMENTS}}
+
 # rate limits with a real Redis, beside nginx and HAProxy, and what they cost (about 5 minutes)
 limits *ARGUMENTS:
     python3 scripts/limits.py {{ARGUMENTS}}

@@ -35,6 +35,7 @@ pub mod balance;
 pub mod affinity;
 pub mod limit;
 pub mod bandwidth;
+pub mod compress;
 pub mod concurrency;
 pub mod load;
 pub mod upstream;

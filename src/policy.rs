@@ -5,6 +5,7 @@
 pub mod access_log;
 mod admin;
 mod balancing;
+pub mod compression;
 mod cors;
 mod dependency;
 mod headers;

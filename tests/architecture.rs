@@ -56,6 +56,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("auth", 2),
     ("balance", 2),
     ("affinity", 2),
+    ("compress", 2),
     ("load", 2),
     ("detect", 0),
     ("replay", 1),

@@ -30,6 +30,7 @@ use crate::io::outbound::SocketOptions;
 use crate::limit::PerClient;
 use crate::pages::{ErrorPages, PageFile};
 use crate::policy::access_log::{AccessDestination, AccessLines};
+use crate::policy::compression::Recoding;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
     AdminToken, Cors, HeaderChanges, ListenerProtocol, Mirroring, PathRules, Priority, RequestLimits, Rewrite, SplitBy,
@@ -221,6 +222,8 @@ pub struct Listener {
     pub error_pages: Option<Arc<ErrorPages>>,
     /// What its clients are shown during maintenance.
     pub maintenance: Maintenance,
+    /// What is done with the content of answers, where no route says it.
+    pub recoding: Recoding,
     /// Limits over all routes.
     pub rate_limits: Vec<RateLimit>,
     /// What each client may have; `None` = as much as it likes.
@@ -261,6 +264,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Its pages by status.
     pub error_pages: Option<Arc<ErrorPages>>,
+    /// What is done with the content of its answers.
+    pub recoding: Recoding,
     /// Limits of its own.
     pub rate_limits: Vec<RateLimit>,
     /// How important its requests are.

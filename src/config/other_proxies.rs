@@ -9,7 +9,7 @@ pub(super) use variables::{Foreign, foreign};
 
 /// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
 /// key.
-const KEYS: [(&[&str], &str, &str); 35] = [
+const KEYS: [(&[&str], &str, &str); 41] = [
     (&["jwks", "bearer", "oauth", "oidc", "openid", "jwt_auth", "auth_jwt"], "jwt", "write `jwt = { jwks = \"...\" }`"),
     (&["auth_basic", "basic_auth", "basicauth", "htpasswd", "users"], "basic", "write `basic = { file = \"...\" }`"),
     (
@@ -94,6 +94,39 @@ const KEYS: [(&[&str], &str, &str); 35] = [
     (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),
     (&["ratelimit", "limit_req", "throttle", "rate"], "rate_limit", "write `rate_limit = [{ rate = \"100/s\" }]`"),
     (
+        &["gzip", "compression", "brotli", "zstd", "encode", "compressor", "http_compression"],
+        "compress",
+        "write `compress = true`, or `compress = { algorithms = [\"gzip\"] }`",
+    ),
+    (&["gunzip", "decompressor", "decompression"], "decompress", "write `decompress = true`"),
+    (
+        &["encodings", "encoders", "algo", "algorithm", "algo_res"],
+        "algorithms",
+        "write `algorithms = [\"br\", \"gzip\"]`",
+    ),
+    (
+        &["gzip_types", "mime_types", "content_type", "content_types", "type", "type_res", "includedcontenttypes"],
+        "types",
+        "write `types = [\"text/*\", \"+json\"]`",
+    ),
+    (
+        &[
+            "min_length",
+            "gzip_min_length",
+            "minimum_length",
+            "minsize_res",
+            "minresponsebodybytes",
+            "min_content_length",
+        ],
+        "min_size",
+        "write `min_size = \"1KiB\"`",
+    ),
+    (
+        &["comp_level", "gzip_comp_level", "quality", "compression_level"],
+        "level",
+        "write `level = { gzip = 2, br = 3, zstd = 3 }`",
+    ),
+    (
         &["limit_conn", "connlimit", "conn_limit", "inflightreq", "max_connections_per_ip"],
         "client_limits",
         "write `client_limits = { connections = 100, requests = 50 }`",
@@ -134,7 +167,7 @@ const ABSENT: [(&[&str], &str); 11] = [
     (&["cache", "proxy_cache", "caching"], "Evenkeel has no cache"),
     (
         &["gzip", "compress", "compression", "brotli", "zstd", "encode"],
-        "Evenkeel does not compress: bodies pass as they are",
+        "Evenkeel compresses where requests are routed: `compress` of [[listener]] and [[listener.route]]",
     ),
     (
         &["rate_limit", "ratelimit", "limit_req", "rate", "throttle"],
@@ -185,7 +218,15 @@ pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'
 
 /// The word that was probably meant by `text`, of the `words` that a key can be, and what to do.
 pub(super) fn word(text: &str, words: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
-    const WORDS: [(&[&str], &str, Option<&str>, &str); 9] = [
+    const WORDS: [(&[&str], &str, Option<&str>, &str); 12] = [
+        (&["brotli"], "br", Some("br"), "algorithms are called as in `Accept-Encoding`"),
+        (&["zstandard"], "br", Some("zstd"), "algorithms are called as in `Accept-Encoding`"),
+        (
+            &["deflate", "zlib", "raw_deflate", "x_gzip"],
+            "br",
+            Some("gzip"),
+            "programs don't agree on what `deflate` is, and all that read it read gzip",
+        ),
         // listener.protocol has "udp", service.protocol has "auto"
         (&["https", "tls", "ssl"], "udp", Some("http"), "HTTPS is protocol = \"http\" with a [listener.tls] section"),
         (

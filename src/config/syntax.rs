@@ -9,6 +9,7 @@ mod canary;
 mod endpoint;
 pub(super) mod jwt;
 mod limit;
+mod media_type;
 pub(super) mod network;
 pub(super) mod pages;
 pub(super) mod recovery;
@@ -38,6 +39,7 @@ pub(super) use address::{
 pub(super) use canary::percent;
 pub(super) use endpoint::dependency_endpoint;
 pub(super) use limit::{bandwidth, limit_key, rate};
+pub(super) use media_type::media_type;
 
 /// Why a string can't be used.
 #[derive(Debug)]
@@ -110,6 +112,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "retry-condition" => service::retry_condition(text).map(drop),
         "hedge" => service::hedge(text).map(drop),
         "percent" => percent(text).map(drop),
+        "media-type" => media_type(text).map(drop),
         "name-and-port" => service::name_and_port(text).map(drop),
         "srv-name" => service::srv_name(text),
         "redirect" => redirect(text),

@@ -14,6 +14,7 @@ use super::retry::budget::{Budget, HEDGED};
 use crate::auth::Remembered;
 use crate::balance::{BackendSet, Cursor, Cursors};
 use crate::clock::Moment;
+use crate::compress;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, Target};
 use crate::io::pipe::Pipes;
@@ -73,6 +74,8 @@ pub struct Worker {
     pub(super) scratch: RefCell<Vec<u8>>,
     /// The bytes of bodies that wait for backends that get copies of requests.
     pub(super) mirrored_bytes: Rc<Cell<usize>>,
+    /// What the content of answers is compressed and decompressed with.
+    pub(super) codecs: Rc<compress::Pool>,
     /// The ids that its requests get.
     pub(super) request_ids: RequestIds,
 }
@@ -114,6 +117,7 @@ impl Worker {
             remembered: Remembered::default(),
             scratch: RefCell::default(),
             mirrored_bytes: Rc::default(),
+            codecs: Rc::default(),
             request_ids: RequestIds::default(),
             timers,
         }

@@ -39,6 +39,7 @@ mod zone_picks;
 mod routes;
 pub mod client_limits;
 pub mod rate_limited;
+pub mod recoded;
 pub mod session_lookups;
 mod shadow;
 mod slots;
@@ -79,6 +80,7 @@ use client_limits::ClientLimited;
 use family::Family;
 use fold::Folding;
 use rate_limited::RateLimited;
+use recoded::Recoded;
 use recorder::Recorded;
 use session_lookups::SessionLookups;
 
@@ -96,6 +98,7 @@ pub struct Registry {
     hedges: Family<1, HedgeCounts>,
     mirrored: Family<2, Mirrored>,
     concurrency: Family<1, ConcurrencyCounts>,
+    recoded: Family<1, Recoded>,
     zone_picks: Family<1, ZonePicks>,
     grpc: Family<1, GrpcCalls>,
     promised: Family<1, PromisedRequests>,
@@ -128,6 +131,7 @@ impl Registry {
             hedges: Family::default(),
             mirrored: Family::default(),
             concurrency: Family::default(),
+            recoded: Family::default(),
             zone_picks: Family::default(),
             grpc: Family::default(),
             promised: Family::default(),
@@ -218,6 +222,11 @@ impl Registry {
     /// The copies of requests that come by a listener and go to a service.
     pub fn mirrored(&self, listener: &str, service: &str) -> Arc<Mirrored> {
         self.mirrored.get([listener, service], || Mirrored::new(self.workers))
+    }
+
+    /// The answers of this listener whose content is compressed or decompressed.
+    pub fn recoded(&self, listener: &str) -> Arc<Recoded> {
+        self.recoded.get([listener], || Recoded::new(self.workers))
     }
 
     /// What is counted for the adaptive limit of a service.

@@ -172,6 +172,18 @@ metrics! {
         => "Copies of requests to a second service: `answered`, `error`, `failed`, `timed_out`, `cancelled`, or not made or given up: `no_place`, `too_many`, `too_large`, `too_slow`.";
     MIRRORED_IN_FLIGHT: Gauge "evenkeel_mirrored_in_flight" [listener, service] Source::Registry
         => "Copies of requests that are under way to a second service.";
+    COMPRESSED: Counter "evenkeel_compressed_total" [listener, algorithm] Source::Registry
+        => "Answers that were compressed: `gzip`, `br`, `zstd`.";
+    COMPRESSED_BYTES: Counter "evenkeel_compressed_bytes_total" [listener, algorithm, direction] Source::Registry
+        => "Bytes of their content before (`in`) and after it (`out`).";
+    COMPRESSION_SKIPPED: Counter "evenkeel_compression_skipped_total" [listener, reason] Source::Registry
+        => "Answers with content that were not compressed though `compress` is on: of another `type`, `encoded` already, too `small`, `not_accepted` by the client, or the worker was too `busy` with others.";
+    DECOMPRESSED: Counter "evenkeel_decompressed_total" [listener, algorithm] Source::Registry
+        => "Answers that were decompressed, because their clients did not accept them as they were: `gzip`, `deflate`, `br`, `zstd`.";
+    DECOMPRESSED_BYTES: Counter "evenkeel_decompressed_bytes_total" [listener, algorithm, direction] Source::Registry
+        => "Bytes of their content before (`in`) and after it (`out`).";
+    DECOMPRESSION_FAILED: Counter "evenkeel_decompression_failed_total" [listener, reason] Source::Registry
+        => "Answers that were broken off because their content was `malformed`, or a `bomb`; and those that were passed on as they were because the worker was too `busy` with others.";
     RATE_LIMITED: Counter "evenkeel_rate_limited_total" [listener, route, limit, outcome] Source::Registry
         => "Requests that a limit of a listener (`route` is empty then) or of a route has `refused` (429) or `delayed`, or, with dry_run, `would_refuse` or `would_delay`.";
     RATE_LIMIT_DISPLACED: Counter "evenkeel_rate_limit_displaced_total" [listener, route, limit] Source::Registry

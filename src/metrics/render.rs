@@ -1,5 +1,6 @@
 //! One reading of everything: the registry's own counters, what rooms have counted through the facade, and what is known elsewhere.
 
+mod recoded;
 mod stores;
 
 use std::sync::atomic::Ordering;
@@ -102,6 +103,7 @@ impl Registry {
         self.concurrency_to(readings, &mut out);
         self.recorded_to(&names::CANARY_SHARE, &mut out);
         self.mirrored_to(&mut out);
+        self.recoded_to(&mut out);
         self.limits_to(&mut out);
         self.client_limits_to(&mut out);
         self.limit_stores_to(&mut out);

@@ -42,5 +42,5 @@ pub use service::{Available, Diverted, ExchangeCounters, Promised, Service, Serv
 pub use shadow::{SAMPLED, Shadow, ShadowCounters, is_sampled};
 pub use split::{Point, Split};
 pub use store::{Current, Reader, Store};
-pub use view::{Action, Guard, Listener, RateLimit, Route, Snapshot};
+pub use view::{Action, Guard, Listener, RateLimit, Recoding, Route, Snapshot};
 pub use zones::{ZonePreference, Zones};

@@ -17,9 +17,11 @@ use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
 use crate::limit::{self, RateLimitRule};
 use crate::metrics::rate_limited::RateLimited;
+use crate::metrics::recoded::Recoded;
 use crate::metrics::{Denial, Denials, Requests, RouteHits};
 use crate::pages::{ErrorPages, PageFile};
 use crate::policy::access_log::AccessLines;
+use crate::policy::compression;
 use crate::policy::template::AnswerBody;
 use crate::policy::{
     CertificateHeader, Cors, HeaderChanges, ListenerProtocol, PathRules, Priority, RequestLimits, Rewrite,
@@ -164,8 +166,19 @@ pub struct Listener {
     pub error_pages: [Option<Arc<ErrorPages>>; 2],
     /// What its clients are shown in place of what they ask for, while that is under way.
     pub maintenance: Maintenance,
+    /// What is done with the content of answers to requests that no route takes; `None` = nothing.
+    pub recoding: Option<Recoding>,
     /// Whether a value has variables, of this listener, of one of its routes or of a service. What a request says is kept for them then.
     pub has_variables: bool,
+}
+
+/// What is done with the content of answers.
+#[derive(Debug)]
+pub struct Recoding {
+    /// As the configuration has it.
+    pub policy: compression::Recoding,
+    /// What was done.
+    pub counts: Arc<Recoded>,
 }
 
 /// How many requests may be sent.
@@ -207,6 +220,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Its pages by status.
     pub error_pages: Option<Arc<ErrorPages>>,
+    /// What is done with the content of its answers; `None` = nothing.
+    pub recoding: Option<Recoding>,
     /// Limits of its own.
     pub rate_limits: Box<[RateLimit]>,
     /// How important its requests are, where their service has an adaptive limit.

@@ -14,7 +14,7 @@ use crate::config::tree::KeyPath;
 const REQUEST: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
 
 /// What a route may do with a request or an answer.
-const CHANGES: [&str; 10] = [
+const CHANGES: [&str; 12] = [
     "canary",
     "redirect",
     "respond",
@@ -22,6 +22,8 @@ const CHANGES: [&str; 10] = [
     "rewrite",
     "request_headers",
     "response_headers",
+    "compress",
+    "decompress",
     "cors",
     "auth",
     "error_pages",
@@ -39,7 +41,7 @@ const LIMITS: [&str; 7] = [
 ];
 
 /// Keys of a listener that mean something for requests only.
-const OF_REQUESTS: [&str; 11] = [
+const OF_REQUESTS: [&str; 13] = [
     "request_id",
     "request_id_header",
     "paths",
@@ -51,6 +53,8 @@ const OF_REQUESTS: [&str; 11] = [
     "security_headers",
     "error_pages",
     "maintenance",
+    "compress",
+    "decompress",
 ];
 
 impl Checker<'_> {

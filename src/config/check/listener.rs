@@ -13,6 +13,7 @@ use crate::config::raw;
 use crate::config::syntax::{self, ListenAddress};
 use crate::config::tree::KeyPath;
 use crate::io;
+use crate::policy::compression::Recoding;
 use crate::policy::{HeaderChanges, ListenerProtocol, PathRules, RequestLimits};
 
 impl Checker<'_> {
@@ -85,7 +86,9 @@ impl Checker<'_> {
         let rate_limits = self.rate_limits(&at.key("rate_limit"), &raw.rate_limit, Claims::WholeListener);
         let (options, client_limits) = (self.listener_options(at, raw), self.client_limits(at, raw));
         let routes = at.key("route");
-        let routes = raw.route.iter().enumerate().map(|(i, route)| self.route(&routes.index(i), route)).collect();
+        let recoding = self.recoding(at, Some(&raw.compress), Some(raw.decompress), &Recoding::default());
+        let numbered = raw.route.iter().enumerate();
+        let routes = numbered.map(|(i, route)| self.route(&routes.index(i), route, &recoding)).collect();
         let (error_pages, maintenance) =
             (self.error_pages(at, &raw.error_pages), self.maintenance_page(at, raw.maintenance.as_ref()));
         self.certificates_are_shown(at, raw);
@@ -116,6 +119,7 @@ impl Checker<'_> {
             response_headers,
             error_pages: error_pages?,
             maintenance: maintenance?,
+            recoding,
         })
     }
 

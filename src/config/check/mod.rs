@@ -12,6 +12,7 @@ mod canary;
 mod certificate;
 mod client_limits;
 mod cluster;
+mod compression;
 mod cors;
 mod detection;
 mod discover;

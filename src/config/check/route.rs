@@ -14,6 +14,7 @@ use crate::config::raw;
 use crate::config::syntax;
 use crate::config::tree::KeyPath;
 use crate::pages::{PageFile, Purpose};
+use crate::policy::compression::Recoding;
 use crate::policy::template::AnswerBody;
 use crate::policy::variables::Place;
 use crate::policy::{Priority, Rewrite, SplitBy, TimeoutOverride};
@@ -25,7 +26,8 @@ const ACTIONS: [&str; 5] = ["service", "split", "canary", "redirect", "respond"]
 const NEVER_SEEN: [&str; 4] = ["expect", "host", "proxy-authorization", "proxy-authenticate"];
 
 impl Checker<'_> {
-    pub(super) fn route(&mut self, at: &KeyPath, raw: &raw::Route) -> Option<Route> {
+    /// `of_listener`: what is done with the content of answers where the route says nothing of it.
+    pub(super) fn route(&mut self, at: &KeyPath, raw: &raw::Route, of_listener: &Recoding) -> Option<Route> {
         let when = self.conditions(at, raw);
         let canary = raw.canary.as_ref().map(|canary| self.canary(&at.key("canary"), canary));
         let action = self.action(at, raw, canary.as_ref());
@@ -60,6 +62,7 @@ impl Checker<'_> {
             response_headers,
             cors: cors?,
             error_pages: error_pages?,
+            recoding: self.recoding(at, raw.compress.as_ref(), raw.decompress, of_listener),
             rate_limits: rate_limits?,
             priority: self.priority(at, raw),
             priority_header: raw.priority_header.as_deref().and_then(|name| syntax::header_name(name).ok()),

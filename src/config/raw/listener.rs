@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::auth::Auth;
 use super::canary::Canary;
+use super::compression::Compress;
 use super::headers::{Cors, HeaderChanges, SecurityHeaders};
 use super::limit::{ClientLimits, RateLimit};
 use super::listener_tls::ListenerTls;
@@ -98,6 +99,10 @@ section! {
         error_pages: BTreeMap<String, ErrorPage> = BTreeMap::new(),
         /// What its clients are shown during maintenance, whatever its routes say.
         maintenance: Option<MaintenancePage> = None,
+        /// true, or a table = answers are compressed for clients that accept it, unless a route says otherwise.
+        compress: Compress = Compress::OFF,
+        /// true = answers whose coding a client does not accept are decompressed for it, unless a route says otherwise.
+        decompress: bool = false,
         /// Connections at a time, 0 = no limit; over it, connections wait in the kernel's queue, and idle ones of HTTP make room.
         max_connections: u32 = 0,
         /// A client connection with nothing under way is closed after this time.
@@ -197,6 +202,10 @@ section! {
         response_headers: HeaderChanges = HeaderChanges::default(),
         /// Which pages of other origins may use it; not there = backends say that themselves.
         cors: Option<Cors> = None,
+        /// true, or a table = answers are compressed for clients that accept it; not there = as the listener has it.
+        compress: Option<Compress> = None,
+        /// true = answers whose coding a client does not accept are decompressed for it; not there = as the listener has it.
+        decompress: Option<bool> = None,
         /// Pages by status (404, "5xx"), before those of service, listener and [server].
         #[schemars(extend("x-key-syntax" = "error-page"))]
         error_pages: BTreeMap<String, ErrorPage> = BTreeMap::new(),

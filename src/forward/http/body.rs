@@ -1,5 +1,7 @@
 //! The body of every answer, ours or a backend's, as one type. The record of its exchange ends with it.
 
+pub mod recoded;
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -17,9 +19,13 @@ use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::timer::Alarm;
 use crate::upstream::terms::too_late;
 use crate::upstream::{h1, h2};
+use recoded::Recoded;
 
 /// A body up to this length is short: however slow its client is, most of it fits into the buffers of the sockets, and its exchange ends soon.
 const SHORT: u64 = 1024 * 1024;
+
+/// Content that is there already is compressed at once where it has at most so many bytes: that holds a worker for less than a millisecond.
+pub const SHORT_ENOUGH: usize = 32 * 1024;
 
 /// A body that is held to a bandwidth is spliced where its pieces have this size at least, which is that of a pipe.
 const SPLICED: usize = 64 * 1024;
@@ -46,6 +52,8 @@ pub enum Content {
     H1(Box<h1::ResponseBody>),
     /// From a backend over HTTP/2.
     H2(Box<h2::ResponseBody>),
+    /// One of the others, compressed or decompressed on its way.
+    Recoded(Box<Recoded>),
     /// There is none: the connection is turned over to another protocol.
     Tunnel(Option<Box<Relay>>),
 }
@@ -104,6 +112,7 @@ impl Content {
     pub fn rest(&self) -> Rest {
         match self {
             Self::Tunnel(_) => Rest::Lasting,
+            Self::Recoded(recoded) => recoded.source().rest(),
             Self::Own(_) | Self::Whole(..) => Rest::Whole,
             Self::H1(_) | Self::H2(_) if self.is_end() => Rest::Whole,
             Self::H1(_) | Self::H2(_) => match self.size_hint().exact() {
@@ -119,7 +128,35 @@ impl Content {
             Self::Whole(bytes, trailers) => bytes.is_empty() && trailers.is_none(),
             Self::H1(body) => body.is_end_stream(),
             Self::H2(body) => body.is_end_stream(),
+            Self::Recoded(recoded) => recoded.is_end(),
             Self::Tunnel(_) => true,
+        }
+    }
+
+    /// Whether all of it has come from where it comes from.
+    fn is_backend_done(&self) -> bool {
+        match self {
+            Self::Recoded(recoded) => recoded.source().is_backend_done(),
+            other => other.is_end(),
+        }
+    }
+
+    /// Whether a backend sends it, which may not be done yet.
+    fn is_streamed(&self) -> bool {
+        match self {
+            Self::H1(_) | Self::H2(_) => true,
+            Self::Recoded(recoded) => recoded.source().is_streamed(),
+            Self::Own(_) | Self::Whole(..) | Self::Tunnel(_) => false,
+        }
+    }
+
+    /// Goes on sending the request while nobody reads.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::H1(body) => body.poll_upload(cx),
+            Self::H2(body) => body.poll_upload(cx),
+            Self::Recoded(recoded) => recoded.source_mut().poll_upload(cx),
+            Self::Own(_) | Self::Whole(..) | Self::Tunnel(_) => {}
         }
     }
 
@@ -128,6 +165,7 @@ impl Content {
         match self {
             Self::H1(body) => body.is_starved(),
             Self::H2(body) => body.is_starved(),
+            Self::Recoded(recoded) => recoded.source().is_starved(),
             Self::Own(_) | Self::Whole(..) | Self::Tunnel(_) => false,
         }
     }
@@ -143,6 +181,7 @@ impl Content {
                 body.restart_idle();
                 body.poll_upload(cx);
             }
+            Self::Recoded(recoded) => recoded.source_mut().held_back(cx),
             Self::Own(_) | Self::Whole(..) | Self::Tunnel(_) => {}
         }
     }
@@ -153,6 +192,8 @@ impl Content {
             Self::Own(bytes) | Self::Whole(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Self::H1(body) => body.size_hint(),
             Self::H2(body) => body.size_hint(),
+            Self::Recoded(recoded) if recoded.is_end() => SizeHint::with_exact(0),
+            Self::Recoded(_) => SizeHint::default(),
             Self::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
@@ -168,6 +209,7 @@ impl Content {
             Self::Whole(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::H1(body) => Pin::new(body).poll_frame(cx),
             Self::H2(body) => Pin::new(body).poll_frame(cx),
+            Self::Recoded(recoded) => recoded.poll_frame(cx),
             Self::Tunnel(_) => Poll::Ready(None),
         }
     }
@@ -194,7 +236,7 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Err(error))) => exchange.failed(error),
                 Poll::Ready(None) | Poll::Pending => {}
             }
-            if polled.is_ready() && this.content.is_end() {
+            if polled.is_ready() && this.content.is_backend_done() {
                 exchange.backend_done();
             }
         }
@@ -221,7 +263,8 @@ impl http_body::Body for Body {
 impl Drop for Body {
     /// An answer that is dropped before its end was not sent whole: its client went away, or we have given it up.
     fn drop(&mut self) {
-        if let (Some(exchange), Content::H1(_) | Content::H2(_)) = (&mut self.exchange, &self.content)
+        if let Some(exchange) = &mut self.exchange
+            && self.content.is_streamed()
             && !(self.content.is_end() && self.paced.as_ref().is_none_or(|paced| paced.left() == 0))
         {
             exchange.broke_off();
@@ -231,11 +274,7 @@ impl Drop for Body {
 
 impl MaySplice for Body {
     fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        match &mut self.content {
-            Content::H1(body) => body.poll_upload(cx),
-            Content::H2(body) => body.poll_upload(cx),
-            Content::Own(_) | Content::Whole(..) | Content::Tunnel(_) => {}
-        }
+        self.content.poll_upload(cx);
     }
 
     fn spliceable(&self) -> u64 {

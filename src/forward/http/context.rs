@@ -12,6 +12,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Uri};
 
 use super::Connection;
+use super::recode::Wish;
 use super::request::changes::{Message, change};
 use super::request::id::RequestId;
 use super::{cors, split};
@@ -40,6 +41,8 @@ pub struct Context<'a> {
     allowed_origin: OnceCell<HeaderValue>,
     /// It is a preflight that is answered here.
     is_preflight: Cell<bool>,
+    /// What is to be done with the content of the answer; `None` = nothing.
+    pub wish: Cell<Option<Wish<'a>>>,
     /// Where the client stands in splits, if the answer is to tell it so.
     pub new_point: Cell<Option<u16>>,
     /// The maintenance that its client is shown, if it is shown one.
@@ -95,6 +98,7 @@ impl<'a> Context<'a> {
             route: Cell::new(None),
             allowed_origin: OnceCell::new(),
             is_preflight: Cell::new(false),
+            wish: Cell::new(None),
             new_point: Cell::new(None),
             maintenance: Cell::new(None),
             said,
@@ -104,6 +108,9 @@ impl<'a> Context<'a> {
     /// This route takes the request. Returns the answer to a preflight of a page of another origin.
     pub fn takes(&self, route: &'a Route, request: &Request) -> Option<Response<Bytes>> {
         self.route.set(Some(route));
+        if let Some(rules) = &route.recoding {
+            self.wish.set(Some(Wish::of(rules, request)));
+        }
         let cors = route.cors.as_ref()?;
         let allowed = cors::allowed(cors, request);
         let preflight = cors::preflight(cors, request, allowed.is_some());
@@ -113,6 +120,13 @@ impl<'a> Context<'a> {
             let _ = self.allowed_origin.set(origin);
         }
         preflight
+    }
+
+    /// No route takes the request.
+    pub fn is_taken_by_none(&self, request: &Request) {
+        if let Some(rules) = &self.listener.recoding {
+            self.wish.set(Some(Wish::of(rules, request)));
+        }
     }
 
     /// What variables stand for in requests to this service.

@@ -5,6 +5,7 @@ mod admission;
 mod attempts;
 mod authorize;
 mod body;
+mod content_fields;
 mod context;
 mod cors;
 mod error_answer;
@@ -16,6 +17,7 @@ mod maintenance;
 mod mirror;
 mod own_answer;
 mod paced;
+mod recode;
 mod request;
 mod routing;
 mod split;
@@ -120,8 +122,11 @@ impl Handler for Connection {
             told.put(answered.headers_mut());
         }
         match answered {
-            Ok(AnsweredBy::Us(response)) => own(response, exchange),
-            Ok(AnsweredBy::Backend(response, deadline)) => {
+            Ok(AnsweredBy::Us(response)) => self.own(response, &context, exchange),
+            Ok(AnsweredBy::Backend(mut response, deadline)) => {
+                if let Some(wish) = context.wish.get() {
+                    Box::pin(wish.apply_to_stream(&mut response, &self.worker)).await;
+                }
                 exchange.answered(response.status(), response.body().rest());
                 exchange.answered_with(response.headers());
                 let pace = exchange.take_download_pace();
@@ -138,7 +143,7 @@ impl Handler for Connection {
                 }
                 let mut answer = explained(error.kind(), grpc, (&context, &request.headers), &mut exchange);
                 told.put(answer.headers_mut());
-                own(answer, exchange)
+                self.own(answer, &context, exchange)
             }
         }
     }
@@ -160,7 +165,7 @@ impl Handler for Connection {
         let values = context.answering(None);
         let mut answer = error_answer::explain(error.kind(), None, &values, what.accept.into_iter());
         values.complete(&mut answer, Message::Error);
-        own(answer, exchange)
+        self.own(answer, &context, exchange)
     }
 
     fn transferred(&self, received: u64, sent: u64) {
@@ -184,13 +189,6 @@ impl AnsweredBy {
             Self::Backend(response, _) => response.headers_mut(),
         }
     }
-}
-
-fn own(response: Response<Bytes>, mut exchange: Box<Exchange>) -> Response<Body> {
-    exchange.answered(response.status(), Rest::Whole);
-    exchange.answered_with(response.headers());
-    let pace = exchange.take_download_pace();
-    response.map(|bytes| Body::new(Content::Own(bytes), pace, None, Some(exchange)))
 }
 
 /// The answer to an exchange that failed: in the form of gRPC to a call, whose content type is given; else what its service has for such
@@ -236,6 +234,18 @@ fn without_listener() -> Response<Body> {
 }
 
 impl Connection {
+    /// An answer of ours.
+    fn own(&self, response: Response<Bytes>, context: &Context<'_>, mut exchange: Box<Exchange>) -> Response<Body> {
+        let mut response = response.map(Content::Own);
+        if let Some(wish) = context.wish.get() {
+            wish.apply(&mut response, &self.worker);
+        }
+        exchange.answered(response.status(), Rest::Whole);
+        exchange.answered_with(response.headers());
+        let pace = exchange.take_download_pace();
+        response.map(|content| Body::new(content, pace, None, Some(exchange)))
+    }
+
     async fn run<'s>(
         &self,
         snapshot: &'s Rc<Current>,
@@ -249,7 +259,13 @@ impl Connection {
         {
             return Ok(AnsweredBy::Us(answer));
         }
-        let (route, meaning) = found.map_err(|error| self.or_maintenance(error, context, request))?;
+        let (route, meaning) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                context.is_taken_by_none(request);
+                return Err(self.or_maintenance(error, context, request));
+            }
+        };
         let preflight = context.takes(route, request);
         // pages of other origins may read what they are shown
         if preflight.is_none() {

@@ -8,6 +8,7 @@ use super::super::client_limits::ClientLimit;
 use super::super::hedges::HedgeResult;
 use super::super::mirrored::MirrorResult;
 use super::super::rate_limited::LimitResult;
+use super::super::recoded::{Skip, Undecoded, Way};
 use super::super::session_lookups::LookupResult;
 use super::super::{ConcurrencyReading, Format, PromiseEnd};
 use super::*;
@@ -207,6 +208,13 @@ fn everything() -> String {
     let mirrored = registry.mirrored("web", "next");
     mirrored.count(1, MirrorResult::TooLarge);
     let copy = mirrored.begin(0, 1);
+    let recoded = registry.recoded("web");
+    recoded.begun(0, Way::Compress, 3);
+    recoded.moved(0, (Way::Compress, 3), 4096, 1000);
+    recoded.skipped(1, Skip::Small);
+    recoded.begun(1, Way::Decompress, 0);
+    recoded.moved(1, (Way::Decompress, 0), 1000, 4096);
+    recoded.undecoded(1, Undecoded::Malformed);
     let concurrency = registry.concurrency("api");
     concurrency.shed(1, 2);
     let promised = registry.promised("api");
@@ -314,6 +322,7 @@ fn everything() -> String {
         lookups,
         mirrored,
         copy,
+        recoded,
     ));
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")

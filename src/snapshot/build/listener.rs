@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::header::{self, HeaderName};
 
 use super::super::{
-    Action, Canary, Guard, Listener, Maintenance, Mirror, RateLimit, RedirectTemplate, Route, Service, Snapshot, Split,
+    Action, Canary, Guard, Listener, Maintenance, Mirror, RateLimit, Recoding, RedirectTemplate, Route, Service,
+    Snapshot, Split,
 };
 use super::BuildError;
 use super::client_limits;
@@ -15,6 +16,7 @@ use crate::config::model;
 use crate::endpoint::Target;
 use crate::metrics::{Denials, Mirrored, Registry, RouteHits};
 use crate::pages::ErrorPages;
+use crate::policy::compression;
 use crate::policy::{CertificateHeader, HeaderChanges, KeyFrom, Priority, TimeoutOverride};
 use crate::protocol::http::fields;
 use crate::route::{Conditions, Path, Table};
@@ -35,16 +37,23 @@ pub(super) fn build(
     let limits =
         |of: Of<'_>, wanted: &[model::RateLimit]| rate_limits::build(of, &listener.name, wanted, previous, registry);
     let denials = |route: &str| registry.denials(&listener.name, route);
+    let recoding = |policy: &compression::Recoding| {
+        policy.is_on().then(|| Recoding { policy: policy.clone(), counts: registry.recoded(&listener.name) })
+    };
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
         let hits = hits(&listener.name, &format!("{:?}", route.when));
         let built = build_route(number, (route, &own_fields), services, (hits, denials), limits);
         let subject = || format!("listener `{}`, route {}", listener.name, number + 1);
         let mut built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
+        built.recoding = recoding(&route.recoding);
         built.mirror = mirror(route, services, |to| registry.mirrored(&listener.name, to));
         routes.push((route.when.clone(), Arc::new(built)));
     }
-    let default = listener.service.map(|service| Arc::new(default(service.0, &own_fields, hits(&listener.name, ""))));
+    let default = listener.service.map(|service| {
+        let default = default(service.0, &own_fields, hits(&listener.name, ""));
+        Arc::new(Route { recoding: recoding(&listener.recoding), ..default })
+    });
     let name: Arc<str> = listener.name.as_str().into();
     Ok(Listener {
         key,
@@ -80,6 +89,7 @@ pub(super) fn build(
         response_headers: listener.response_headers.clone(),
         error_pages: [listener.error_pages.clone(), all_pages.cloned()],
         maintenance: maintenance(&listener.maintenance),
+        recoding: recoding(&listener.recoding),
     })
 }
 
@@ -171,6 +181,7 @@ fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> R
         response_headers: HeaderChanges::default(),
         cors: None,
         error_pages: None,
+        recoding: None,
         rate_limits: Box::default(),
         priority: Priority::default(),
         priority_header: None,
@@ -280,6 +291,7 @@ fn build_route(
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
         error_pages: route.error_pages.clone(),
+        recoding: None,
         rate_limits: limits(Of::Route(&hits, &route.when), &route.rate_limits),
         priority: route.priority,
         priority_header: route.priority_header.clone(),

@@ -123,6 +123,7 @@ fn route(path: Option<Path>, action: model::Action) -> model::Route {
         response_headers: HeaderChanges::default(),
         cors: None,
         error_pages: None,
+        recoding: Default::default(),
         rate_limits: Vec::new(),
         priority: policy::Priority::Normal,
         priority_header: None,
@@ -166,6 +167,7 @@ fn config(services: Vec<model::Service>, routes: Vec<model::Route>) -> model::Co
         client_limits: None,
         error_pages: None,
         maintenance: model::Maintenance::default(),
+        recoding: Default::default(),
         routes,
     };
     model::Config {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName, HeaderValue};
 
+use super::content_fields;
 use super::context::Context;
 use super::upgrade;
 use crate::error::Result;
@@ -70,6 +71,9 @@ pub fn prepare(
         if let Some(host) = request.headers.remove(header::HOST) {
             request.host = Some(host);
         }
+    }
+    if route.recoding.is_some() {
+        content_fields::pass_on_tags(&mut request.headers);
     }
     if let Some(rewrite) = &route.rewrite {
         if let Some(host) = &rewrite.host {
