@@ -116,13 +116,7 @@ impl Running {
                 Some(request) = self.hand_overs.recv() => if self.hand_over(request, successor.is_some()).await {
                     return Ended::Stopped;
                 },
-                Some(()) = changes.recv() => match self.source_has_changed().await {
-                    true if self.system.config.server.reload_on_change => {
-                        _ = self.reload("the file has changed", successor.as_ref()).await;
-                    }
-                    true => tracing::info!("the file has changed, and is read when somebody says so: server.reload_on_change is false"),
-                    false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
-                },
+                Some(()) = changes.recv() => self.source_was_touched(successor.as_ref()).await,
                 Some(()) = self.backend_changes.recv() => self.system.discovered(),
                 Some(finding) = self.system.certificate_watch.next() => self.system.renewed(finding, self.admin.tls.as_ref()),
                 _ = sweep.tick() => background::discard(self.system.store.sweep()),
@@ -186,7 +180,20 @@ impl Running {
         }
     }
 
-    /// Whether the file that was touched is to be read again.
+    /// Reads the file again that was touched, or one that it includes, if it holds something else now and nobody is to be waited for.
+    async fn source_was_touched(&mut self, successor: Option<&Successor>) {
+        match self.source_has_changed().await {
+            true if self.system.config.server.reload_on_change => {
+                _ = self.reload("the file has changed", successor).await;
+            }
+            true => tracing::info!(
+                "the file has changed, and is read when somebody says so: server.reload_on_change is false"
+            ),
+            false => tracing::debug!("the file was touched, and holds what it held: not reloaded"),
+        }
+    }
+
+    /// Whether the file that was touched holds something else than when it was read.
     async fn source_has_changed(&mut self) -> bool {
         tokio::select! {
             source_has_changed = self.system.source_has_changed() => source_has_changed,
