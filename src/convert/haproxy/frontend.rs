@@ -78,9 +78,14 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
         out.findings.warning(
             place,
             section.head.text(),
-            "nothing says where its requests go: they are answered with 404",
+            "nothing says where its requests go: they are answered with 503, as in the original",
             "",
         );
+        if !tcp {
+            let mut route = Table::at(place);
+            route.put(&["respond", "status"], 503, place);
+            listener.push(&["route"], route);
+        }
     }
     out.listeners.push(listener);
 }
