@@ -9,7 +9,7 @@ use super::expand::Expander;
 use super::matching::Conditions;
 use super::parse::{Line, Section};
 use super::rule;
-use super::ways::End;
+use super::ways::{End, Ways};
 use crate::convert::original::Original;
 use crate::convert::output::{Findings, Output, Table, literal};
 use crate::convert::plain::{default_service, hoist};
@@ -55,20 +55,7 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
     expander.go(&Conditions::default(), &rules, changes);
     let mut ways = std::mem::take(&mut expander.ways);
     ways.order(&section.head, &mut out.findings);
-    for way in ways.all {
-        let mut route = Table::at(&way.place);
-        way.conditions.put(&way.place, &mut route);
-        match &way.end {
-            End::Service(service) => route.put(&["service"], service.as_str(), &way.place),
-            End::Answer(answer) => changes::merge(&mut route, answer),
-        }
-        way.changes.put(&mut route, &mut out.findings);
-        if tcp && !by_name {
-            session(&way.conditions, route, &mut listener, out);
-        } else {
-            put(&mut listener, route, tcp, &way.end);
-        }
-    }
+    routes(ways, (tcp, by_name), &mut listener, out);
     if !tcp {
         backend::answers(section, "http-after-response", &["response_headers"], &mut listener, &mut out.findings);
     }
@@ -88,6 +75,24 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
         }
     }
     out.listeners.push(listener);
+}
+
+/// Writes ways as routes.
+fn routes(ways: Ways, (tcp, by_name): (bool, bool), listener: &mut Table, out: &mut Output) {
+    for way in ways.all {
+        let mut route = Table::at(&way.place);
+        way.conditions.put(&way.place, &mut route);
+        match &way.end {
+            End::Service(service) => route.put(&["service"], service.as_str(), &way.place),
+            End::Answer(answer) => changes::merge(&mut route, answer),
+        }
+        way.changes.put(&mut route, &mut out.findings);
+        if tcp && !by_name {
+            session(&way.conditions, route, listener, out);
+        } else {
+            put(listener, route, tcp, &way.end);
+        }
+    }
 }
 
 fn put(listener: &mut Table, mut route: Table, tcp: bool, end: &End) {
