@@ -2,7 +2,7 @@
 
 use super::Connection;
 use super::context::Context;
-use super::request::sender;
+use super::request::sender::{self, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::http::Request;
 use crate::snapshot::{Maintenance, Service};
@@ -28,7 +28,7 @@ impl Connection {
 
     #[cold]
     fn is_let_through<'s>(&self, maintenance: &'s Maintenance, context: &Context<'s>, request: &Request) -> Result<()> {
-        let address = || sender::certain(&self.client, &request.headers, &context.listener.trusted_proxies);
+        let address = || sender::certain(&self.client, &request.headers, Trust::of(context.listener));
         // a certificate that runs out meanwhile would make the maintenance longer
         if is_challenge(request.uri.path()) || maintenance.admits(address) {
             return Ok(());
