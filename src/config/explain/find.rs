@@ -87,19 +87,20 @@ pub(super) fn find(key: &str) -> Result<Found, Unknown> {
 fn words(key: &str) -> Vec<String> {
     let key = key.trim();
     let key = if key.starts_with('[') { key.trim_matches(['[', ']']) } else { key };
-    let mut words = vec![String::new()];
+    let (mut words, mut word) = (Vec::new(), String::new());
     let (mut quote, mut in_index) = (None, false);
     for c in key.chars() {
         match c {
             _ if quote == Some(c) => quote = None,
             '"' | '\'' if quote.is_none() => quote = Some(c),
-            '.' if quote.is_none() => words.push(String::new()),
+            '.' if quote.is_none() => words.push(std::mem::take(&mut word)),
             '[' if quote.is_none() => in_index = true,
             ']' if quote.is_none() => in_index = false,
             _ if in_index => {}
-            _ => words.iter_mut().next_back().into_iter().for_each(|word| word.push(c)),
+            _ => word.push(c),
         }
     }
+    words.push(word);
     words.retain(|word| !word.trim().is_empty());
     words
 }

@@ -55,7 +55,7 @@ fn comment(code: &str) -> Option<Mend> {
 
 fn block(code: &str) -> Option<Mend> {
     let is_block = code == "}" || code == "{" || (code.ends_with('{') && !code.contains('='));
-    is_block.then(|| Mend { at: 0..code.len(), instead: None, help: NO_BLOCKS })
+    is_block.then_some(Mend { at: 0..code.len(), instead: None, help: NO_BLOCKS })
 }
 
 fn header(code: &str) -> Option<Mend> {
@@ -75,7 +75,7 @@ fn header(code: &str) -> Option<Mend> {
         words => (words.join("-"), "names have no spaces in them"),
     };
     let instead = format!("{}{name}{}", brackets.0, brackets.1);
-    is_toml(&instead).then(|| Mend { at: 0..written.len(), instead: Some(instead), help })
+    is_toml(&instead).then_some(Mend { at: 0..written.len(), instead: Some(instead), help })
 }
 
 /// A key and a value.
@@ -113,7 +113,7 @@ fn spaced_key(code: &str) -> Option<Mend> {
     let key = code.split_once('=')?.0.trim_end();
     let instead = key.split_whitespace().collect::<Vec<_>>().join("_");
     let is_good = is_toml(&format!("{instead}{}", &code[key.len()..]));
-    is_good.then(|| Mend { at: 0..key.len(), instead: Some(instead), help: "keys have no spaces in them" })
+    is_good.then_some(Mend { at: 0..key.len(), instead: Some(instead), help: "keys have no spaces in them" })
 }
 
 /// Where the code of a line ends, and white space with a comment begins.
