@@ -384,6 +384,8 @@ def main():
             try:
                 return compared(evenkeel, Example(path), files, ports)
             except (Broken, subprocess.SubprocessError, OSError) as error:
+                if 'unknown directive "stream"' in str(error):
+                    return Row(f"{path.parent.name}/{path.stem}", "-", "this nginx has no stream module", True)
                 return Row(f"{path.parent.name}/{path.stem}", "the same", str(error), False)
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:

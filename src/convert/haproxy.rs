@@ -38,7 +38,7 @@ pub fn convert(original: &Original<'_>) -> Output {
     }
     for section in sections.iter().filter(|section| matches!(section.kind.as_str(), "backend" | "listen")) {
         let has_servers = section.lines.iter().any(|line| matches!(line.word(0), "server" | "server-template"));
-        if has_servers {
+        if has_servers && !out.has_service(&name(&section.name)) {
             let mut service = Table::at(&section.head.place);
             backend::service(section, &mut service, &mut out.findings);
             out.services.push((name(&section.name), service));

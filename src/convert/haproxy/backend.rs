@@ -4,7 +4,7 @@ use super::check;
 use super::format::translated;
 use super::options::options;
 use super::parse::{Line, Section};
-use crate::convert::output::{Findings, Table};
+use crate::convert::output::{Findings, Table, Value};
 use crate::convert::plain::once;
 use crate::convert::units;
 
@@ -58,7 +58,13 @@ fn server(line: &Line, options: &Line, service: &mut Table, findings: &mut Findi
         None => with_port(address, options.has("ssl")),
     };
     backend.put(&["address"], address, place);
-    backend.put(&["id"], crate::convert::output::name(line.word(1)), place);
+    let id = crate::convert::output::name(line.word(1));
+    let taken = matches!(service.get(&["backend"]), Some(Value::List(known)) if known.iter().any(|one| {
+        matches!(one, Value::Table(table) if table.text(&["id"]) == Some(id.as_str()))
+    }));
+    if !taken {
+        backend.put(&["id"], id, place);
+    }
     if let Some(weight) = number(options, "weight") {
         backend.put(&["weight"], weight, place);
     }

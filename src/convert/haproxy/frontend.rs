@@ -9,7 +9,7 @@ use super::expand::Expander;
 use super::matching::Conditions;
 use super::parse::{Line, Section};
 use super::rule;
-use super::ways::End;
+use super::ways::{End, Ways};
 use crate::convert::original::Original;
 use crate::convert::output::{Findings, Output, Table, literal};
 use crate::convert::plain::{default_service, hoist};
@@ -55,20 +55,7 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
     expander.go(&Conditions::default(), &rules, changes);
     let mut ways = std::mem::take(&mut expander.ways);
     ways.order(&section.head, &mut out.findings);
-    for way in ways.all {
-        let mut route = Table::at(&way.place);
-        way.conditions.put(&way.place, &mut route);
-        match &way.end {
-            End::Service(service) => route.put(&["service"], service.as_str(), &way.place),
-            End::Answer(answer) => changes::merge(&mut route, answer),
-        }
-        way.changes.put(&mut route, &mut out.findings);
-        if tcp && !by_name {
-            session(&way.conditions, route, &mut listener, out);
-        } else {
-            put(&mut listener, route, tcp, &way.end);
-        }
-    }
+    routes(ways, (tcp, by_name), &mut listener, out);
     if !tcp {
         backend::answers(section, "http-after-response", &["response_headers"], &mut listener, &mut out.findings);
     }
@@ -78,11 +65,34 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
         out.findings.warning(
             place,
             section.head.text(),
-            "nothing says where its requests go: they are answered with 404",
+            "nothing says where its requests go: they are answered with 503, as in the original",
             "",
         );
+        if !tcp {
+            let mut route = Table::at(place);
+            route.put(&["respond", "status"], 503, place);
+            listener.push(&["route"], route);
+        }
     }
     out.listeners.push(listener);
+}
+
+/// Writes ways as routes.
+fn routes(ways: Ways, (tcp, by_name): (bool, bool), listener: &mut Table, out: &mut Output) {
+    for way in ways.all {
+        let mut route = Table::at(&way.place);
+        way.conditions.put(&way.place, &mut route);
+        match &way.end {
+            End::Service(service) => route.put(&["service"], service.as_str(), &way.place),
+            End::Answer(answer) => changes::merge(&mut route, answer),
+        }
+        way.changes.put(&mut route, &mut out.findings);
+        if tcp && !by_name {
+            session(&way.conditions, route, listener, out);
+        } else {
+            put(listener, route, tcp, &way.end);
+        }
+    }
 }
 
 fn put(listener: &mut Table, mut route: Table, tcp: bool, end: &End) {
