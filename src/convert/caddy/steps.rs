@@ -62,6 +62,8 @@ struct Item {
     /// Its only path, where that is its only matcher.
     path: Option<String>,
     matched: bool,
+    /// Which requests it is for.
+    clauses: Vec<Clause>,
     place: Place,
     made: Made,
 }
@@ -93,12 +95,13 @@ pub fn of(conversion: &mut Conversion, block: &[Directive], scope: &mut Scope, s
         let path = path.or_else(|| only_path(block, directive.arg(0)));
         let first = directive.args.first().filter(|token| !token.quoted).map_or("", |token| token.text.as_str());
         let matched = first.starts_with(['/', '@']) && at.args.len() < directive.args.len();
-        items.push(Item { order, kind, path, matched, place: directive.place().clone(), made });
+        let (clauses, place) = (at.when, directive.place().clone());
+        items.push(Item { order, kind, path, matched, clauses, place, made });
     }
     if sorted {
         sort(&mut items);
     }
-    grouped(items)
+    grouped(joined(items))
 }
 
 /// The path of a named matcher that has nothing else.
@@ -137,6 +140,56 @@ fn sort(items: &mut [Item]) {
             at -= 1;
         }
     }
+}
+
+/// Neighbours that are for the same requests as one, as Caddy makes one route of them: whether they are for a request is looked at once, before any
+/// of them has changed its path.
+fn joined(items: Vec<Item>) -> Vec<Item> {
+    let handles = items.iter().filter(|item| item.kind == "handle").count();
+    let exclusive = |item: &Item| item.kind == "rewrite" || item.kind == "handle" && handles > 1;
+    let mut all: Vec<Item> = Vec::new();
+    for item in items {
+        let Some(last) = all.last_mut().filter(|last| last.clauses == item.clauses) else {
+            all.push(item);
+            continue;
+        };
+        let (one, other) = (exclusive(last), exclusive(&item));
+        let same =
+            if one || other { one && other && last.kind == item.kind } else { item.clauses != [Clause::default()] };
+        if !same {
+            all.push(item);
+            continue;
+        }
+        let made = std::mem::replace(&mut last.made, Made::Steps(Vec::new()));
+        let inner = [within(made, &last.clauses), within(item.made, &last.clauses)].concat();
+        last.made = if one {
+            Made::Branch(last.clauses.clone(), inner)
+        } else {
+            let does = Does::Choice(vec![(last.clauses.clone(), inner)]);
+            let (place, what) = (last.place.clone(), String::from("site"));
+            Made::Steps(vec![Rc::new(Step { when: vec![Clause::default()], does, place, what })])
+        };
+    }
+    all
+}
+
+/// The steps of a directive for requests of which it is known that it is for them.
+fn within(made: Made, clauses: &[Clause]) -> Vec<Rc<Step>> {
+    let steps = match made {
+        Made::Branch(_, inner) => return inner,
+        Made::Steps(steps) => steps,
+    };
+    let mut all = Vec::new();
+    for step in steps {
+        match &step.does {
+            Does::Choice(branches) if branches.len() == 1 && branches[0].0 == clauses => {
+                all.extend(branches[0].1.iter().cloned());
+            }
+            _ if step.when == clauses => all.push(Rc::new(Step { when: vec![Clause::default()], ..(*step).clone() })),
+            _ => all.push(step),
+        }
+    }
+    all
 }
 
 /// Those that exclude each other as one step.

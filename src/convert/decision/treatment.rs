@@ -179,6 +179,10 @@ impl Treatment {
             );
             return None;
         }
+        if !whole && path != matched && !matched.ends_with('/') && !path.ends_with('/') {
+            let why = format!("of a path that goes on without a slash, such as {matched}x, the backend gets {path}/x");
+            findings.note(&from, what, why, "");
+        }
         (path != matched).then_some((path, from))
     }
 }
