@@ -174,7 +174,8 @@ try_it() { # FIRST SECOND: two packages, the second one newer
     boot
     inside mkdir /packages
     cp "$first" "$second" "$root/packages"
-    start backends beside python3 scripts/package/backend.py "$work/answer"
+    # not by `beside`: a function would be a shell, and what it has started would outlive it
+    start backends nsenter --target "$init" --net python3 scripts/package/backend.py "$work/answer"
     everything >"$work/before"
     check 'installed: enabled, started, ready, as a user of its own' installed
     touch "$work/go"
