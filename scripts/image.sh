@@ -133,7 +133,7 @@ say "made $out/evenkeel-$version.tar, $(stat --format=%s "$out/evenkeel-$version
 unpack
 check 'the image holds one static program' small_and_static
 run_it
-start backends beside python3 scripts/package/backend.py "$work/answer"
+start backends nsenter --target "$first" --net python3 scripts/package/backend.py "$work/answer"
 check 'it starts with the shipped proxy.toml, read-only, as user 65532' starts
 check 'its health check is well' is_healthy
 check 'it serves' serves

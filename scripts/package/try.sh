@@ -7,7 +7,7 @@
 fresh_debian() {
     local packed=target/debian-$suite.tar
     if [ ! -s "$packed" ]; then
-        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,logrotate "$suite" "$packed.new" >"$work/debian.log" 2>&1 ||
+        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,logrotate,procps "$suite" "$packed.new" >"$work/debian.log" 2>&1 ||
             give_up "no Debian to try it in"
         mv "$packed.new" "$packed"
     fi
@@ -174,7 +174,8 @@ try_it() { # FIRST SECOND: two packages, the second one newer
     boot
     inside mkdir /packages
     cp "$first" "$second" "$root/packages"
-    start backends beside python3 scripts/package/backend.py "$work/answer"
+    # not by `beside`: a function would be a shell, and what it has started would outlive it
+    start backends nsenter --target "$init" --net python3 scripts/package/backend.py "$work/answer"
     everything >"$work/before"
     check 'installed: enabled, started, ready, as a user of its own' installed
     touch "$work/go"
