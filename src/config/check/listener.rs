@@ -66,10 +66,7 @@ impl Checker<'_> {
             ListenAddress::Unix(path) => Address::Unix(self.folder.join(path)),
         });
         let service = raw.service.as_ref().map(|name| self.service_named(&at.key("service"), name));
-        if !self.present(&at.key("service")) && !self.present(&at.key("route")) {
-            let mistake = self.mistake(at, "this listener sends nothing anywhere");
-            self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
-        }
+        self.sends_somewhere(at);
         if let Some(Address::Tcp(address)) = &bind {
             self.address_is_here(at, raw, *address);
         }
@@ -121,6 +118,13 @@ impl Checker<'_> {
             maintenance: maintenance?,
             recoding,
         })
+    }
+
+    fn sends_somewhere(&mut self, at: &KeyPath) {
+        if !self.present(&at.key("service")) && !self.present(&at.key("route")) {
+            let mistake = self.mistake(at, "this listener sends nothing anywhere");
+            self.report(mistake.help("set `service`, or add [[listener.route]] sections"));
+        }
     }
 
     /// TLS for what is spoken on a listener. Without an `alpn` in the file no protocol is offered where that is not HTTP: the bytes of a session need not be.

@@ -125,9 +125,12 @@ pub(super) fn root() -> Found {
     Found { steps: Vec::new(), rules: schema::rules(), section: schema::rules(), is_listed: false }
 }
 
-/// All keys of the file; they are the same for the life of the process.
+/// All keys of the file, but for those of defaults, which are the keys of what the defaults are for; they are the same for the life of the process.
 pub(super) fn every() -> &'static [Found] {
     fn all(at: &Found) -> Vec<Found> {
+        if matches!(&*at.path(), "defaults.service" | "defaults.listener") {
+            return Vec::new();
+        }
         at.below().into_iter().flat_map(|below| [vec![below.clone()], all(&below)].concat()).collect()
     }
     static EVERY: OnceLock<Vec<Found>> = OnceLock::new();

@@ -45,7 +45,7 @@ use crate::protocol::http::partial::Partial;
 use crate::protocol::http::{Handler, Request};
 use crate::record::access::ExchangeEntry;
 use crate::route::meaning::Meaning;
-use crate::snapshot::{Action, Current, Listener, Route, Service, Snapshot};
+use crate::snapshot::{Action, Current, Listener, Route, Service};
 use crate::timer::Alarm;
 use crate::tls::{ClientCertificate, Resolver};
 use crate::trace::RequestFacts;

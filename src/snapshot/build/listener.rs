@@ -31,28 +31,13 @@ pub(super) fn build(
     previous: Option<&Snapshot>,
     registry: &Registry,
 ) -> Result<Listener, BuildError> {
-    // a route is the same one after a reload, and goes on counting, while it is for the same requests
-    let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
     let own_fields = own_fields(listener, is_mirroring);
     let limits =
         |of: Of<'_>, wanted: &[model::RateLimit]| rate_limits::build(of, &listener.name, wanted, previous, registry);
-    let denials = |route: &str| registry.denials(&listener.name, route);
-    let recoding = |policy: &compression::Recoding| {
-        policy.is_on().then(|| Recoding { policy: policy.clone(), counts: registry.recoded(&listener.name) })
-    };
-    let mut routes = Vec::with_capacity(listener.routes.len());
-    for (number, route) in listener.routes.iter().enumerate() {
-        let hits = hits(&listener.name, &format!("{:?}", route.when));
-        let built = build_route(number, (route, &own_fields), services, (hits, denials), limits);
-        let subject = || format!("listener `{}`, route {}", listener.name, number + 1);
-        let mut built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
-        built.recoding = recoding(&route.recoding);
-        built.mirror = mirror(route, services, |to| registry.mirrored(&listener.name, to));
-        routes.push((route.when.clone(), Arc::new(built)));
-    }
+    let routes = routes((listener, &own_fields), services, limits, registry)?;
     let default = listener.service.map(|service| {
-        let default = default(service.0, &own_fields, hits(&listener.name, ""));
-        Arc::new(Route { recoding: recoding(&listener.recoding), ..default })
+        let default = default(service.0, &own_fields, registry.route_hits(&listener.name, ""));
+        Arc::new(Route { recoding: recoding(&listener.recoding, &listener.name, registry), ..default })
     });
     let name: Arc<str> = listener.name.as_str().into();
     Ok(Listener {
@@ -73,7 +58,12 @@ pub(super) fn build(
         routes: Table::new(routes),
         default,
         trusted_proxies: listener.trusted_proxies.clone(),
-        guard: guard(listener.access.as_ref(), None, || denials(""), listener.paths.refuses_ambiguous),
+        guard: guard(
+            listener.access.as_ref(),
+            None,
+            || registry.denials(&listener.name, ""),
+            listener.paths.refuses_ambiguous,
+        ),
         paths: listener.paths,
         certificate_header: certificate_header(listener),
         own_fields,
@@ -89,8 +79,35 @@ pub(super) fn build(
         response_headers: listener.response_headers.clone(),
         error_pages: [listener.error_pages.clone(), all_pages.cloned()],
         maintenance: maintenance(&listener.maintenance),
-        recoding: recoding(&listener.recoding),
+        recoding: recoding(&listener.recoding, &listener.name, registry),
     })
+}
+
+/// All routes of a listener, by their conditions.
+fn routes(
+    (listener, own_fields): (&model::Listener, &[HeaderName]),
+    services: &[Arc<Service>],
+    limits: impl Fn(Of<'_>, &[model::RateLimit]) -> Box<[RateLimit]>,
+    registry: &Registry,
+) -> Result<Vec<(Conditions, Arc<Route>)>, BuildError> {
+    let denials = |route: &str| registry.denials(&listener.name, route);
+    let mut routes = Vec::with_capacity(listener.routes.len());
+    for (number, route) in listener.routes.iter().enumerate() {
+        // a route is the same one after a reload, and goes on counting, while it is for the same requests
+        let hits = registry.route_hits(&listener.name, &format!("{:?}", route.when));
+        let built = build_route(number, (route, own_fields), services, (hits, denials), &limits);
+        let subject = || format!("listener `{}`, route {}", listener.name, number + 1);
+        let mut built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
+        built.recoding = recoding(&route.recoding, &listener.name, registry);
+        built.mirror = mirror(route, services, |to| registry.mirrored(&listener.name, to));
+        routes.push((route.when.clone(), Arc::new(built)));
+    }
+    Ok(routes)
+}
+
+/// What is done with the content of answers; `None` = nothing.
+fn recoding(policy: &compression::Recoding, listener: &str, registry: &Registry) -> Option<Recoding> {
+    policy.is_on().then(|| Recoding { policy: policy.clone(), counts: registry.recoded(listener) })
 }
 
 /// What clients are shown during the maintenance of a listener, or of a service.
