@@ -30,28 +30,20 @@ pub(super) fn build(
 ) -> Result<Listener, BuildError> {
     // a route is the same one after a reload, and goes on counting, while it is for the same requests
     let hits = |listener: &str, conditions: &str| registry.route_hits(listener, conditions);
-    let certificate_header = listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header);
     let own_fields = own_fields(listener, is_mirroring);
     let limits =
         |of: Of<'_>, wanted: &[model::RateLimit]| limits::build(of, &listener.name, wanted, previous, registry);
     let denials = |route: &str| registry.denials(&listener.name, route);
-    let recoding = |policy: &compression::Recoding| {
-        policy.is_on().then(|| Recoding { policy: policy.clone(), counts: registry.recoded(&listener.name) })
-    };
     let mut routes = Vec::with_capacity(listener.routes.len());
     for (number, route) in listener.routes.iter().enumerate() {
         let hits = hits(&listener.name, &format!("{:?}", route.when));
         let built = build_route(number, (route, &own_fields), services, (hits, denials), limits);
-        let subject = || format!("listener `{}`, route {}", listener.name, number + 1);
-        let mut built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
-        built.recoding = recoding(&route.recoding);
+        let mut built = built.map_err(|reason| unbuildable(listener, number, reason))?;
+        built.recoding = recoding(&route.recoding, listener, registry);
         built.mirror = mirror(route, services, |to| registry.mirrored(&listener.name, to));
         routes.push((route.when.clone(), Arc::new(built)));
     }
-    let default = listener.service.map(|service| {
-        let default = default(service.0, &own_fields, hits(&listener.name, ""));
-        Arc::new(Route { recoding: recoding(&listener.recoding), ..default })
-    });
+    let default = default(listener, &own_fields, registry).map(Arc::new);
     let name: Arc<str> = listener.name.as_str().into();
     Ok(Listener {
         key,
@@ -73,7 +65,7 @@ pub(super) fn build(
         trusted_proxies: listener.trusted_proxies.clone(),
         guard: guard(listener.access.as_ref(), None, || denials(""), listener.paths.refuses_ambiguous),
         paths: listener.paths,
-        certificate_header,
+        certificate_header: listener.tls.as_ref().map_or_else(Default::default, |tls| tls.certificate_header),
         own_fields,
         guards_methods: listener.routes.iter().any(guards_methods),
         limits: listener.limits.clone(),
@@ -85,8 +77,18 @@ pub(super) fn build(
         client_ip_header: listener.client_ip_header.clone(),
         request_headers: listener.request_headers.clone(),
         response_headers: listener.response_headers.clone(),
-        recoding: recoding(&listener.recoding),
+        recoding: recoding(&listener.recoding, listener, registry),
     })
+}
+
+/// Why a route can't be built.
+fn unbuildable(listener: &model::Listener, number: usize, reason: String) -> BuildError {
+    BuildError { subject: format!("listener `{}`, route {}", listener.name, number + 1), reason }
+}
+
+/// What is done with the content of answers, if anything is.
+fn recoding(policy: &compression::Recoding, listener: &model::Listener, registry: &Registry) -> Option<Recoding> {
+    policy.is_on().then(|| Recoding { policy: policy.clone(), counts: registry.recoded(&listener.name) })
 }
 
 /// The routes that are like this.
@@ -147,26 +149,26 @@ fn split_of(route: &Route) -> Option<Arc<Split>> {
     }
 }
 
-/// The route that takes what no other takes.
-fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> Route {
-    Route {
+/// The route that takes what no other takes, where the listener has a service.
+fn default(listener: &model::Listener, own_fields: &[HeaderName], registry: &Registry) -> Option<Route> {
+    Some(Route {
         place: None,
-        action: Action::Service(service),
+        action: Action::Service(listener.service?.0),
         mirror: None,
         rewrite: None,
         matched_prefix: None,
         request_headers: HeaderChanges::default().guarding(own_fields),
         response_headers: HeaderChanges::default(),
         cors: None,
-        recoding: None,
+        recoding: recoding(&listener.recoding, listener, registry),
         rate_limits: Box::default(),
         priority: Priority::default(),
         priority_header: None,
         timeout: TimeoutOverride::default(),
-        hits,
+        hits: registry.route_hits(&listener.name, ""),
         text: "all others".into(),
         guard: None,
-    }
+    })
 }
 
 /// The path of a route as its condition has it.
