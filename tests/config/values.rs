@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evenkeel::config::model::{Action, Address, ServiceId};
+use evenkeel::policy::compression::Algorithm;
 use evenkeel::policy::template::FieldValue;
 use evenkeel::route::{Host, Path};
 use http::HeaderValue;
@@ -140,4 +141,32 @@ fn backends_are_shown_as_they_are_written() {
     let backend = &loaded.effective.to_json()["service"]["app"]["backend"][0];
     assert_eq!((&backend["address"], &backend["id"]), (&"${HOST}:9001".into(), &"${HOST}:9001".into()));
     assert_eq!((&backend["weight"], &backend["zone"]), (&1.into(), &"".into()));
+}
+
+#[test]
+fn routes_compress_as_their_listener_does_unless_they_say_otherwise() {
+    let text = GOOD.replacen(
+        "[[listener]]\n",
+        "[[listener]]\ncompress = { algorithms = ['gzip'], level = { gzip = 6 } }\ndecompress = true\n",
+        1,
+    );
+    let text = text.replace(
+        "[[service.app",
+        "[[listener.route]]\npath = '/same'\nservice = 'app'\n\
+         [[listener.route]]\npath = '/on'\nservice = 'app'\ncompress = true\n\
+         [[listener.route]]\npath = '/off'\nservice = 'app'\ncompress = false\ndecompress = false\n\
+         [[listener.route]]\npath = '/own'\nservice = 'app'\ncompress = { min_size = '2KiB' }\n[[service.app",
+    );
+    let config = good(&text).config;
+    let listener = &config.listeners[0];
+    let [same, on, off, own] = &listener.routes[..] else { panic!("{:?}", listener.routes) };
+    let of_listener = listener.recoding.compress.as_deref().unwrap();
+    assert_eq!((of_listener.levels.gzip, &of_listener.algorithms[..]), (6, &[Algorithm::Gzip][..]));
+    assert_eq!((&same.recoding, &on.recoding), (&listener.recoding, &listener.recoding));
+    assert!(!off.recoding.is_on());
+    let own = own.recoding.compress.as_deref().unwrap();
+    assert_eq!((own.min_size, own.levels.gzip, &own.algorithms[..]), (2048, 2, &Algorithm::ALL[..]));
+    assert!(own.types.contain(b"text/html; charset=utf-8") && own.types.contain(b"image/svg+xml"));
+    assert!(!own.types.contain(b"image/png") && !own.types.contain(b"application/octet-stream"));
+    assert!(!good(GOOD).config.listeners[0].recoding.is_on());
 }

@@ -18,6 +18,7 @@ mod bad_input;
 mod balance;
 mod bodies;
 mod canaries;
+mod compression;
 mod concurrency;
 mod client_limits;
 mod connections;

@@ -35,10 +35,7 @@ pub(super) fn build(
     let limits =
         |of: Of<'_>, wanted: &[model::RateLimit]| rate_limits::build(of, &listener.name, wanted, previous, registry);
     let routes = routes((listener, &own_fields), services, limits, registry)?;
-    let default = listener.service.map(|service| {
-        let default = default(service.0, &own_fields, registry.route_hits(&listener.name, ""));
-        Arc::new(Route { recoding: recoding(&listener.recoding, &listener.name, registry), ..default })
-    });
+    let default = default(listener, &own_fields, registry).map(Arc::new);
     let name: Arc<str> = listener.name.as_str().into();
     Ok(Listener {
         key,
@@ -79,7 +76,7 @@ pub(super) fn build(
         response_headers: listener.response_headers.clone(),
         error_pages: [listener.error_pages.clone(), all_pages.cloned()],
         maintenance: maintenance(&listener.maintenance),
-        recoding: recoding(&listener.recoding, &listener.name, registry),
+        recoding: recoding(&listener.recoding, listener, registry),
     })
 }
 
@@ -98,16 +95,16 @@ fn routes(
         let built = build_route(number, (route, own_fields), services, (hits, denials), &limits);
         let subject = || format!("listener `{}`, route {}", listener.name, number + 1);
         let mut built = built.map_err(|reason| BuildError { subject: subject(), reason })?;
-        built.recoding = recoding(&route.recoding, &listener.name, registry);
+        built.recoding = recoding(&route.recoding, listener, registry);
         built.mirror = mirror(route, services, |to| registry.mirrored(&listener.name, to));
         routes.push((route.when.clone(), Arc::new(built)));
     }
     Ok(routes)
 }
 
-/// What is done with the content of answers; `None` = nothing.
-fn recoding(policy: &compression::Recoding, listener: &str, registry: &Registry) -> Option<Recoding> {
-    policy.is_on().then(|| Recoding { policy: policy.clone(), counts: registry.recoded(listener) })
+/// What is done with the content of answers, if anything is.
+fn recoding(policy: &compression::Recoding, listener: &model::Listener, registry: &Registry) -> Option<Recoding> {
+    policy.is_on().then(|| Recoding { policy: policy.clone(), counts: registry.recoded(&listener.name) })
 }
 
 /// What clients are shown during the maintenance of a listener, or of a service.
@@ -186,11 +183,11 @@ fn split_of(route: &Route) -> Option<Arc<Split>> {
     }
 }
 
-/// The route that takes what no other takes.
-fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> Route {
-    Route {
+/// The route that takes what no other takes, where the listener has a service.
+fn default(listener: &model::Listener, own_fields: &[HeaderName], registry: &Registry) -> Option<Route> {
+    Some(Route {
         place: None,
-        action: Action::Service(service),
+        action: Action::Service(listener.service?.0),
         mirror: None,
         rewrite: None,
         matched_prefix: None,
@@ -198,15 +195,15 @@ fn default(service: usize, own_fields: &[HeaderName], hits: Arc<RouteHits>) -> R
         response_headers: HeaderChanges::default(),
         cors: None,
         error_pages: None,
-        recoding: None,
+        recoding: recoding(&listener.recoding, listener, registry),
         rate_limits: Box::default(),
         priority: Priority::default(),
         priority_header: None,
         timeout: TimeoutOverride::default(),
-        hits,
+        hits: registry.route_hits(&listener.name, ""),
         text: "all others".into(),
         guard: None,
-    }
+    })
 }
 
 /// The path of a route as its condition has it.

@@ -147,7 +147,7 @@ fn words_at_the_door_are_understood() {
 fn what_other_proxies_have_and_this_one_does_not_is_said() {
     for (key, told) in [
         ("cache", "no cache"),
-        ("gzip", "compresses where requests are routed"),
+        ("gzip", "`compress` of [[listener]]"),
         ("rate_limit", "[[listener.rate_limit]]"),
         ("basic_auth", "authenticates where requests are routed"),
         ("middlewares", "no plugins"),

@@ -3,6 +3,7 @@
 mod access;
 mod affinity;
 mod cluster;
+mod compression;
 mod detection;
 mod headers;
 mod limits;
