@@ -166,7 +166,7 @@ mod tests {
     fn what_was_asked_before_there_were_pages_is_asked_as_before() {
         let of = |line: &str| request(&asked(line).unwrap(), SystemTime::UNIX_EPOCH);
         let path = "/api/v1/services/api/maintenance".to_owned();
-        let body = json!({ "until": "1970-01-01T00:30:00Z", "reason": "disks" });
+        let body = json!({ "until": "1970-01-01T00:30:00.000Z", "reason": "disks" });
         assert_eq!(of("api --for 30m --reason disks"), ("POST", path.clone(), Some(body.clone())));
         assert_eq!(of("api --show"), ("GET", path.clone(), None));
         assert_eq!(of("api --end"), ("DELETE", path.clone(), None));

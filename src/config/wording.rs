@@ -21,6 +21,8 @@ pub(super) fn wanted(rules: &Rules) -> String {
         ["integer"] => "an integer",
         ["number"] => "a number",
         ["boolean"] => "true or false",
+        ["boolean", "object"] => "true, false or a table",
+        ["string", "array", "boolean"] => "the name of a file, or an array of them",
         _ => "something else",
     }
     .to_owned()

@@ -285,6 +285,13 @@ fn each_metric_about_backends_and_services_is_on_the_board_or_in_an_alert() {
         "evenkeel_session_lookups_total",
         "evenkeel_session_lookup_seconds",
         "evenkeel_session_store_queue_bytes",
+        "evenkeel_compressed_total",
+        "evenkeel_compressed_bytes_total",
+        "evenkeel_compression_skipped_total",
+        "evenkeel_decompressed_total",
+        "evenkeel_decompressed_bytes_total",
+        "evenkeel_decompression_failed_total",
+        "evenkeel_maintenance_page",
     ];
     for metric in ALL.iter().filter(|metric| !left_out.contains(&metric.name)) {
         assert!(all.contains(metric.name), "neither the board nor an alert asks for {}", metric.name);
