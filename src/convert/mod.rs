@@ -49,7 +49,7 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
     if traefik::guess(file, text) {
         return Some(Format::Traefik);
     }
-    if name.contains("caddy") {
+    if caddy::guess(file, text) {
         return Some(Format::Caddy);
     }
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -68,10 +68,7 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
         });
         block || line.ends_with(';') && (line.starts_with("listen ") || line.starts_with("proxy_pass "))
     };
-    if lines.any(directive) {
-        return Some(Format::Nginx);
-    }
-    caddy::guess(file, text).then_some(Format::Caddy)
+    lines.any(directive).then_some(Format::Nginx)
 }
 
 /// Converts.

@@ -252,6 +252,7 @@ fn asked(around: &Around<'_>, mut of: Compared) -> Option<Ask> {
         {
             let name = of.argument.split(',').next()?.to_ascii_lowercase();
             let one = |value: &String| Conditions {
+                is_narrower: true,
                 headers: [(name.clone(), value.clone())].into(),
                 ..Conditions::default()
             };
@@ -312,6 +313,9 @@ fn host(of: &Compared) -> Option<Ask> {
             _ => return None,
         }
     }
-    let one = |host: String| Conditions { host: Some(host), ..Conditions::default() };
+    // what ends in the text without a dot before it is no name below it
+    let is_narrower =
+        matches!(of.method.as_str(), "end" | "dom") && !of.values.iter().all(|value| value.starts_with('.'));
+    let one = |host: String| Conditions { host: Some(host), is_narrower, ..Conditions::default() };
     (!all.is_empty()).then(|| Ask::Routes(all.into_iter().map(one).collect()))
 }

@@ -93,6 +93,7 @@ impl<'a> Expander<'a> {
             && !matches!(rule.act, Act::Change(_) | Act::Prefix(..) | Act::Allow | Act::Password)
             && other.is_empty();
         let (holding, not): (Vec<&Term>, Vec<&Term>) = routed.into_iter().partition(|term| term.holds);
+        self.tell_of_narrower(rule, &holding);
         let mut all = vec![around.clone()];
         for term in holding {
             all = self.joined(&all, term, rule);
@@ -119,6 +120,16 @@ impl<'a> Expander<'a> {
             }
         }
         (!whole).then_some(changes)
+    }
+
+    /// A condition that takes a little less than the original lets those in who are refused by the rest of it.
+    fn tell_of_narrower(&mut self, rule: &Rule, holding: &[&Term]) {
+        let is_narrower = |term: &&Term| matches!(&term.ask, Ask::Routes(all) if all.iter().any(|one| one.is_narrower));
+        if matches!(rule.act, Act::Refuse(_)) && holding.iter().any(is_narrower) {
+            let why = "a route compares the whole of a field's line, and a host by whole names: who is refused by a part of them comes in";
+            let advice = "have the backend refuse them too, or `auth.forward`: docs/access.md";
+            self.findings.error(&rule.line.place, rule.line.text(), why, advice);
+        }
     }
 
     fn too_many(&mut self, rule: &Rule) {

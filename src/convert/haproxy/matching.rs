@@ -29,6 +29,8 @@ pub struct Conditions {
     pub headers: BTreeMap<String, String>,
     /// Parameters with their values.
     pub query: BTreeMap<String, String>,
+    /// Whether it takes a little less than what it was made of.
+    pub is_narrower: bool,
     /// Where they stand.
     pub places: Vec<Place>,
 }
@@ -64,7 +66,8 @@ impl Conditions {
         };
         let mut places = self.places.clone();
         places.extend(other.places.iter().filter(|place| !self.places.contains(place)).cloned());
-        Ok(Some(Self { host, path, methods, headers, query, places }))
+        let is_narrower = self.is_narrower || other.is_narrower;
+        Ok(Some(Self { host, path, methods, headers, query, is_narrower, places }))
     }
 
     /// Whether whatever fits this fits the other as well, as far as that can be seen.
