@@ -81,7 +81,7 @@ same_bytes() {
 newer() { # PACKAGE FILE
     dpkg-deb --raw-extract "$1" "$work/newer"
     sed -i 's/^Version: .*/&+newer/' "$work/newer/DEBIAN/control"
-    dpkg-deb --root-owner-group -Zgzip --build "$work/newer" "$2" >/dev/null
+    dpkg-deb --root-owner-group -Znone --build "$work/newer" "$2" >/dev/null
 }
 
 small_enough() {

@@ -7,7 +7,7 @@
 fresh_debian() {
     local packed=target/debian-$suite.tar
     if [ ! -s "$packed" ]; then
-        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,logrotate,procps "$suite" "$packed.new" >"$work/debian.log" 2>&1 ||
+        mmdebstrap --quiet --format=tar --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,logrotate,procps "$suite" "$packed.new" >"$work/debian.log" 2>&1 ||
             give_up "no Debian to try it in"
         mv "$packed.new" "$packed"
     fi
