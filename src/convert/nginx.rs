@@ -10,6 +10,7 @@ mod limits;
 mod listen;
 mod listener;
 mod location;
+mod pages;
 mod parse;
 mod pass;
 mod proxy;

@@ -27,7 +27,7 @@ pub fn default_service(listener: &mut Table) {
 
 /// Has the listener say once what all of its routes say.
 pub fn hoist(listener: &mut Table) {
-    for key in ["rate_limit", "request_headers", "response_headers", "allow", "deny"] {
+    for key in ["rate_limit", "request_headers", "response_headers", "allow", "deny", "error_pages"] {
         if listener.get(&[key]).is_some() {
             continue;
         }

@@ -142,6 +142,11 @@ fn backend_rules(
     // those of a `listen` were gone through already, when it was the frontend
     let mut rules = if section.head.place == from.head.place { Vec::new() } else { rule::rules(&around, findings) };
     rules.retain(|rule| !matches!(rule.act, Act::Backend(_)));
+    let mut change = Table::default();
+    compress(section, &mut change);
+    if !change.is_empty() && section.head.place != from.head.place {
+        rules.insert(0, Rule { terms: Vec::new(), act: Act::Change(change), line: section.head.clone() });
+    }
     let has_servers = section.lines.iter().any(|line| matches!(line.word(0), "server" | "server-template"));
     if !has_servers {
         let mut answer = Table::at(&section.head.place);
@@ -182,6 +187,7 @@ fn in_common(section: &Section, tcp: bool, listener: &mut Table, findings: &mut 
     if let Some((ms, place)) = time("http-request").filter(|_| !tcp) {
         listener.put(&["limits", "header_timeout"], units::duration(ms), &place);
     }
+    compress(section, listener);
     if let Some(line) = section.option("forwardfor")
         && let Some(header) = line.after("header").filter(|header| !header.eq_ignore_ascii_case("x-forwarded-for"))
     {
@@ -201,6 +207,22 @@ fn in_common(section: &Section, tcp: bool, listener: &mut Table, findings: &mut 
     }
     for line in section.lines.iter().filter(|line| line.word(0) == "filter") {
         filter(line, listener, findings);
+    }
+}
+
+/// `compression algo gzip`, `compression type text/html`
+fn compress(section: &Section, table: &mut Table) {
+    let Some(line) = section.one(&["compression", "algo"]) else { return };
+    let algorithms: Vec<&str> = line.words[2..].iter().map(String::as_str).filter(|one| *one == "gzip").collect();
+    if algorithms.is_empty() {
+        table.put(&["compress"], true, &line.place);
+    } else {
+        table.put(&["compress", "algorithms"], algorithms, &line.place);
+    }
+    if let Some(types) = section.one(&["compression", "type"])
+        && table.get(&["compress", "algorithms"]).is_some()
+    {
+        table.put(&["compress", "types"], types.words[2..].to_vec(), &types.place);
     }
 }
 

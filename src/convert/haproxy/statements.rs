@@ -9,7 +9,7 @@ const KNOWN: &str = "bind acl use_backend default_backend http-request http-resp
     timeout:queue timeout:check timeout:http-request timeout:http-keep-alive timeout:tunnel maxconn mode option:httpchk option:forwardfor \
     option:tcp-check option:redis-check option:mysql-check option:pgsql-check option:ldap-check option:smtpchk option:ssl-hello-chk \
     option:external-check option:httpclose fullconn:none http-check tcp-check source http-reuse filter monitor-uri unique-id-header rate-limit nbthread log \
-    stick-table";
+    stick-table compression:algo compression:type";
 
 /// Lines that nothing has to be done for, with the reason.
 const HARMLESS: &[(&str, &str)] = &[
@@ -33,6 +33,7 @@ const HARMLESS: &[(&str, &str)] = &[
       option:h1-case-adjust-bogus-server option:originalto option:originalto",
         "nothing has to be done for it here",
     ),
+    ("compression:offload compression:direction", "`compress` needs no word for it: docs/compression.md"),
     ("hash-type", "hashing is consistent by itself"),
     (
         "fullconn minconn dispatch:none backlog id description guid load-server-state-from-file server-state-file-name disabled:none enabled \
@@ -48,7 +49,6 @@ const HARMLESS: &[(&str, &str)] = &[
 
 /// Lines whose work is not done, with what to do instead.
 const NOT_DONE: &[(&str, &str, &str)] = &[
-    ("compression", "answers go on as backends compress them", "see docs/migrating.md"),
     (
         "errorfile errorloc errorloc302 errorloc303 errorfiles http-error",
         "errors are told in text",

@@ -16,7 +16,8 @@ const KNOWN: &str = "http stream events server location upstream map geo split_c
     grpc_ssl_certificate_key grpc_ssl_crl mirror mirror_request_body internal health_check access_log error_log worker_processes \
     default_type root alias try_files index autoindex fastcgi_pass uwsgi_pass scgi_pass memcached_pass redis_pass stub_status api dav_methods \
     flv mp4 empty_gif content_by_lua_block js_content perl types ssl_preread proxy_timeout proxy_protocol proxy_ssl proxy_responses \
-    worker_shutdown_timeout";
+    worker_shutdown_timeout gzip gzip_types gzip_min_length gzip_comp_level brotli brotli_types brotli_min_length \
+    error_page proxy_intercept_errors";
 
 /// Directives that nothing has to be done for, with the reason.
 const HARMLESS: &[(&str, &str)] = &[
@@ -42,6 +43,10 @@ const HARMLESS: &[(&str, &str)] = &[
          proxy_max_temp_file_size proxy_temp_file_write_size proxy_socket_keepalive grpc_buffer_size grpc_socket_keepalive rewrite_log \
          uninitialized_variable_warn real_ip_recursive limit_req_log_level limit_conn_log_level tcp_nodelay variables_hash http2_max_field_size",
         "nothing has to be done for it here",
+    ),
+    (
+        "gzip_proxied gzip_vary gzip_disable gzip_buffers gzip_http_version gzip_static gunzip brotli_static brotli_comp_level",
+        "`compress` needs no word for it: docs/compression.md",
     ),
     ("server_tokens", "answers have no `Server` of Evenkeel's own"),
     ("proxy_buffering proxy_request_buffering", "bodies go on as they come, in both directions"),
@@ -77,17 +82,6 @@ const HARMLESS: &[(&str, &str)] = &[
 
 /// Directives whose work is not done, with what to do instead.
 const NOT_DONE: &[(&str, &str, &str)] = &[
-    (
-        "gzip gzip_types gzip_min_length gzip_comp_level gzip_proxied gzip_vary gzip_disable gzip_buffers gzip_http_version gzip_static gunzip \
-         brotli brotli_types brotli_comp_level brotli_static",
-        "answers go on as backends compress them",
-        "see docs/migrating.md",
-    ),
-    (
-        "error_page proxy_intercept_errors",
-        "errors are told in text",
-        "`fallback` of a service has an answer for when no backend is there: docs/configuration.md",
-    ),
     (
         "proxy_cache proxy_cache_path proxy_cache_valid proxy_cache_key proxy_cache_bypass proxy_no_cache proxy_cache_use_stale proxy_cache_lock \
          proxy_cache_methods proxy_cache_min_uses proxy_cache_revalidate proxy_cache_background_update proxy_cache_purge proxy_store \

@@ -3,6 +3,7 @@
 use super::hosts;
 use super::limits;
 use super::listen::Group;
+use super::pages;
 use super::parse::Directive;
 use super::routes;
 use super::site::{Made, Site};
@@ -35,6 +36,12 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
     in_common(world, &scopes, group, &mut listener);
     if secure {
         tls::listener(world, &scopes, place, &mut listener);
+    }
+    if pages::compress_alike(&scopes) {
+        pages::compress(&scopes[0], &mut listener);
+    } else if let Some(directive) = scopes.iter().find_map(|scope| scope.one("gzip")) {
+        let why = "servers of one address say different things of it: it is not done";
+        world.findings().warning(&directive.place, directive.text(), why, "`compress` of routes: docs/compression.md");
     }
     let limited = limited_as_a_whole(&scopes);
     if limited {

@@ -6,6 +6,7 @@ use super::condition;
 use super::header;
 use super::limits;
 use super::location::{self, Kind, Location, Work};
+use super::pages;
 use super::parse::Directive;
 use super::pass;
 use super::site::{Made, Site, Which};
@@ -94,6 +95,7 @@ fn rest(world: &mut World<'_>, site: &Site<'_>) -> Made {
         world.findings().warning(&directive.place, directive.text(), why, FILES);
     }
     route.put(&["respond", "status"], 404, place);
+    pages::errors(world, site, &site.scope, &mut route);
     Made::new(route)
 }
 
@@ -143,6 +145,12 @@ fn of_location<'a>(
         return vec![Made::new(route)];
     }
     let mut made = work(world, site, location, scope, route);
+    for one in &mut made {
+        if !scope.here("gzip").is_empty() {
+            pages::compress(scope, one);
+        }
+        pages::errors(world, site, scope, one);
+    }
     if !limited {
         for one in made.iter_mut().filter(|one| one.get(&["respond"]).is_none() && one.get(&["redirect"]).is_none()) {
             limits::requests(world, scope, one);
