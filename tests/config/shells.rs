@@ -95,15 +95,17 @@ fn manual_pages_are_read_without_a_warning() {
         assert!(pages.iter().any(|name| name == page), "{page}: {pages:?}");
     }
     assert!(!pages.iter().any(|name| name.contains("hook") || name.contains("help")), "{pages:?}");
-    for page in &pages {
-        let page = format!("pages/{page}");
-        if let Some(done) = program("groff", &["-man", "-ww", "-Tutf8", "-z", &page], folder.path()) {
-            assert_eq!(text(&done.stderr), "", "{page}");
-        }
-        // mistakes of the page, and not the style that one system or the other prefers
-        if let Some(done) = program("mandoc", &["-Tlint", "-Wwarning", &page], folder.path()) {
-            assert_eq!(text(&done.stdout), "", "{page}");
-        }
+    let paths: Vec<String> = pages.iter().map(|page| format!("pages/{page}")).collect();
+    let read_by = |name: &str, options: &[&str]| {
+        let arguments: Vec<&str> = options.iter().copied().chain(paths.iter().map(String::as_str)).collect();
+        program(name, &arguments, folder.path())
+    };
+    if let Some(done) = read_by("groff", &["-man", "-ww", "-Tutf8", "-z"]) {
+        assert_eq!(text(&done.stderr), "");
+    }
+    // mistakes of the pages, and not the style that one system or the other prefers
+    if let Some(done) = read_by("mandoc", &["-Tlint", "-Wwarning"]) {
+        assert_eq!(text(&done.stdout), "");
     }
     let (one, err, code) = run(folder.path(), &["man"]);
     assert_eq!((err.as_str(), code), ("", 0));
