@@ -66,7 +66,8 @@ impl Encoder {
         Ok(Self { kind, gathered: 0 })
     }
 
-    /// About how much memory one takes, in bytes, as measured.
+    /// About how much memory one takes, in bytes: for zstd what `ZSTD_sizeof_CCtx` says, rounded up; for gzip zlib's formula (zconf.h) with some room;
+    /// for brotli an estimate by its window and its tables.
     pub const fn state_bytes(algorithm: Algorithm, level: u32) -> usize {
         match (algorithm, level) {
             (Algorithm::Gzip, _) => 320 << 10,
