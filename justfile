@@ -4,7 +4,7 @@ default:
     @just --list
 
 # everything that must pass
-ci: fmt lint test page-build demo real-clients real-backends real-protocols convert proxy-protocol-peers differential alerts deploy-files ledger redundancy-short
+ci: fmt lint test page-build demo real-clients real-backends real-protocols proxy-protocol-peers differential alerts deploy-files ledger redundancy-short
 
 # the code is formatted
 fmt:

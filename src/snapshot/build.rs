@@ -70,7 +70,7 @@ pub fn build(
     let mut services = Vec::with_capacity(config.services.len());
     for (index, service) in config.services.iter().enumerate() {
         let before = before.get(&*service.name).copied();
-        services.push(Arc::new(build_service((index, service), (before, previous), make_tls, (config, registry))?));
+        services.push(Arc::new(build_service((index, service), (before, previous), (config, registry, make_tls))?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     let is_mirroring = config.listeners.iter().flat_map(|l| &l.routes).any(|route| route.mirror.is_some());
@@ -99,8 +99,7 @@ pub fn build(
 fn build_service(
     (index, service): (usize, &model::Service),
     (before, previous): (Option<&Service>, Option<&Snapshot>),
-    make_tls: MakeTls<'_>,
-    (config, registry): (&model::Config, &Registry),
+    (config, registry, make_tls): (&model::Config, &Registry, MakeTls<'_>),
 ) -> Result<Service, BuildError> {
     let (same_way, tls) = connection(service, before, make_tls)?;
     let (name, places): (Arc<str>, _) = (service.name.as_str().into(), handles::places(service, before));

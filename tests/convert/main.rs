@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
 mod traefik_and_caddy;
 

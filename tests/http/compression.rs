@@ -73,7 +73,8 @@ fn decoded(coding: Option<&str>, body: &[u8], length: usize) -> Vec<u8> {
 fn answers_are_compressed_by_what_their_client_likes_best() {
     for bytes in [2_000, 20_000, 700_000] {
         let page = page(bytes);
-        let proxy = Proxy::start(&config(ON, "", &[&Origin::answering(html(&page))]));
+        let origin = Origin::answering(html(&page));
+        let proxy = Proxy::start(&config(ON, "", &[&origin]));
         let mut client = proxy.client();
         for (accepted, coding) in [
             ("gzip, deflate, br, zstd", Some("zstd")),
@@ -143,8 +144,10 @@ fn what_must_not_or_need_not_be_compressed_is_not() {
             .to_owned(),
     ];
     for case in cases {
-        let proxy = Proxy::start(&config(ON, "", &[&Origin::answering(&case)]));
-        let direct = Proxy::start(&config("", "", &[&Origin::answering(&case)]));
+        let origin = Origin::answering(&case);
+        let proxy = Proxy::start(&config(ON, "", &[&origin]));
+        let origin = Origin::answering(&case);
+        let direct = Proxy::start(&config("", "", &[&origin]));
         let mut answers = [proxy, direct].map(|proxy| ask(&mut proxy.client(), "Accept-Encoding: gzip, br, zstd\r\n"));
         if case.contains("chunked") {
             assert!(!answers[0].chunked, "all of it was there, so its length is known");
@@ -160,7 +163,8 @@ fn what_must_not_or_need_not_be_compressed_is_not() {
 #[test]
 fn old_clients_and_those_that_forbid_it_get_content_as_it_is() {
     let page = page(30_000);
-    let proxy = Proxy::start(&config(ON, "", &[&Origin::answering(html(&page))]));
+    let origin = Origin::answering(html(&page));
+    let proxy = Proxy::start(&config(ON, "", &[&origin]));
     let mut client = proxy.client();
     client.send("GET /x HTTP/1.0\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
     let answer = client.response();
@@ -248,7 +252,8 @@ fn chunk(client: &mut Client) -> Vec<u8> {
 fn an_answer_that_breaks_off_is_broken_for_its_client_too() {
     let page = page(60_000);
     let short = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\n\r\n{page}");
-    let proxy = Proxy::start(&config(ON, "", &[&Origin::answering_once(short)]));
+    let origin = Origin::answering_once(short);
+    let proxy = Proxy::start(&config(ON, "", &[&origin]));
     for coding in ["gzip", "br", "zstd"] {
         let mut client = proxy.client();
         client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n"));
@@ -265,7 +270,8 @@ fn answers_of_our_own_are_compressed_where_they_are_long() {
     let route = format!(
         "compress = true\n[[listener.route]]\npath = \"/x\"\nrespond = {{ status = 200, body = \"{text}\", content_type = \"text/html\" }}"
     );
-    let proxy = Proxy::start(&config(&route, "", &[&Origin::ok()]));
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config(&route, "", &[&origin]));
     let answer = ask(&mut proxy.client(), "Accept-Encoding: br\r\n");
     assert_eq!((answer.field("content-encoding"), answer.field("vary")), (Some("br"), Some("Accept-Encoding")));
     assert!(decoded(Some("br"), &answer.body, 0) == text.as_bytes());
@@ -277,7 +283,8 @@ fn a_route_may_switch_it_off_or_have_its_own() {
     let listener = "compress = true\n\
         [[listener.route]]\npath = \"/off\"\nservice = \"api\"\ncompress = false\n\
         [[listener.route]]\npath = \"/own\"\nservice = \"api\"\ncompress = { algorithms = [\"gzip\"], min_size = \"4KiB\", level = { gzip = 9 } }\n";
-    let proxy = Proxy::start(&config(listener, "", &[&Origin::answering(html(&page))]));
+    let origin = Origin::answering(html(&page));
+    let proxy = Proxy::start(&config(listener, "", &[&origin]));
     let mut client = proxy.client();
     for (path, coding) in [("/", Some("zstd")), ("/off", None), ("/own", Some("gzip"))] {
         client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, zstd\r\n\r\n"));
@@ -295,7 +302,8 @@ fn what_a_client_can_t_read_is_decompressed_for_it() {
     )
     .into_bytes();
     answer.extend_from_slice(&coded);
-    let proxy = Proxy::start(&config("decompress = true", "", &[&Origin::answering(&answer)]));
+    let origin = Origin::answering(&answer);
+    let proxy = Proxy::start(&config("decompress = true", "", &[&origin]));
     let mut client = proxy.client();
     for fields in ["", "Accept-Encoding: br\r\n", "Accept-Encoding: gzip;q=0\r\n"] {
         let answer = ask(&mut client, fields);
@@ -319,7 +327,8 @@ fn content_that_can_t_be_decompressed_is_broken_off() {
             format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", content.len())
                 .into_bytes();
         answer.extend_from_slice(content);
-        let proxy = Proxy::start(&config("decompress = true", "", &[&Origin::answering(&answer)]));
+        let origin = Origin::answering(&answer);
+        let proxy = Proxy::start(&config("decompress = true", "", &[&origin]));
         let mut client = proxy.client();
         client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
         let (_, broken) = client.broken_response();
@@ -336,7 +345,8 @@ fn metrics(proxy: &Proxy) -> String {
 #[test]
 fn what_is_compressed_and_what_is_not_is_counted() {
     let page = page(100_000);
-    let proxy = Proxy::start(&config(ON, "", &[&Origin::answering(html(&page))]));
+    let origin = Origin::answering(html(&page));
+    let proxy = Proxy::start(&config(ON, "", &[&origin]));
     let mut client = proxy.client();
     let answer = ask(&mut client, "Accept-Encoding: gzip\r\n");
     ask(&mut client, "");
@@ -359,7 +369,8 @@ fn what_is_compressed_and_what_is_not_is_counted() {
 #[test]
 fn it_is_the_same_over_http_2() {
     let page = page(400_000);
-    let proxy = Proxy::start(&config(ON, "", &[&Origin::answering(html(&page))]));
+    let origin = Origin::answering(html(&page));
+    let proxy = Proxy::start(&config(ON, "", &[&origin]));
     h2::run(async {
         let client = h2::Client::connect(proxy.address()).await;
         for coding in ["zstd", "br", "gzip"] {

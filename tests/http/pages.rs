@@ -30,19 +30,19 @@ fn pages(files: &Scratch, pages: &[(&str, &str, &str)]) -> String {
 fn an_error_is_told_by_the_page_of_the_nearest_section() {
     let files = Scratch::new();
     let all = pages(&files, &[("5xx", "all.html", "all ${status}"), ("4xx", "all4.html", "all ${status} ${reason}")]);
-    let listener = pages(&files, &[("502", "listener.html", "listener"), ("404", "nothing.html", "nothing here")]);
-    let service = pages(&files, &[("502", "service.html", "service ${service}")]);
-    let route = pages(&files, &[("502", "route.html", "route")]);
+    let listener = pages(&files, &[("503", "listener.html", "listener"), ("404", "nothing.html", "nothing here")]);
+    let service = pages(&files, &[("503", "service.html", "service ${service}")]);
+    let route = pages(&files, &[("503", "route.html", "route")]);
     let listener = format!(
         "{listener}[[listener.route]]\npath = \"/own\"\nservice = \"api\"\n{route}\
          [[listener.route]]\npath = \"/guarded\"\nservice = \"api\"\ndeny = [\"127.0.0.0/8\"]\n\
-         [[listener.route]]\nhost = \"b.example\"\nrespond = {{ status = 503 }}\n\
+         [[listener.route]]\nhost = \"b.example\"\nrespond = {{ status = 500 }}\n\
          [[listener.route]]\nhost = \"c.example\"\nrespond = {{ status = 404, body = \"own\" }}\n"
     );
     let (proxy, _nobody) = without_backend(&listener, &service, &format!("[server]\n{all}"));
     let mut client = proxy.client();
     for (target, status, text) in
-        [("/own", 502, "route"), ("/x", 502, "service api"), ("/guarded", 403, "all 403 Forbidden")]
+        [("/own", 503, "route"), ("/x", 503, "service api"), ("/guarded", 403, "all 403 Forbidden")]
     {
         let answer = ask(&mut client, "GET", target, BROWSER);
         assert_eq!((answer.status, answer.text().as_str()), (status, text), "{target}");
@@ -56,13 +56,13 @@ fn an_error_is_told_by_the_page_of_the_nearest_section() {
     // what a route says is an error without a text looks like all others
     client.send("GET / HTTP/1.1\r\nHost: b.example\r\n\r\n");
     let bare = client.response();
-    assert_eq!((bare.status, bare.text().as_str(), bare.field("cache-control")), (503, "all 503", Some("no-store")));
+    assert_eq!((bare.status, bare.text().as_str(), bare.field("cache-control")), (500, "all 500", Some("no-store")));
     client.send("GET / HTTP/1.1\r\nHost: c.example\r\n\r\n");
     assert_eq!(client.response().text(), "own");
     h2::run(async {
         let client = h2::Client::connect(proxy.address()).await;
         let answer = client.call(get("http://a.example/own"), "").await;
-        assert_eq!((answer.status, &answer.body[..]), (502, &b"route"[..]));
+        assert_eq!((answer.status, &answer.body[..]), (503, &b"route"[..]));
         assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
     });
 }
@@ -101,16 +101,19 @@ fn who_prefers_json_gets_problem_details_and_all_others_text() {
         let answer = ask(&mut client, "GET", "/", accept);
         assert_eq!(
             (answer.text().as_str(), answer.field("content-type")),
-            ("502 Bad Gateway\n", Some("text/plain; charset=utf-8"))
+            ("503 Service Unavailable\n", Some("text/plain; charset=utf-8"))
         );
     }
-    assert_eq!(client.get("/").text(), "502 Bad Gateway\n");
+    assert_eq!(client.get("/").text(), "503 Service Unavailable\n");
     for accept in ["application/json", "application/json, text/plain, */*", "application/problem+json"] {
         let answer = ask(&mut client, "GET", "/", accept);
-        assert_eq!((answer.status, answer.field("content-type")), (502, Some("application/problem+json")), "{accept}");
+        assert_eq!((answer.status, answer.field("content-type")), (503, Some("application/problem+json")), "{accept}");
         let problem: Value = serde_json::from_str(&answer.text()).unwrap();
-        assert_eq!((&problem["type"], &problem["title"]), (&Value::from("about:blank"), &Value::from("Bad Gateway")));
-        assert_eq!(problem["status"], 502);
+        assert_eq!(
+            (&problem["type"], &problem["title"]),
+            (&Value::from("about:blank"), &Value::from("Service Unavailable"))
+        );
+        assert_eq!(problem["status"], 503);
         assert_eq!(problem["request_id"].as_str(), answer.field("x-request-id"));
     }
     h2::run(async {
@@ -125,7 +128,7 @@ fn who_prefers_json_gets_problem_details_and_all_others_text() {
 fn what_a_client_accepts_is_what_it_has_sent_whatever_backends_are_told() {
     let (proxy, _nobody) = without_backend("request_headers.set = { accept = \"application/json\" }", "", "");
     let mut client = proxy.client();
-    assert_eq!(ask(&mut client, "GET", "/", BROWSER).text(), "502 Bad Gateway\n");
+    assert_eq!(ask(&mut client, "GET", "/", BROWSER).text(), "503 Service Unavailable\n");
     assert!(ask(&mut client, "GET", "/", "application/problem+json").text().starts_with('{'));
 }
 
@@ -140,8 +143,8 @@ fn of_several_pages_a_client_gets_the_one_that_it_prefers_with_what_it_sent_made
     let origin = Origin::ok();
     let proxy = Proxy::start(&config(&listener, "", &[&origin]).replacen("service = \"api\"\n", "", 1));
     let mut client = proxy.client();
-    let page = ask(&mut client, "GET", "/x'y&z?q='<'", BROWSER);
-    assert_eq!(page.text(), "<p>/x&#39;y&amp;z?q=&#39;&lt;&#39;</p><script>`${x}` ${status}</script>");
+    let page = ask(&mut client, "GET", "/x'y&z?q='%3C'", BROWSER);
+    assert_eq!(page.text(), "<p>/x&#39;y&amp;z?q=&#39;%3C&#39;</p><script>`${x}` ${status}</script>");
     let json = ask(&mut client, "GET", "/x?'", "application/json");
     assert_eq!(json.field("content-type"), Some("application/json"));
     let said: Value = serde_json::from_str(&json.text()).unwrap();
@@ -301,7 +304,7 @@ fn a_file_is_sent_as_it_is_and_only_to_those_who_have_it_not() {
 #[test]
 fn files_are_shown_as_they_are_now_and_as_they_were_while_they_cannot_be_read() {
     let files = Scratch::new();
-    let listener = pages(&files, &[("502", "502.html", "one")]);
+    let listener = pages(&files, &[("503", "502.html", "one")]);
     let file = files.file("a.txt", "one");
     let route =
         format!("{listener}[[listener.route]]\npath = \"/file\"\nrespond = {{ status = 200, file = {file:?} }}\n");

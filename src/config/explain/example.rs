@@ -10,14 +10,19 @@ const SHIPPED: &str = include_str!("../../../proxy.toml");
 /// The name of a service in examples.
 const SERVICE: &str = "app";
 
-/// A header and a line with the key: of the file that is shipped, if it has one; else with a value that the schema allows.
+/// A line with the key, below the header of its section if it is in one: of the file that is shipped, if it has one; else with a value that the schema allows.
 pub(super) fn of(found: &Found) -> Vec<String> {
     let path = found.path();
     let path: Vec<&str> = path.split('.').collect();
-    shipped(&path).unwrap_or_else(|| {
+    let mut lines = shipped(&path).unwrap_or_else(|| {
         let header = found.header().replace(&format!(".{NAME}"), &format!(".{SERVICE}"));
         vec![header, format!("{} = {}", found.name(), types::sample(found.rules))]
-    })
+    });
+    if path.len() == 1 {
+        // a key of the file itself stands before all headers
+        lines.remove(0);
+    }
+    lines
 }
 
 /// The line that leads furthest to the key.

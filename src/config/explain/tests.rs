@@ -83,7 +83,7 @@ fn a_key_that_is_not_there_is_answered_with_what_may_be_meant() {
         ),
         (
             "listener.route.gzip",
-            "`listener.route` has no key `gzip` (Evenkeel does not compress: bodies pass as they are)",
+            "`listener.route` has no key `gzip`; did you mean `listener.route.compress`? (write `compress = true`, or `compress = { algorithms = [\"gzip\"] }`)",
         ),
         ("server.workers.more", "`server.workers` has no key `more`"),
     ] {
@@ -104,8 +104,8 @@ fn every_key_has_a_description_a_type_and_an_example_with_it() {
         assert!(!types::wanted(found.rules).contains("something else"), "{path}: {}", types::wanted(found.rules));
         if !found.is_section() {
             let example = example::of(found);
-            let [header, line] = &example[..] else { panic!("{path}: {example:?}") };
-            let text = format!("{header}\n{line}\n");
+            let Some(line) = example.last() else { panic!("{path}: {example:?}") };
+            let text = example.join("\n");
             toml::from_str::<toml::Table>(&text).unwrap_or_else(|error| panic!("{path}: {text}{error}"));
             assert!(line.contains(found.name()), "{path}: {line}");
         }

@@ -49,12 +49,12 @@ fn requests() -> Vec<Request> {
 }
 
 fn conditions(dice: &mut Dice, regexes: bool) -> Conditions {
-    let mut when = Conditions::default();
-    when.host = match dice.roll(4) {
+    let host = match dice.roll(4) {
         0 => Host::Exact(dice.of(&HOSTS).to_owned()),
         1 => Host::Below(dice.of(&["example", "a.example"]).to_owned()),
         _ => Host::Any,
     };
+    let mut when = Conditions { host, ..Conditions::default() };
     when.path = match dice.roll(if regexes { 5 } else { 4 }) {
         0 => Path::Exact(dice.of(&PATHS).to_owned()),
         1 | 2 => Path::Prefix(dice.of(&["/", "/a", "/a/", "/a/b", "/b"]).to_owned()),
@@ -88,13 +88,13 @@ fn holds(when: &Conditions, request: &Request) -> bool {
 
 /// The conditions of a route that was written.
 fn read(route: &Table) -> Conditions {
-    let mut when = Conditions::default();
-    when.host = match route.text(&["host"]) {
+    let host = match route.text(&["host"]) {
         None => Host::Any,
         Some(name) => {
             name.strip_prefix("*.").map_or_else(|| Host::Exact(name.to_owned()), |name| Host::Below(name.to_owned()))
         }
     };
+    let mut when = Conditions { host, ..Conditions::default() };
     when.path = match (route.text(&["path"]), route.text(&["path_prefix"]), route.text(&["path_regex"])) {
         (Some(path), ..) => Path::Exact(path.to_owned()),
         (_, Some(path), _) => Path::Prefix(path.to_owned()),

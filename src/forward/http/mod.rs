@@ -254,6 +254,8 @@ impl Connection {
         (exchange, told): (&mut Exchange, &mut Told),
     ) -> Result<AnsweredBy> {
         let found = self.find_route(context.listener, request, exchange);
+        // before anything is answered: pages of other origins may read what they are told
+        let preflight = found.as_ref().ok().and_then(|(route, _)| context.takes(route, request));
         if admission::is_counted(context.listener, found.as_ref().ok().map(|(route, _)| *route))
             && let Some(answer) = self.count(found.as_ref().ok(), request, context, exchange).await?
         {
@@ -266,7 +268,6 @@ impl Connection {
                 return Err(self.or_maintenance(error, context, request));
             }
         };
-        let preflight = context.takes(route, request);
         // pages of other origins may read what they are shown
         if preflight.is_none() {
             self.gets_through(&context.listener.maintenance, context, request)?;
