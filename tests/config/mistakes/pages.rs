@@ -50,7 +50,7 @@ fn a_file_that_is_not_there_is_told_at_its_place() {
         assert!(told.contains(at) && told.contains("none.html` can't be read: No such file"), "{at}: {told}");
     }
     let folder = Folder::new();
-    let large = folder.write("large.html", &"x".repeat((1 << 20) + 1));
+    let large = folder.write("large.html", "x".repeat((1 << 20) + 1));
     let mistake = only_mistake(&with(&format!("error_pages = {{ 502 = {:?} }}", large)));
     assert!(mistake.ends_with("large.html` can't be read: it is larger than 1 MiB"), "{mistake}");
 }
