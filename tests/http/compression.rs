@@ -334,12 +334,8 @@ fn content_that_can_t_be_decompressed_is_broken_off() {
         let (_, broken) = client.broken_response();
         assert!(broken.is_some(), "{} bytes", content.len());
         let told = "evenkeel_decompression_failed_total{listener=\"web\",reason=\"malformed\"} 1";
-        wait_until("it is counted", || metrics(&proxy).contains(told));
+        wait_until("it is counted", || proxy.metrics().contains(told));
     }
-}
-
-fn metrics(proxy: &Proxy) -> String {
-    Client::connect(proxy.admin_address()).get("/metrics").text()
 }
 
 #[test]
@@ -362,7 +358,7 @@ fn what_is_compressed_and_what_is_not_is_counted() {
         ),
         "evenkeel_compression_skipped_total{listener=\"web\",reason=\"not_accepted\"} 1".to_owned(),
     ] {
-        wait_until(&line, || metrics(&proxy).lines().any(|told| told == line));
+        wait_until(&line, || proxy.metrics().lines().any(|told| told == line));
     }
 }
 
