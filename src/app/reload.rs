@@ -114,13 +114,13 @@ pub(super) fn changes(source: Option<&Path>) -> mpsc::Receiver<()> {
     told
 }
 
-/// Has all files watched that the configuration consists of now; whether they are more than one.
+/// Has all files watched that the configuration consists of now; whether something may have changed since they were read: there are several, of which
+/// only the first was watched, or that one has changed meanwhile.
 async fn watch_all(watch: &mut FileWatch, source: &Path) -> bool {
     let source = source.to_path_buf();
     let Ok(files) = background::run(move || config::files(&source)).await else { return false };
     let several = files.seen.len() > 1;
-    watch.watch_instead(files.seen);
-    several
+    watch.watch_instead(files.seen) || several
 }
 
 impl System {
@@ -285,10 +285,10 @@ impl System {
         let Some(source) = self.source.clone() else {
             return Err(Refused::because("it was started without a file".to_owned()));
         };
-        // the hash is taken before the file is read: a change in between is read twice rather than not at all
-        let (seen, loaded) =
-            background::run(move || (hash(&source), config::load(&source))).await.map_err(Refused::because)?;
-        self.source_hash = seen;
+        // what the files held is known only if it was the same before and after they were read: otherwise they are read again when somebody tells of them
+        let read = background::run(move || (hash(&source), config::load(&source), hash(&source)));
+        let (before, loaded, after) = read.await.map_err(Refused::because)?;
+        self.source_hash = before.filter(|_| before == after);
         match loaded {
             Ok(loaded) => Ok(loaded),
             Err(mistakes) => {

@@ -49,9 +49,13 @@ impl FileWatch {
         watch
     }
 
-    /// Watches these instead, each with its stamp: [`changed`](Self::changed) tells of what has happened since that was taken.
-    pub fn watch_instead(&mut self, files: Vec<(PathBuf, Option<Stamp>)>) {
+    /// Watches these instead, each with its stamp: [`changed`](Self::changed) tells of what has happened since that was taken. Returns whether one that was
+    /// watched before has changed until then.
+    pub fn watch_instead(&mut self, files: Vec<(PathBuf, Option<Stamp>)>) -> bool {
+        let has_changed =
+            self.seen.iter().any(|(path, seen)| files.iter().any(|(other, now)| other == path && now != seen));
         self.seen = files;
+        has_changed
     }
 
     /// Waits until a file differs from what it was when this last returned, or at the start. A file that is gone has changed as well.
