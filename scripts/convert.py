@@ -375,13 +375,14 @@ def compared(evenkeel, example, files, backends):
     return Row(name, "the same", f"{count} requests, {len(told)} differ" + "".join(f"\n    {line}" for line in told), not told)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+def run(description, patterns, compare):
+    """Compares the examples that the command line asks for, of those with these names; the exit code. `compare` makes the row of one."""
+    parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
     parser.add_argument("--evenkeel", default=ROOT / "target/debug/evenkeel", type=pathlib.Path)
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     evenkeel = options.evenkeel.resolve()
-    paths = sorted([*EXAMPLES.glob("nginx/*.conf"), *EXAMPLES.glob("haproxy/*.cfg")])
+    paths = sorted(path for pattern in patterns for path in EXAMPLES.glob(pattern))
     chosen = [path for path in paths if not options.words or any(word in str(path) for word in options.words)]
     with tempfile.TemporaryDirectory(prefix="convert-files-") as temporary:
         files = pathlib.Path(temporary) / "files"
@@ -392,7 +393,7 @@ def main():
 
         def row(path):
             try:
-                return compared(evenkeel, Example(path), files, ports)
+                return compare(evenkeel, Example(path), files, ports)
             except (Broken, subprocess.SubprocessError, OSError) as error:
                 if 'unknown directive "stream"' in str(error):
                     return Row(f"{path.parent.name}/{path.stem}", "-", "this nginx has no stream module", True)
@@ -404,4 +405,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, ["nginx/*.conf", "haproxy/*.cfg"], compared))

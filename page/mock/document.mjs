@@ -37,7 +37,7 @@ export function documentOf(fleet, name) {
     if (each === name) service = { name, balance, protocol: "http", backends: figures, shadow: shadows(figures) };
   }
   return {
-    version: "0.1.0",
+    version: "0.2.0",
     started: fleet.started,
     config_generation: 3,
     phase: fleet.phase,

@@ -1,19 +1,9 @@
 //! `evenkeel diff`: what runs against what the file says. And `evenkeel check` of a file with very many mistakes.
 
-use std::process::{Command, Output};
-
 use serde_json::Value;
 
+use crate::shell::{evenkeel, said};
 use crate::support::{Origin, Proxy, config};
-
-fn evenkeel(proxy: &Proxy, arguments: &[&str]) -> Output {
-    let file = proxy.path("proxy.toml");
-    Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(arguments).arg("-c").arg(file).output().unwrap()
-}
-
-fn said(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 #[test]
 fn what_a_reload_would_change_is_told_by_key_and_exit_code() {

@@ -5,12 +5,14 @@ use std::process::{Command, Output};
 use crate::support::certs::{Authority, Identity};
 use crate::support::{Origin, Proxy, Scratch, config, wait_until};
 
-fn evenkeel(proxy: &Proxy, arguments: &[&str]) -> Output {
+/// What a command does that is given the proxy's file.
+pub fn evenkeel(proxy: &Proxy, arguments: &[&str]) -> Output {
     let file = proxy.path("proxy.toml");
     Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(arguments).arg("-c").arg(file).output().unwrap()
 }
 
-fn said(bytes: &[u8]) -> String {
+/// What it has printed.
+pub fn said(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
