@@ -14,9 +14,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
+
+# the requests of two runs under valgrind, of which the difference counts
+FEW, MANY = 2_000, 12_000
 
 DETECTION = pathlib.Path(__file__).resolve().parent / "detection"
 
@@ -230,6 +234,23 @@ def wrk(port, seconds, connections=64, path="/some/path?with=a&query=1", fields=
     if wrong := re.search(r"Socket errors.*|Non-2xx.*", said):
         raise Broken(f"wrk: {wrong[0]}")
     return int(re.search(r"(\d+) requests in", said)[1])
+
+
+def per_request(folder, start, fields=()):
+    """The instructions that a request takes, by valgrind's callgrind: the difference of two runs, of the thread that has most to do. `start` is given what
+    stands before the command of a proxy, and gives its port and its process."""
+    totals = []
+    for count in (FEW, MANY):
+        out = pathlib.Path(tempfile.mkdtemp(dir=folder), "callgrind")
+        port, process = start(["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={out}"])
+        load = ["h2load", "--h1", f"-n{count}", "-c8", "-t1", *(f"-H{field}" for field in fields), f"http://127.0.0.1:{port}/"]
+        said = subprocess.run(load, capture_output=True, text=True, check=True, timeout=300).stdout
+        if f"{count} succeeded" not in said:
+            raise Broken(f"h2load: {said}")
+        stop(process, 60)
+        found = [re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.M) for file in out.parent.glob("callgrind-*")]
+        totals.append(max(int(total[1]) for total in found if total))
+    return (totals[1] - totals[0]) / (MANY - FEW)
 
 
 def in_turns(measure, off, others, rounds):

@@ -1,20 +1,16 @@
 """nginx' `limit_req`, HAProxy's stick tables and Evenkeel's `rate_limit` at the same limit under the same load, and what each costs where it refuses nothing."""
 
 import pathlib
-import re
 import shutil
 import statistics
-import subprocess
 import tempfile
 
-from harness import Broken, Processes, Row, free_port, get, in_turns, processor_time, stop, told, wait_until, wrk
+from harness import Broken, Processes, Row, free_port, get, in_turns, per_request, processor_time, stop, told, wait_until, wrk
 from steady import Client, play
 
 RATE, BURST = 300, 30
 # a limit that nothing reaches
 HIGH = 1_000_000
-# the requests of two runs under valgrind, of which the difference counts
-FEW, MANY = 2_000, 12_000
 
 EVENKEEL = """
 [server]
@@ -208,30 +204,12 @@ def cost(lab, short):
 
 
 def instructions(lab):
-    """Evenkeel's instructions for a request with and without a limit, by callgrind: the difference of two runs, of the thread that has worked."""
+    """Evenkeel's instructions for a request with and without a limit, by callgrind."""
     if not shutil.which("valgrind") or not shutil.which("h2load"):
         yield told("instructions of a request", "valgrind or h2load is not installed")
         return
-    per_request = {}
-    for name, rate in (("off", ""), ("on", HIGH)):
-        totals = [worked(lab, rate, count) for count in (FEW, MANY)]
-        per_request[name] = (totals[1] - totals[0]) / (MANY - FEW)
-    off, on = per_request["off"], per_request["on"]
+    off, on = (per_request(lab.processes.folder, lambda before, rate=rate: lab.proxy("Evenkeel", rate, HIGH, before=before)) for rate in ("", HIGH))
     yield Row("Evenkeel: instructions of a request with a limit, against none", "<= +3 %", f"{on / off - 1:+.2%} ({off:.0f} and {on:.0f})", on / off <= 1.03)
-
-
-def worked(lab, rate, count):
-    """The instructions of the thread that had most to do, for so many requests."""
-    out = pathlib.Path(lab.processes.folder, f"callgrind-{rate}-{count}")
-    valgrind = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={out}"]
-    port, process = lab.proxy("Evenkeel", rate, HIGH, before=valgrind)
-    load = ["h2load", "--h1", f"-n{count}", "-c8", "-t1", f"http://127.0.0.1:{port}/"]
-    said = subprocess.run(load, capture_output=True, text=True, check=True, timeout=120).stdout
-    if f"{count} succeeded" not in said:
-        raise Broken(f"h2load: {said}")
-    stop(process, 60)
-    totals = [re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.M) for file in out.parent.glob(f"{out.name}-*")]
-    return max(int(total[1]) for total in totals if total)
 
 
 def rows(binary, short, parts):
