@@ -56,6 +56,11 @@ impl Inflow {
         true
     }
 
+    /// The bytes that the peer may still send.
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
     /// Counts bytes that were used up. Returns the increment for a WINDOW_UPDATE once it is worth a frame, which is half a
     /// window.
     #[must_use]

@@ -183,6 +183,11 @@ impl Connection {
         self.streams.get(&stream).map_or(0, |stream| stream.status)
     }
 
+    /// The error by which a stream was reset, if it was.
+    pub fn reset(&self, stream: u32) -> Option<u32> {
+        self.streams.get(&stream).and_then(|stream| stream.reset)
+    }
+
     /// Settings that the proxy has not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.pending.len()

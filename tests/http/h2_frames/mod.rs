@@ -21,6 +21,7 @@ mod settings;
 mod stalls;
 mod starting;
 mod streams;
+mod uploads;
 mod windows;
 
 use crate::support::{Conn, Origin};

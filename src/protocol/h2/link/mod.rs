@@ -9,6 +9,7 @@ mod reading;
 mod received;
 mod sending;
 pub(super) mod stream;
+pub(super) mod uploads;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use ahash::HashMap;
 use bytes::{Buf, Bytes, BytesMut};
 
 use self::stream::{Cause, Ending, Inner, Stream};
+use self::uploads::Uploads;
 use super::flow::{Inflow, Window};
 use super::frame::{self, Fault, HEAD, MAX_WINDOW, Reason, flag, kind, protocol, setting};
 use super::guard::Guard;
@@ -59,6 +61,8 @@ pub(super) struct Shared {
     ready: VecDeque<Rc<Stream>>,
     /// The last streams that we have reset.
     recently_reset: VecDeque<u32>,
+    /// Answered requests of which more is to come.
+    pub uploads: Uploads,
     /// Whether the connection's window is enlarged when bytes arrive, and not when they are read. Then a slow reader of one
     /// stream holds up only that stream.
     credits_on_arrival: bool,
@@ -90,6 +94,7 @@ impl Link {
                 guard,
                 ready: VecDeque::new(),
                 recently_reset: VecDeque::new(),
+                uploads: Uploads::default(),
                 credits_on_arrival,
                 must_announce_no_table: false,
                 waker: None,
@@ -240,14 +245,15 @@ impl Shared {
         self.guard.sent();
     }
 
-    /// A stream has ended in order. When a response is complete before its request, the client is told by RST_STREAM that it need
-    /// not send the rest (section 8.1).
+    /// A stream has ended in order. When a response is complete before its request, the rest of that is [let in](Uploads) for a while.
     pub fn finished(&mut self, id: u32, inner: &mut Inner) {
         inner.over = Some(Cause::Finished);
         self.guard.earn();
         self.remove_stream(id, inner);
-        if !inner.ended {
-            self.write_reset(id, Reason::NoError);
+        if !inner.ended
+            && let Some(stream) = self.uploads.begin(id, inner.inflow.left())
+        {
+            self.write_reset(stream, Reason::NoError);
         }
     }
 

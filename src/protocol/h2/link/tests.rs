@@ -145,7 +145,7 @@ fn fields_of_one_connection_are_not_said_and_what_an_answer_must_say_is() {
 }
 
 #[test]
-fn an_answer_before_the_end_of_its_request_stops_the_client() {
+fn an_answer_before_the_end_of_its_request_lets_the_rest_come_in_and_then_stops_the_client() {
     let link = link();
     let stream = Stream::new(1, &link, 1000, false, None);
     link.state.borrow_mut().streams.insert(1, Rc::clone(&stream));
@@ -155,8 +155,13 @@ fn an_answer_before_the_end_of_its_request_stops_the_client() {
     stream.head(StatusCode::PAYLOAD_TOO_LARGE, &HeaderMap::new(), b"now", Some(0), true);
     let frames = written(&link);
     assert!(matches!(&frames[0], Frame::Headers { end_stream: true, .. }), "{frames:?}");
-    assert_eq!(frames[1..], [Frame::Reset { stream: 1, code: 0 }]);
+    assert_eq!(frames[1..], []);
+    assert!(link.state.borrow_mut().arrived_late(1, 4, false));
+    assert!(!link.state.borrow_mut().end_uploads(), "it has its time");
+    assert!(link.state.borrow_mut().end_uploads());
+    assert_eq!(written(&link), [Frame::Reset { stream: 1, code: 0 }]);
     assert!(link.state.borrow().was_reset_by_us(1));
+    assert!(link.state.borrow_mut().arrived_late(1, 4, false), "it was on its way");
 }
 
 /// What may happen to a connection with some streams.

@@ -122,8 +122,7 @@ impl<H: Handler + 'static> Connection<H> {
             Some(stream) => stream.data(state, data, flow, end),
             None => {
                 state.consume(flow);
-                // these frames were on their way when we reset the stream
-                if state.was_reset_by_us(id) { Ok(()) } else { Err(Fault::Stream(id, Reason::StreamClosed)) }
+                if state.arrived_late(id, flow, end) { Ok(()) } else { Err(Fault::Stream(id, Reason::StreamClosed)) }
             }
         }
     }
@@ -156,7 +155,7 @@ impl<H: Handler + 'static> Connection<H> {
                 let trailers = fields.trailers().filter(|_| end).ok_or(Fault::Stream(id, Reason::Protocol));
                 stream.trailers(state, trailers)
             }
-            None if state.was_reset_by_us(id) => Ok(()),
+            None if state.arrived_late(id, 0, end) => Ok(()),
             None => Err(Fault::Connection(Reason::StreamClosed, "HEADERS on a stream that is closed")),
         }
     }
@@ -229,7 +228,11 @@ impl<H: Handler + 'static> Connection<H> {
             return Err(protocol("RST_STREAM on a stream that was never opened"));
         }
         let state = &mut *self.link.state.borrow_mut();
-        let Some(stream) = state.streams.get(&id).cloned() else { return Ok(()) };
+        let Some(stream) = state.streams.get(&id).cloned() else {
+            // what was answered already may be broken off: it is not waited for
+            state.uploads.broken_off(id);
+            return Ok(());
+        };
         let inner = &mut *stream.inner.borrow_mut();
         state.remove_stream(id, inner);
         inner.end(Cause::Reset(code));

@@ -29,6 +29,8 @@ use crate::timer::Alarm;
 /// A client that has open streams and sends nothing for this long gets a PING. When it does not answer for the same time again,
 /// the connection is closed.
 const PING: Duration = Duration::from_secs(20);
+/// What still comes of a request that was answered is let in for so long, and for less than twice of that.
+const UPLOAD: Duration = Duration::from_secs(1);
 /// Nothing is read from a client while more than this many bytes wait to be written to it.
 const MAX_UNWRITTEN: usize = 256 * 1024;
 
@@ -61,6 +63,8 @@ pub(super) struct Connection<H> {
     progress: u64,
     /// Whether a PING of ours is unanswered.
     ping_pending: bool,
+    /// When answered requests that are still coming in have had their time.
+    uploads_end: Option<Alarm>,
     reported: (u64, u64),
 }
 
@@ -133,6 +137,7 @@ impl<H: Handler + 'static> Connection<H> {
             alarm: Alarm::new(&setup.timers, limits.header_timeout),
             progress: 0,
             ping_pending: false,
+            uploads_end: None,
             reported: (0, 0),
             setup,
         }
@@ -166,7 +171,7 @@ impl<H: Handler + 'static> Connection<H> {
             if self.advance_shutdown(cx) {
                 continue;
             }
-            if flushed.is_ready() && matches!(read, Read::Full) {
+            if flushed.is_ready() && matches!(read, Read::Full) || self.end_uploads(cx) {
                 continue;
             }
             if !self.is_overdue(cx) {
@@ -232,6 +237,22 @@ impl<H: Handler + 'static> Connection<H> {
             }
             ready!(state.out.poll_flush(&mut self.io, cx))?;
         }
+    }
+
+    /// Stops clients that go on sending requests which were answered [long ago](UPLOAD). Returns whether there is something to write.
+    fn end_uploads(&mut self, cx: &mut Context<'_>) -> bool {
+        let state = &mut *self.link.state.borrow_mut();
+        let mut has_ended = false;
+        while !state.uploads.is_empty() {
+            let alarm = self.uploads_end.get_or_insert_with(|| Alarm::new(&self.setup.timers, UPLOAD));
+            if alarm.poll(cx).is_pending() {
+                return has_ended;
+            }
+            has_ended |= state.end_uploads();
+            self.uploads_end = None;
+        }
+        self.uploads_end = None;
+        has_ended
     }
 
     fn ping(&mut self) {
