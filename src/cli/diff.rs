@@ -41,15 +41,18 @@ pub(super) fn run(Diff { file, json, admin }: &Diff) -> ExitCode {
         Err(mistakes) => return bad_configuration(&mistakes),
     };
     show(&loaded.warnings);
-    let running = match admin.or_config(path).ask("GET", "/api/v1/config").map(|answer| answer.success()) {
-        Ok(Ok(running)) if running["server"].is_object() => running,
-        Ok(Ok(_)) => return trouble("what answers there is not Evenkeel's admin address"),
-        Ok(Err(_)) => return ExitCode::from(TROUBLE),
-        Err(why) => return trouble(&why),
+    let admin = admin.or_config(path);
+    let get = |path| admin.ask("GET", path).map(|answer| answer.success());
+    let (running, status) = match (get("/api/v1/config"), get("/api/v1/status")) {
+        (Ok(Ok(running)), Ok(Ok(status))) if running["server"].is_object() => (running, status),
+        (Ok(Ok(_)), Ok(Ok(_))) => return trouble("what answers there is not Evenkeel's admin address"),
+        (Ok(Err(_)), _) | (_, Ok(Err(_))) => return ExitCode::from(TROUBLE),
+        (Err(why), _) | (_, Err(why)) => return trouble(&why),
     };
     let found = differences(&running, &loaded.effective.to_json(), loaded.effective.of_process());
-    let printed = print(&if *json { to_json(path, &found) } else { text(path, &found) });
-    match found.is_empty() {
+    let is_same_text = status["config_hash"] == loaded.effective.hash();
+    let printed = print(&if *json { to_json(path, &found, is_same_text) } else { text(path, &found, is_same_text) });
+    match found.is_empty() && is_same_text {
         true => printed,
         false => ExitCode::from(DIFFERENT),
     }
@@ -60,9 +63,14 @@ fn trouble(why: &str) -> ExitCode {
     ExitCode::from(TROUBLE)
 }
 
-/// The differences for people: a line for each, and one that counts them.
-fn text(path: &Path, found: &[Difference]) -> String {
+/// The differences for people: a line for each, and one that counts them. Secrets are not shown, so that the files' texts may differ where nothing else does.
+fn text(path: &Path, found: &[Difference], is_same_text: bool) -> String {
     let path = path.display();
+    if found.is_empty() && !is_same_text {
+        return format!(
+            "what runs is what {path} says, as far as that is shown, but its text has changed: a secret, a comment or the layout. A reload takes it in\n"
+        );
+    }
     if found.is_empty() {
         return format!("what runs is what {path} says\n");
     }
@@ -108,7 +116,7 @@ fn value(value: &Value) -> Option<String> {
     }
 }
 
-fn to_json(path: &Path, found: &[Difference]) -> String {
+fn to_json(path: &Path, found: &[Difference], is_same_text: bool) -> String {
     let differences = found.iter().map(|difference| {
         let change = match (&difference.running, &difference.file) {
             (None, _) => "added",
@@ -123,7 +131,11 @@ fn to_json(path: &Path, found: &[Difference]) -> String {
             "needs_restart": difference.needs_restart,
         })
     });
-    format!("{:#}\n", json!({ "file": path.display().to_string(), "differences": differences.collect::<Vec<_>>() }))
+    let differences: Vec<_> = differences.collect();
+    format!(
+        "{:#}\n",
+        json!({ "file": path.display().to_string(), "same_text": is_same_text, "differences": differences })
+    )
 }
 
 #[cfg(test)]
@@ -137,16 +149,16 @@ mod tests {
         let found = differences(&old, &new, &[]);
         let long = format!("\"{}...", "y".repeat(99));
         assert_eq!(
-            text(Path::new("p.toml"), &found),
+            text(Path::new("p.toml"), &found, false),
             format!(
                 "+ log.x = {long}\n- server.environment.A = \"***\"\n~ server.workers = 2 -> 4  (with the next start)\n- service.a\n+ service.b\n\
                  5 differences between what runs and p.toml: a reload makes it so, but for 1 that take a restart\n"
             )
         );
-        let json: Value = serde_json::from_str(&to_json(Path::new("p.toml"), &found)).unwrap();
+        let json: Value = serde_json::from_str(&to_json(Path::new("p.toml"), &found, false)).unwrap();
         let workers =
             json!({ "key": "server.workers", "change": "changed", "running": 2, "file": 4, "needs_restart": true });
         assert_eq!((&json["differences"][2], &json["differences"][4]["change"]), (&workers, &"added".into()));
-        assert_eq!(text(Path::new("p.toml"), &[]), "what runs is what p.toml says\n");
+        assert_eq!(text(Path::new("p.toml"), &[], true), "what runs is what p.toml says\n");
     }
 }

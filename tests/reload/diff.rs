@@ -43,6 +43,28 @@ fn what_a_reload_would_change_is_told_by_key_and_exit_code() {
 }
 
 #[test]
+fn a_secret_that_has_changed_is_a_difference_that_is_not_shown() {
+    let origin = Origin::ok();
+    let with = |secret: &str| {
+        config("", "", &[&origin])
+            + &format!("[server]\nreload_on_change = false\nenvironment = {{ TOKEN = \"{secret}\" }}\n")
+    };
+    let proxy = Proxy::start(&with("hunter2"));
+    proxy.rewrite(&with("hunter3"));
+    let differs = evenkeel(&proxy, &["diff"]);
+    let told = said(&differs.stdout);
+    assert_eq!(differs.status.code(), Some(1), "{}", said(&differs.stderr));
+    assert!(
+        told.contains("its text has changed: a secret, a comment or the layout") && !told.contains("hunter"),
+        "{told}"
+    );
+    let json: Value = serde_json::from_str(&said(&evenkeel(&proxy, &["diff", "--json"]).stdout)).unwrap();
+    assert_eq!((&json["same_text"], json["differences"].as_array().unwrap().len()), (&false.into(), 0));
+    assert_eq!(evenkeel(&proxy, &["reload"]).status.code(), Some(0));
+    assert_eq!(evenkeel(&proxy, &["diff"]).status.code(), Some(0));
+}
+
+#[test]
 fn another_file_can_be_compared_and_what_is_secret_is_not_told() {
     let origin = Origin::ok();
     let file = config("", "", &[&origin]);
