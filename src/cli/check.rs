@@ -47,22 +47,25 @@ fn check(asked: &Check) -> ExitCode {
         Ok(loaded) => (loaded.warnings, Some(loaded.config)),
         Err(mistakes) => (mistakes, None),
     };
-    tell(&told, asked);
+    let printed = tell(&told, asked);
     match good {
         Some(config) if asked.format == Format::Human => {
             print(&format!("{}: no mistakes ({})\n", path.display(), summary(&config)))
         }
-        Some(_) => ExitCode::SUCCESS,
+        Some(_) => printed,
         None => ExitCode::from(BAD_CONFIGURATION),
     }
 }
 
-fn tell(found: &Diagnostics, asked: &Check) {
+fn tell(found: &Diagnostics, asked: &Check) -> ExitCode {
     match asked.format {
-        Format::Human => show_most(found, if asked.all { usize::MAX } else { MOST_SHOWN }),
-        Format::Json => _ = print(&format!("{:#}\n", serde_json::to_value(found).unwrap_or_default())),
-        Format::Short => _ = print(&found.short()),
-        Format::Github => _ = print(&found.github()),
+        Format::Human => {
+            show_most(found, if asked.all { usize::MAX } else { MOST_SHOWN });
+            ExitCode::SUCCESS
+        }
+        Format::Json => print(&format!("{:#}\n", serde_json::to_value(found).unwrap_or_default())),
+        Format::Short => print(&found.short()),
+        Format::Github => print(&found.github()),
     }
 }
 

@@ -3,7 +3,7 @@
 mod files;
 
 use std::fs::OpenOptions;
-use std::io::{Write as _, stderr};
+use std::io::{ErrorKind, Write as _, stderr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,33 +59,42 @@ pub(super) fn run(asked: &Convert) -> ExitCode {
     let others = |pattern: &str| files::named(&folder, pattern);
     let shown = asked.file.file_name().map_or_else(|| name.to_string(), |name| name.to_string_lossy().into_owned());
     let out = convert::convert(format, &Original { file: &shown, text: &text, files: &others });
-    if let Err(why) = write(asked.out.as_deref(), &out) {
-        return fail(&why);
-    }
+    let written = match write(asked.out.as_deref(), &out) {
+        Ok(written) => written,
+        Err(why) => return fail(&why),
+    };
     let _ = stderr().write_all(out.findings.list().as_bytes());
-    if out.findings.any_error() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }
+    if out.findings.any_error() { ExitCode::from(FAILURE) } else { written }
 }
 
 /// Puts the result where it is wanted, with the files that belong beside it.
-fn write(to: Option<&Path>, out: &Output) -> Result<(), String> {
+fn write(to: Option<&Path>, out: &Output) -> Result<ExitCode, String> {
     let Some(to) = to else {
         for (name, _) in &out.files {
             note(&format!("the file `{name}` belongs beside the result: it is written with --out"));
         }
-        print(&out.render());
-        return Ok(());
+        return Ok(print(&out.render()));
     };
     let folder = to.parent().unwrap_or(Path::new(""));
     // hashes of passwords are for their reader only
     for (name, text) in &out.files {
         put(&folder.join(name), text, 0o600)?;
     }
-    put(to, &out.render(), 0o644)
+    put(to, &out.render(), 0o644)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Makes a file; one that is there is not written over.
+/// Makes a file; one that is there is not written over, and half a one does not stay.
 fn put(path: &Path, text: &str, mode: u32) -> Result<(), String> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| format!("{}: {error}", path.display()))
+    let mut file = opened.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            format!("{}: it is there already, and is not written over: take it away first", path.display())
+        }
+        _ => format!("{}: {error}", path.display()),
+    })?;
+    file.write_all(text.as_bytes()).map_err(|error| {
+        let _ = std::fs::remove_file(path);
+        format!("{}: {error}", path.display())
+    })
 }

@@ -118,7 +118,7 @@ fn replace(values: &mut Value, at: String, text: String) -> Option<(String, Stri
     }
 }
 
-/// Masks the values of variables and the queries of webhooks: they are where people put passwords.
+/// Masks the values of variables, the queries of webhooks, and users with their passwords in URLs: they are where people put passwords.
 fn hide_secrets(values: &mut Value) {
     let hide = |holder: &mut Value| {
         if let Some(Value::Object(environment)) = holder.get_mut("environment") {
@@ -141,9 +141,19 @@ fn hide_secrets(values: &mut Value) {
     for service in services.into_iter().flat_map(Map::values_mut) {
         let recover = service.get_mut("recover").and_then(Value::as_array_mut);
         recover.into_iter().flatten().for_each(hide);
-        if let Some(Value::String(url)) = service.pointer_mut("/affinity/store") {
-            *url = disguise::user(url);
+    }
+    hide_users(values);
+}
+
+/// Masks the user, and with it the password, in whatever is a URL.
+fn hide_users(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("://") && text.contains('@') && !text.contains(char::is_whitespace) => {
+            *text = disguise::user(text);
         }
+        Value::Array(items) => items.iter_mut().for_each(hide_users),
+        Value::Object(object) => object.values_mut().for_each(hide_users),
+        _ => {}
     }
 }
 

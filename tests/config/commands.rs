@@ -219,3 +219,33 @@ fn a_configuration_that_is_laid_out_is_the_same_configuration() {
     let shown = |text: &str| config::parse(text, Path::new("proxy.toml")).unwrap().effective.to_json();
     assert_eq!(shown(&untidy), shown(&laid_out));
 }
+
+#[test]
+fn what_can_not_be_printed_is_no_success() {
+    let folder = Folder::new();
+    folder.write("proxy.toml", GOOD);
+    folder.write("Caddyfile", "a.example {\n\treverse_proxy 127.0.0.1:80\n}\n");
+    for asked in [
+        &["convert", "Caddyfile"][..],
+        &["check", "-c", "proxy.toml"],
+        &["check", "-c", "proxy.toml", "--format", "json"],
+        &["schema"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+            .current_dir(folder.path())
+            .args(asked)
+            .stdout(full)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && told.contains("No space left"), "{asked:?}: {told}");
+    }
+    folder.write("there.toml", "");
+    let done = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .current_dir(folder.path())
+        .args(["convert", "Caddyfile", "--out", "there.toml"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&done.stderr).contains("is not written over"), "{done:?}");
+}

@@ -103,6 +103,16 @@ fn variables_are_filled_in_and_shown_as_they_are_written() {
 }
 
 #[test]
+fn users_in_urls_are_not_shown_wherever_they_stand() {
+    let limit = "[[listener.rate_limit]]\nrate = '1/s'\nstore = 'redis://usr:hunter2@127.0.0.1:6379/0'\n\
+                 [[listener.route]]\npath = '/r'\nredirect = { to = 'https://usr:hunter2@b.example/' }\n";
+    let shown = good(&GOOD.replace("[[service.app", &format!("{limit}[[service.app"))).effective.to_json();
+    assert_eq!(shown["listener"][0]["rate_limit"][0]["store"], "redis://***@127.0.0.1:6379/0");
+    assert_eq!(shown["listener"][0]["route"][0]["redirect"]["to"], "https://***@b.example/");
+    assert!(!shown.to_string().contains("hunter2"));
+}
+
+#[test]
 fn the_queries_of_webhooks_are_not_shown() {
     let keys = "strategy = 'scale_up'\nmax_instances = 3\ndown_webhook = 'http://a.example/down?key=hunter2'";
     let text = format!(

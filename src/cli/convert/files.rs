@@ -12,8 +12,12 @@ const MOST_FILES: usize = 10_000;
 /// The files that a name or a pattern stands for, relative to the folder of the configuration, sorted by name.
 pub(super) fn named(folder: &Path, pattern: &str) -> Result<Vec<(String, String)>, String> {
     if !pattern.contains(['*', '?']) {
-        let text = read(&folder.join(pattern))?;
-        return Ok(vec![(pattern.to_owned(), text)]);
+        let path = folder.join(pattern);
+        // a pipe may never say anything
+        if path.exists() && !path.is_file() {
+            return Err("it is no file".to_owned());
+        }
+        return Ok(vec![(pattern.to_owned(), read(&path)?)]);
     }
     let mut found = vec![PathBuf::new()];
     for part in Path::new(pattern).components() {
@@ -67,7 +71,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// The text of a file; what is no UTF-8 in it is replaced.
+/// The text of a file, or of a pipe that was named by itself; what is no UTF-8 in it is replaced.
 pub(super) fn read(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut text = Vec::new();
