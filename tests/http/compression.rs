@@ -527,3 +527,49 @@ fn one_that_breaks_off_is_a_reset_stream_over_http_2() {
         }
     });
 }
+
+#[test]
+fn a_worker_compresses_for_no_more_clients_than_it_has_memory_for() {
+    const MOST: usize = (64 << 20) / (640 << 10);
+    let (cue, part) = (Cue::default(), page(3_000));
+    let waits = cue.clone();
+    let origin = Origin::script(move |conn| {
+        while conn.request().is_ok() {
+            conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n");
+            conn.send(format!("{:x}\r\n{part}\r\n", part.len()));
+            if waits.wait() {
+                conn.send("0\r\n\r\n");
+            }
+        }
+    });
+    let proxy = Proxy::start(&(config(ON, "", &[&origin]) + "\n[server]\nworkers = 1\n"));
+    let ask = |client: &mut Client| {
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+        client.response_head().field("content-encoding") == Some("gzip")
+    };
+    let mut clients: Vec<Client> = (0..MOST + 10).map(|_| proxy.client()).collect();
+    let coded: Vec<bool> = clients.iter_mut().map(ask).collect();
+    assert_eq!(coded.iter().filter(|coded| **coded).count(), MOST);
+    assert!(coded[..MOST].iter().all(|coded| *coded), "who comes first has it");
+    assert_eq!(proxy.metric("evenkeel_compression_skipped_total{listener=\"web\",reason=\"busy\"}"), 10);
+    // it is given back when a client goes, and when an answer ends
+    drop(clients.remove(0));
+    clients.iter().for_each(|_| cue.give());
+    cue.give();
+    for (client, coded) in clients.iter_mut().zip(&coded[1..]) {
+        let mut text = Vec::new();
+        loop {
+            let next = chunk(client);
+            if next.is_empty() {
+                break;
+            }
+            text.extend_from_slice(&next);
+        }
+        assert!(!coded || gunzip(&text).len() >= 3_000);
+    }
+    wait_until("others are compressed again", || {
+        let is_coded = ask(&mut proxy.client());
+        cue.give();
+        is_coded
+    });
+}
