@@ -78,18 +78,6 @@ impl Encoder {
         }
     }
 
-    /// Content of exactly this length follows, in bytes. For zstd, short content has small tables then, which take less time to be made ready.
-    ///
-    /// # Errors
-    ///
-    /// Something was put in already.
-    pub fn expect(&mut self, length: u64) -> Result<(), Broken> {
-        match &mut self.kind {
-            Kind::Zstd(zstd) => zstd.set_pledged_src_size(Some(length)).map(|_| ()).map_err(|_| Broken::Encoder),
-            Kind::Gzip(_) | Kind::Brotli(_) => Ok(()),
-        }
-    }
-
     /// Whether making one costs much more than making a used one ready again.
     pub const fn is_dear(algorithm: Algorithm) -> bool {
         matches!(algorithm, Algorithm::Gzip | Algorithm::Zstd)

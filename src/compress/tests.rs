@@ -135,29 +135,6 @@ fn what_is_cut_off_anywhere_is_not_taken_for_whole() {
 }
 
 #[test]
-fn content_whose_length_is_said_is_coded_as_any_other_and_has_to_have_it() {
-    let text = b"The quick brown fox jumps over the lazy dog. ".repeat(900);
-    for algorithm in Algorithm::ALL {
-        let mut encoder = Encoder::new(algorithm, 3).unwrap();
-        // the lengths of two that follow each other have nothing to do with each other
-        for length in [1, 2_000, 40_000, 300] {
-            let mut out = Vec::new();
-            encoder.expect(length as u64).unwrap();
-            encoder.push(&text[..length], &mut out).unwrap();
-            encoder.finish(&mut out).unwrap();
-            assert_eq!(decode(coding(algorithm), &out, &[100], 1 << 20).unwrap(), text[..length], "{algorithm:?}");
-            if !encoder.reset() {
-                encoder = Encoder::new(algorithm, 3).unwrap();
-            }
-        }
-    }
-    let mut encoder = Encoder::new(Algorithm::Zstd, 3).unwrap();
-    encoder.expect(10).unwrap();
-    let ended = encoder.push(b"less", &mut Vec::new()).and_then(|()| encoder.finish(&mut Vec::new()));
-    assert_eq!(ended, Err(Broken::Encoder));
-}
-
-#[test]
 fn members_of_gzip_and_frames_of_zstd_follow_each_other() {
     for algorithm in [Algorithm::Gzip, Algorithm::Zstd] {
         let parts: Vec<u8> = [&b"one, "[..], b"two, ", b"three"]

@@ -141,14 +141,7 @@ impl<'s> Wish<'s> {
         let Some(algorithm) = best else { return skip(Skip::NotAccepted) };
         if !self.is_only_told(response) {
             let level = rules.levels.of(algorithm);
-            let Ok(Some((mut encoder, lease))) = worker.codecs.encoder(algorithm, level) else {
-                return skip(Skip::Busy);
-            };
-            if let Known::Length(length) = known
-                && encoder.expect(length).is_err()
-            {
-                return skip(Skip::Busy);
-            }
+            let Ok(Some((encoder, lease))) = worker.codecs.encoder(algorithm, level) else { return skip(Skip::Busy) };
             let counted = Counted::new(&self.rules.counts, worker.index, Way::Compress, Coding::of(algorithm));
             let source = std::mem::replace(response.body_mut(), Content::Own(Bytes::new()));
             *response.body_mut() =
