@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http::header::HeaderValue;
+use nix::libc::O_NONBLOCK;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::content_type;
@@ -141,12 +143,14 @@ impl PageFile {
 impl PageContent {
     fn read(path: &Path, content_type: &HeaderValue, purpose: Purpose) -> Result<Self, String> {
         let because = |error: std::io::Error| error.to_string();
-        // whoever opens a pipe waits for somebody who writes into it
-        if !std::fs::metadata(path).map_err(because)?.is_file() {
+        // whoever opens a pipe waits for somebody who writes into it, but for this flag; what is opened is looked at, because a name may mean something else a
+        // moment later
+        let file = File::options().read(true).custom_flags(O_NONBLOCK).open(path).map_err(because)?;
+        let metadata = file.metadata().map_err(because)?;
+        if !metadata.is_file() {
             return Err("it is no regular file".to_owned());
         }
-        let file = File::open(path).map_err(because)?;
-        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let modified = metadata.modified().ok();
         let mut bytes = Vec::new();
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(because)?;
         if bytes.len() as u64 > LARGEST {

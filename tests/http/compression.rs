@@ -5,7 +5,7 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 
 use crate::support::h2::{self, get};
-use crate::support::{Client, Cue, Origin, Proxy, Response, config, wait_until};
+use crate::support::{Client, Cue, Origin, Proxy, Response, Scratch, config, wait_until};
 
 const ON: &str = "compress = true";
 
@@ -411,4 +411,165 @@ fn long_answers_leave_the_worker_to_others() {
         }
         assert!(gunzip(&coded).len() >= 8 << 20);
     }
+}
+
+#[test]
+fn a_pause_after_which_nothing_is_held_back_is_no_end() {
+    // at its lowest levels brotli holds nothing back, and may have nothing to add when what it has is asked for
+    const PART: usize = 16 << 10;
+    let page = page(40 * PART);
+    let (cue, parts) = (Cue::default(), page.clone());
+    let waits = cue.clone();
+    let origin = Origin::script(move |conn| {
+        while let Ok(request) = conn.request() {
+            let at: usize = request.target()[1..].parse().unwrap();
+            let said = &parts[at * PART..(at + 1) * PART];
+            conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n");
+            conn.send(format!("{PART:x}\r\n{said}\r\n"));
+            if waits.wait() {
+                conn.send("4\r\nmore\r\n0\r\n\r\n");
+            }
+        }
+    });
+    let proxy = Proxy::start(&config("compress = { algorithms = [\"br\"], level = { br = 0 } }", "", &[&origin]));
+    let mut client = proxy.client();
+    for at in 0..40 {
+        client.send(format!("GET /{at} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n\r\n"));
+        assert_eq!(client.response_head().field("content-encoding"), Some("br"));
+        let mut coded = chunk(&mut client);
+        cue.give();
+        loop {
+            let next = chunk(&mut client);
+            if next.is_empty() {
+                break;
+            }
+            coded.extend_from_slice(&next);
+        }
+        client.bytes(2);
+        let text = decoded(Some("br"), &coded, 0);
+        assert!(text == [&page.as_bytes()[at * PART..(at + 1) * PART], b"more"].concat(), "{at}: {}", text.len());
+    }
+}
+
+#[test]
+fn answers_of_our_own_to_head_say_what_those_to_get_say() {
+    let files = Scratch::new();
+    let (short, long) = (files.file("404.html", "short ${status}"), files.file("503.html", page(3_000)));
+    let file = files.file("file.txt", page(100_000));
+    let listener = format!(
+        "compress = true\nerror_pages = {{ 404 = {short:?}, 503 = {long:?} }}\n\
+         [[listener.route]]\npath = \"/none\"\nrespond = {{ status = 404 }}\n\
+         [[listener.route]]\npath = \"/closed\"\nrespond = {{ status = 503 }}\n\
+         [[listener.route]]\npath = \"/file\"\nrespond = {{ status = 200, file = {file:?} }}\n"
+    );
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config(&listener, "", &[&origin]));
+    let mut client = proxy.client();
+    for (target, coding) in [("/none", None), ("/closed", Some("gzip")), ("/file", Some("gzip"))] {
+        let mut ask = |method: &str| {
+            client.send(format!("{method} {target} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"));
+            client.response_to(method)
+        };
+        let (got, head) = (ask("GET"), ask("HEAD"));
+        assert_eq!(got.field("content-encoding"), coding, "{target}");
+        assert!(coding.is_none() || got.body.len() < gunzip(&got.body).len());
+        for name in ["content-encoding", "content-length", "vary", "etag", "content-type"] {
+            assert_eq!(head.field(name), got.field(name), "{target} {name}");
+        }
+        assert!(head.body.is_empty());
+    }
+}
+
+#[test]
+fn a_304_does_not_take_away_what_was_said_of_the_answer() {
+    let origin = Origin::answering("HTTP/1.1 304 Not Modified\r\nVary: Origin\r\n\r\n");
+    let proxy = Proxy::start(&config(ON, "", &[&origin]));
+    let since = "If-Modified-Since: Wed, 21 Oct 2015 07:28:00 GMT\r\nAccept-Encoding: gzip\r\n";
+    let answer = ask(&mut proxy.client(), since);
+    let vary: Vec<&str> = answer.head.fields.iter().filter(|(name, _)| name == "vary").map(|(_, of)| &**of).collect();
+    assert_eq!((answer.status, vary), (304, vec!["Origin", "Accept-Encoding"]));
+    // one that says nothing leaves what was said
+    let origin = Origin::answering("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n");
+    let proxy = Proxy::start(&config(ON, "", &[&origin]));
+    let answer = ask(&mut proxy.client(), "If-None-Match: \"a\"\r\nAccept-Encoding: gzip\r\n");
+    assert_eq!((answer.status, answer.field("vary"), answer.field("etag")), (304, None, Some("\"a\"")));
+}
+
+#[test]
+fn a_request_that_forbids_it_gets_coded_content_as_it_is() {
+    let coded = gzip(page(30_000).as_bytes());
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n".to_vec();
+    answer.extend_from_slice(format!("Content-Length: {}\r\n\r\n", coded.len()).as_bytes());
+    answer.extend_from_slice(&coded);
+    let origin = Origin::answering(&answer);
+    let proxy = Proxy::start(&config("decompress = true", "", &[&origin]));
+    let answer = ask(&mut proxy.client(), "Cache-Control: no-transform\r\n");
+    assert_eq!((answer.field("content-encoding"), answer.field("vary")), (Some("gzip"), Some("Accept-Encoding")));
+    assert!(answer.body == coded);
+    // an old client can be sent what is decompressed, and is told by a reset when it breaks off
+    let mut client = proxy.client();
+    client.send("GET /x HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert!(client.response().body == page(30_000).as_bytes());
+}
+
+#[test]
+fn one_that_breaks_off_is_a_reset_stream_over_http_2() {
+    let page = page(60_000);
+    let short = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\n\r\n{page}");
+    let origin = Origin::answering_once(short);
+    let proxy = Proxy::start(&config(ON, "", &[&origin]));
+    h2::run(async {
+        for coding in ["zstd", "br", "gzip"] {
+            let client = h2::Client::connect(proxy.address()).await;
+            let mut request = get("http://a/x");
+            request.headers_mut().insert("accept-encoding", coding.parse().unwrap());
+            assert!(client.try_call(request, "").await.is_err(), "{coding}");
+        }
+    });
+}
+
+#[test]
+fn a_worker_compresses_for_no_more_clients_than_it_has_memory_for() {
+    const MOST: usize = (64 << 20) / (640 << 10);
+    let (cue, part) = (Cue::default(), page(3_000));
+    let waits = cue.clone();
+    let origin = Origin::script(move |conn| {
+        while conn.request().is_ok() {
+            conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n");
+            conn.send(format!("{:x}\r\n{part}\r\n", part.len()));
+            if waits.wait() {
+                conn.send("0\r\n\r\n");
+            }
+        }
+    });
+    let proxy = Proxy::start(&(config(ON, "", &[&origin]) + "\n[server]\nworkers = 1\n"));
+    let ask = |client: &mut Client| {
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+        client.response_head().field("content-encoding") == Some("gzip")
+    };
+    let mut clients: Vec<Client> = (0..MOST + 10).map(|_| proxy.client()).collect();
+    let coded: Vec<bool> = clients.iter_mut().map(ask).collect();
+    assert_eq!(coded.iter().filter(|coded| **coded).count(), MOST);
+    assert!(coded[..MOST].iter().all(|coded| *coded), "who comes first has it");
+    assert_eq!(proxy.metric("evenkeel_compression_skipped_total{listener=\"web\",reason=\"busy\"}"), 10);
+    // it is given back when a client goes, and when an answer ends
+    drop(clients.remove(0));
+    clients.iter().for_each(|_| cue.give());
+    cue.give();
+    for (client, coded) in clients.iter_mut().zip(&coded[1..]) {
+        let mut text = Vec::new();
+        loop {
+            let next = chunk(client);
+            if next.is_empty() {
+                break;
+            }
+            text.extend_from_slice(&next);
+        }
+        assert!(!coded || gunzip(&text).len() >= 3_000);
+    }
+    wait_until("others are compressed again", || {
+        let is_coded = ask(&mut proxy.client());
+        cue.give();
+        is_coded
+    });
 }

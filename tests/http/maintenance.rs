@@ -254,3 +254,17 @@ fn from_the_shell() {
     assert_eq!(shell("--listener web --end"), "the clients of the listener web get through again\n");
     assert_eq!(proxy.client().get("/").status, 200);
 }
+
+#[test]
+fn who_is_let_through_is_the_same_over_both_families() {
+    let files = Scratch::new();
+    let keys = section(&files, ", enabled = true, allow = [\"127.0.0.0/31\"]");
+    let origin = Origin::ok();
+    // a socket for both families sees clients of IPv4 by addresses of IPv6 (RFC 4291, section 2.5.5.2)
+    let proxy = Proxy::start(&config(&keys, "", &[&origin]).replace("127.0.0.1:{port}", "[::]:{port}"));
+    assert_eq!(proxy.client().get("/").status, 200);
+    let port = proxy.address().port();
+    assert_eq!(Client::connect_from("127.0.0.2", ([127, 0, 0, 1], port).into()).get("/").status, 503);
+    let mut other = Client::connect((std::net::Ipv6Addr::LOCALHOST, port).into());
+    assert!(is_page(&other.get("/")));
+}

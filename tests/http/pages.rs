@@ -1,5 +1,7 @@
 //! Pages of the configuration: errors by status, in the form that a client asks for, and files that a route responds with.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 
 use crate::support::h2::{self, get};
@@ -329,4 +331,103 @@ fn files_are_shown_as_they_are_now_and_as_they_were_while_they_cannot_be_read() 
     files.file("a.txt", "three");
     assert_eq!(proxy.admin_call("POST", "/api/v1/reload", "").unwrap().status, 200);
     assert_eq!(proxy.client().get("/file").text(), "three");
+}
+
+#[test]
+fn what_a_client_accepts_may_stand_in_several_lines() {
+    let files = Scratch::new();
+    // one that is the same for all, and one for which more of a request is kept
+    for text in ["page", "page of ${path}"] {
+        let listener = pages(&files, &[("503", "503.html", text)]);
+        let (proxy, _nobody) = without_backend(&listener, "", "");
+        let mut client = proxy.client();
+        for (lines, content_type) in [
+            ("Accept: application/json;q=0.5\r\nAccept: text/html;q=0.9\r\n", "text/html; charset=utf-8"),
+            ("Accept: text/html;q=0.5\r\nAccept: application/json;q=0.9\r\n", "application/problem+json"),
+            ("Accept: */*;q=0.1\r\nAccept: text/plain\r\n", "text/plain; charset=utf-8"),
+            ("", "text/html; charset=utf-8"),
+        ] {
+            client.send(format!("GET /x HTTP/1.1\r\nHost: a\r\n{lines}\r\n"));
+            assert_eq!(client.response().field("content-type"), Some(content_type), "{text}: {lines}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_becomes_something_else_stays_what_it_was() {
+    let files = Scratch::new();
+    let listener = pages(&files, &[("503", "503.html", "one")]);
+    let path = files.path().join("503.html");
+    let (proxy, _nobody) = without_backend(&listener, "", "");
+    let mut client = proxy.client();
+    let told = |kind: &str| proxy.admin("/api/v1/events?limit=1000").unwrap().text().matches(kind).count();
+    let make_pipe = || {
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+    };
+    let changes: [(&str, &dyn Fn()); 4] = [
+        ("gone", &|| std::fs::remove_file(&path).unwrap()),
+        ("a folder", &|| std::fs::create_dir(&path).unwrap()),
+        ("a pipe", &|| {
+            std::fs::remove_dir(&path).unwrap();
+            make_pipe();
+        }),
+        ("too large", &|| {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        let before = told("page_file_refused");
+        change();
+        wait_until(what, || told("page_file_refused") > before);
+        assert_eq!(client.get("/").text(), "one", "{what}");
+    }
+    files.file("503.html", "two");
+    wait_until("it is a page again", || client.get("/").text() == "two");
+}
+
+#[test]
+fn a_page_that_is_replaced_under_load_is_shown_whole() {
+    let files = Scratch::new();
+    let texts: Vec<String> = (0..8).map(|at| format!("{at}").repeat(1 + at * 9_000)).collect();
+    let listener = pages(&files, &[("503", "503.html", &texts[0])]);
+    let (proxy, _nobody) = without_backend(&listener, "", "");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = proxy.client();
+                while !is_over.load(Ordering::Relaxed) {
+                    let answer = client.get("/");
+                    assert!(answer.status == 503 && texts.contains(&answer.text()), "{} bytes", answer.body.len());
+                }
+            });
+        }
+        for text in &texts[1..] {
+            // as editors do
+            std::fs::rename(files.file("next", text), files.path().join("503.html")).unwrap();
+            wait_until("it is shown", || proxy.client().get("/").text() == *text);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_client_whose_request_was_not_read_gets_its_page_whole() {
+    let files = Scratch::new();
+    let text = "page ".repeat(10_000);
+    let listener = pages(&files, &[("503", "503.html", &text)]);
+    let (proxy, _nobody) = without_backend(&listener, "", "");
+    for (length, sent) in [(10, 10), (10, 0), (300_000, 300_000), (300_000, 100)] {
+        let mut client = proxy.client();
+        client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{}", "y".repeat(sent)));
+        let answer = client.response();
+        assert_eq!((answer.status, answer.text() == text), (503, true), "{sent} of {length}");
+        // what follows on the connection is never taken for a request while some of the last one is missing
+        if answer.field("connection") != Some("close") {
+            assert_eq!(sent, length);
+            assert_eq!(client.get("/").status, 503);
+        }
+    }
 }

@@ -122,7 +122,8 @@ impl Content {
         }
     }
 
-    fn is_end(&self) -> bool {
+    /// Whether all of it was passed on, or there is none.
+    pub fn is_end(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_empty(),
             Self::Whole(bytes, trailers) => bytes.is_empty() && trailers.is_none(),

@@ -54,16 +54,14 @@ pub fn weaken(headers: &mut HeaderMap) -> bool {
 /// Clients ask by the weak tags that we have made of strong ones. A backend that compares tags to the letter knows only the strong ones, so it is told both.
 pub fn pass_on_tags(headers: &mut HeaderMap) {
     for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
-        let Some(tags) = headers.get(&name).filter(|tags| tags.len() <= LONGEST_TAGS) else { continue };
-        let strong = strong_forms(tags.as_bytes());
-        if strong.is_empty() {
-            continue;
-        }
-        let both = [tags.as_bytes(), &strong].concat();
-        if let Ok(both) = HeaderValue::from_bytes(&both) {
-            // the first of several lines; a list is rarely divided
-            if let header::Entry::Occupied(mut lines) = headers.entry(&name) {
-                *lines.get_mut() = both;
+        let header::Entry::Occupied(mut lines) = headers.entry(name) else { continue };
+        for tags in lines.iter_mut().filter(|tags| tags.len() <= LONGEST_TAGS) {
+            let strong = strong_forms(tags.as_bytes());
+            if strong.is_empty() {
+                continue;
+            }
+            if let Ok(both) = HeaderValue::from_bytes(&[tags.as_bytes(), &strong].concat()) {
+                *tags = both;
             }
         }
     }
@@ -114,6 +112,15 @@ mod tests {
             assert_eq!(headers[header::IF_NONE_MATCH], passed_on);
             assert_eq!(headers[header::IF_MATCH], passed_on);
         }
+    }
+
+    #[test]
+    fn tags_of_all_lines_are_passed_on() {
+        let name = header::IF_NONE_MATCH;
+        let mut headers = fields(&[(name.clone(), r#"W/"a""#), (name.clone(), r#""b""#), (name.clone(), r#"W/"c""#)]);
+        pass_on_tags(&mut headers);
+        let lines: Vec<_> = headers.get_all(name).iter().collect();
+        assert_eq!(lines, [r#"W/"a", "a""#, r#""b""#, r#"W/"c", "c""#]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, Uri};
 
 use super::Connection;
@@ -87,7 +87,7 @@ impl<'a> Context<'a> {
                 method: request.method.clone(),
                 uri: request.uri.clone(),
                 host: request.host.clone(),
-                accept: request.headers.get(header::ACCEPT).cloned(),
+                accept: lines_of(&request.headers, &header::ACCEPT),
                 client: connection.sender(listener, request),
             })
         });
@@ -304,6 +304,17 @@ impl Context<'_> {
     }
 }
 
+/// All lines of a field as one (RFC 9110, section 5.3).
+fn lines_of(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(name).into_iter();
+    let first = lines.next()?;
+    if lines.next().is_none() {
+        return Some(first.clone());
+    }
+    let all: Vec<&[u8]> = headers.get_all(name).into_iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
+}
+
 /// Writes visible ASCII and spaces as they are, and all else as a URL has it: no byte that a client has chosen ends a line, or is read in
 /// an encoding that nobody knows.
 fn put_visible(out: &mut Vec<u8>, text: &[u8], escape: Escape) {
@@ -332,6 +343,19 @@ fn put_display(out: &mut Vec<u8>, value: impl Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lines_of_a_field_are_one_list() {
+        let mut headers = HeaderMap::new();
+        let all = |headers: &HeaderMap| lines_of(headers, &header::ACCEPT);
+        assert_eq!(all(&headers), None);
+        for (line, list) in
+            [("text/html;q=0.1", "text/html;q=0.1"), ("a/b", "text/html;q=0.1, a/b"), ("", "text/html;q=0.1, a/b, ")]
+        {
+            headers.append(header::ACCEPT, HeaderValue::from_static(line));
+            assert_eq!(all(&headers).unwrap(), list);
+        }
+    }
 
     #[test]
     fn what_no_field_may_have_is_written_as_in_a_url() {

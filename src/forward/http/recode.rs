@@ -26,8 +26,10 @@ pub struct Wish<'s> {
     rules: &'s Recoding,
     accepted: Accepted,
     is_head: bool,
-    /// The request forbids it (`no-transform`), or its client can't read content in pieces.
+    /// The request forbids it (`no-transform`).
     is_forbidden: bool,
+    /// The client can read content whose length is not known in advance.
+    takes_pieces: bool,
     /// The request has asked by a weak tag whether the content has changed.
     has_weak_tags: bool,
 }
@@ -55,7 +57,8 @@ impl<'s> Wish<'s> {
             rules,
             accepted: Accepted::of(&request.headers),
             is_head: request.method == Method::HEAD,
-            is_forbidden: request.version < Version::HTTP_11 || forbids(&request.headers),
+            is_forbidden: forbids(&request.headers),
+            takes_pieces: request.version >= Version::HTTP_11,
             has_weak_tags: tags.into_iter().any(|tags| tags.as_bytes().windows(3).any(|part| part == b"W/\"")),
         }
     }
@@ -90,13 +93,14 @@ impl<'s> Wish<'s> {
         }
         let was_decoded = self.rules.policy.decompress && self.decompress(response, worker);
         let Some(rules) = &self.rules.policy.compress else { return Next::Done };
-        let length = match self.is_head {
+        let is_only_told = self.is_only_told(response);
+        let length = match is_only_told {
             false => response.body().size_hint().exact(),
             true => response.headers().get(header::CONTENT_LENGTH).and_then(|length| parse_length(length.as_bytes())),
         };
         let known = match length {
             Some(length) => Known::Length(length),
-            None if self.is_head || was_decoded => Known::LongEnough,
+            None if is_only_told || was_decoded => Known::LongEnough,
             None => Known::Nothing,
         };
         self.compress(rules, known, response, worker)
@@ -122,7 +126,8 @@ impl<'s> Wish<'s> {
         if !content_type.is_some_and(|content_type| rules.types.contain(content_type.as_bytes())) {
             return skip(Skip::Type);
         }
-        let best = if self.is_forbidden { None } else { self.accepted.best(&rules.algorithms) };
+        let may_be_coded = self.takes_pieces && !self.is_forbidden;
+        let best = if may_be_coded { self.accepted.best(&rules.algorithms) } else { None };
         let may_be_small = self.accepted.refuses_identity();
         match known {
             Known::Length(length) if length == 0 || length < rules.min_size && !may_be_small => {
@@ -134,7 +139,7 @@ impl<'s> Wish<'s> {
         // also where it is not compressed for this client: a cache has to know that it is for others
         vary(response.headers_mut());
         let Some(algorithm) = best else { return skip(Skip::NotAccepted) };
-        if !self.is_head {
+        if !self.is_only_told(response) {
             let level = rules.levels.of(algorithm);
             let Ok(Some((encoder, lease))) = worker.codecs.encoder(algorithm, level) else { return skip(Skip::Busy) };
             let counted = Counted::new(&self.rules.counts, worker.index, Way::Compress, Coding::of(algorithm));
@@ -148,6 +153,12 @@ impl<'s> Wish<'s> {
         Next::Done
     }
 
+    /// Whether nothing but fields is here, as where a backend answers HEAD. Answers of our own have their content then as well, and are coded like those to GET,
+    /// because their length has to be the same.
+    fn is_only_told(&self, response: &Response<Content>) -> bool {
+        self.is_head && response.body().is_end()
+    }
+
     /// Decompresses an answer whose coding the client does not accept. Returns whether it does so.
     fn decompress(&self, response: &mut Response<Content>, worker: &Rc<Worker>) -> bool {
         let mut codings = response.headers().get_all(header::CONTENT_ENCODING).into_iter();
@@ -155,10 +166,10 @@ impl<'s> Wish<'s> {
         let (Some(coding), None) = (codings.next(), codings.next()) else { return false };
         let Some(coding) = Coding::named(coding.as_bytes().trim_ascii()) else { return false };
         vary(response.headers_mut());
-        if self.accepted.takes(coding) {
+        if self.is_forbidden || self.accepted.takes(coding) {
             return false;
         }
-        if !self.is_head {
+        if !self.is_only_told(response) {
             let Ok(Some((decoder, lease))) = worker.codecs.decoder(coding) else {
                 self.rules.counts.undecoded(worker.index, Undecoded::Busy);
                 return false;
@@ -173,9 +184,11 @@ impl<'s> Wish<'s> {
         true
     }
 
-    /// What a 304 says has to fit the answer that the client has, which had a weak tag if we have recoded it.
+    /// What a 304 says has to fit the answer that the client has, which had a weak tag if we have recoded it. What a cache has kept gets the fields of the 304
+    /// instead of its own (RFC 9111, section 3.2): a `Vary` of the backend would take away what we have said in ours.
     fn not_modified(&self, headers: &mut HeaderMap) {
-        if self.has_weak_tags && weaken(headers) {
+        let is_weakened = self.has_weak_tags && weaken(headers);
+        if is_weakened || headers.contains_key(header::VARY) {
             vary(headers);
         }
     }

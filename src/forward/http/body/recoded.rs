@@ -195,9 +195,14 @@ impl Recoded {
             }
             if self.wants_input() {
                 match self.source.poll_frame(cx) {
-                    Poll::Pending if self.flush(&mut out) => break,
-                    Poll::Pending if out.is_empty() && self.failed.is_none() => return Poll::Pending,
-                    Poll::Pending => break,
+                    Poll::Pending => {
+                        self.flush(&mut out);
+                        // an encoder may have nothing to add to what it has given: that is no end
+                        if out.is_empty() && self.failed.is_none() {
+                            return Poll::Pending;
+                        }
+                        break;
+                    }
                     Poll::Ready(frame) => self.take(frame, &mut out),
                 }
             } else if let Err(error) = self.step(&mut out) {
@@ -258,18 +263,17 @@ impl Recoded {
         }
     }
 
-    /// Has an encoder give what it holds back. Returns whether that was something.
-    fn flush(&mut self, out: &mut Vec<u8>) -> bool {
-        let Codec::Encode { encoder: Some(encoder), counted, .. } = &mut self.codec else { return false };
+    /// Has an encoder give what it holds back.
+    fn flush(&mut self, out: &mut Vec<u8>) {
+        let Codec::Encode { encoder: Some(encoder), counted, .. } = &mut self.codec else { return };
         if !encoder.holds_back() {
-            return false;
+            return;
         }
         let at = out.len();
         match encoder.flush(out) {
             Ok(()) => counted.moved(0, out.len() - at),
             Err(broken) => self.failed = Some(counted.failed(broken)),
         }
-        true
     }
 
     /// Codes a piece of the input, or ends.
