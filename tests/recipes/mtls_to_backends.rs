@@ -1,0 +1,37 @@
+//! mtls-to-backends.md
+
+use super::Recipe;
+use super::support::{Origin, wait_until};
+
+#[test]
+fn the_backend_answers_only_who_shows_the_right_certificate() {
+    let application = Origin::saying("Hello from the application.\n");
+    let mut recipe = Recipe::open("mtls-to-backends");
+    recipe.replace("scripts/make-certs.sh", concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/make-certs.sh"));
+    recipe.replace("127.0.0.1:8000", application.address());
+    recipe.follow("Certificates");
+    recipe.follow("The backend");
+    let backend = recipe.address(8443).to_string();
+    recipe.replace("10.0.0.11:8443", &backend);
+    recipe.follow("The proxy");
+    recipe.follow("Try it");
+
+    // another client of the same authority has a good certificate, and the wrong name
+    let before = application.requests().len();
+    let make_certs = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/make-certs.sh");
+    let ask = "curl -s -o /dev/null -w '%{http_code}' --cacert certs/ca.pem --cert certs/client.pem --key certs/client.key https://api.internal:8443/";
+    recipe.run(&format!("cp -r certs others && {make_certs} --client other.internal others"));
+    assert_eq!(recipe.run(&ask.replace("certs/client", "others/client")), "403");
+    assert_eq!(application.requests().len(), before);
+    assert_eq!(recipe.run(ask), "200");
+
+    // an authority of the same name is not the same authority
+    recipe.run(&format!("{make_certs} --client edge.internal strangers"));
+    assert_eq!(recipe.run(&ask.replace("certs/client", "strangers/client")), "000");
+
+    let loaded = |recipe: &Recipe| recipe.stderr().matches("certificate loaded service=\"api\"").count();
+    let before = loaded(&recipe);
+    recipe.follow("Renewal");
+    wait_until("the renewed certificate is in force", || loaded(&recipe) > before);
+    assert_eq!(recipe.run("curl -s http://localhost/"), "Hello from the application.\n");
+}
