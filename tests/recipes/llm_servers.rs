@@ -53,12 +53,8 @@ fn completions_go_where_there_is_room_and_conversations_where_they_were() {
         assert_eq!((answer.status, answer.field("endpoint-load-metrics")), (200, None), "it is not for clients");
     };
     let got = |path: &str| [0, 1].map(|at| servers[at].targets().iter().filter(|target| *target == path).count());
-    let utilization = |recipe: &Recipe, at: usize| {
-        let status = recipe.status();
-        let services = status["services"].as_array().unwrap();
-        let service = services.iter().find(|service| service["name"] == "completions").unwrap();
-        service["backends"][at]["utilization"].as_f64()
-    };
+    let utilization =
+        |recipe: &Recipe, at: usize| recipe.status()["services"]["completions"]["backends"][at]["utilization"].as_f64();
 
     // three wait at the first one, and the second one has room
     wait_until("both have reported", || {

@@ -8,10 +8,19 @@
 mod support;
 
 mod index;
+mod others;
 mod page;
 mod printed;
 mod recipe;
 
+mod behind_a_proxy;
 mod https_redirect;
+mod json_logs;
+mod llm_servers;
+mod mtls_to_backends;
+mod prometheus_and_grafana;
+mod tcp_database;
+mod two_instances;
+mod udp_dns;
 
 use recipe::Recipe;

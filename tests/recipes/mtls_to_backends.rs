@@ -29,9 +29,9 @@ fn the_backend_answers_only_who_shows_the_right_certificate() {
     recipe.run(&format!("{make_certs} --client edge.internal strangers"));
     assert_eq!(recipe.run(&ask.replace("certs/client", "strangers/client")), "000");
 
-    let loaded = |recipe: &Recipe| recipe.stderr().matches("certificate loaded service=\"api\"").count();
-    let before = loaded(&recipe);
+    let changed = |recipe: &Recipe| recipe.stderr().matches("certificate changed service=\"api\"").count();
+    let before = changed(&recipe);
     recipe.follow("Renewal");
-    wait_until("the renewed certificate is in force", || loaded(&recipe) > before);
+    wait_until("the renewed certificate is in force", || changed(&recipe) > before);
     assert_eq!(recipe.run("curl -s http://localhost/"), "Hello from the application.\n");
 }

@@ -213,7 +213,7 @@ impl Recipe {
         wait_until("the proxy gets ready", || {
             let ended = self.proxies.last_mut().unwrap().child.try_wait().unwrap();
             assert_eq!(ended, None, "{}: it ended:\n{}", self.name, self.stderr());
-            self.last_stderr().lines().any(|line| line.ends_with(" ready"))
+            self.last_stderr().lines().any(|line| line.ends_with(" ready") || line.contains("\"message\":\"ready\""))
         });
         let printed = self.last_stderr();
         assert!(prints.is_empty() || fits(prints, &printed), "{}.md shows\n{prints}\nand not\n{printed}", self.name);

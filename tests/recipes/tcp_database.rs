@@ -66,9 +66,8 @@ fn clients_come_to_the_primary_whoever_that_is() {
     recipe.follow("Start it");
     let state = |recipe: &Recipe, service: &str, id: &str| {
         let status = recipe.status();
-        let service = status["services"].as_array().unwrap().iter().find(|it| it["name"] == service).unwrap().clone();
-        let backend = service["backends"].as_array().unwrap().iter().find(|it| it["id"] == id).unwrap().clone();
-        backend["state"].as_str().unwrap().to_owned()
+        let backends = status["services"][service]["backends"].as_array().unwrap();
+        backends.iter().find(|backend| backend["id"] == id).unwrap()["state"].as_str().unwrap().to_owned()
     };
     wait_until("the servers have said who they are", || {
         let expected =

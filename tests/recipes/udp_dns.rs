@@ -60,7 +60,7 @@ fn questions_are_answered_while_one_of_two_name_servers_is_there() {
     recipe.follow("Start it");
     let at = recipe.address(53).port();
     recipe.replace("-p 53", &format!("-p {at}"));
-    let backend = |recipe: &Recipe, at: usize| recipe.status()["services"][0]["backends"][at].clone();
+    let backend = |recipe: &Recipe, at: usize| recipe.status()["services"]["dns"]["backends"][at].clone();
     wait_until("both were checked by a question", || {
         [0, 1].iter().all(|at| backend(&recipe, *at)["last_check"]["reason"] == "the expected bytes came")
     });
