@@ -63,10 +63,12 @@ fn what_clients_have_at_one_instance_they_have_at_the_other_one() {
 
     // a limit is one limit: who has used it up at one instance has next to nothing at the other one
     let greedy = "curl -s -o /dev/null -w '%{http_code}\\n' --interface 127.0.0.9 'https://example.com/[1-120]'";
-    let allowed = |recipe: &Recipe| recipe.run(greedy).matches("200").count();
-    let (at_first, at_second) = (allowed(&first), allowed(&second));
+    let at_first = first.run(greedy).matches("200").count();
     assert!((60..90).contains(&at_first), "{at_first}, where 60 may come at once");
-    assert!(at_second < 40, "{at_second} more at the other instance");
+    // for the tenth of a second until it has asked the store, the other one knows nothing of it
+    let one = greedy.replace("[1-120]", "");
+    let at_second = (0..60).take_while(|_| second.run(&one).contains("200")).count();
+    assert!(at_second < 30, "{at_second} more at the other instance, whose own burst is 60");
 
     // one dies
     drop(first);
