@@ -71,7 +71,9 @@ fn what_clients_have_at_one_instance_they_have_at_the_other_one() {
     assert!(at_second < 30, "{at_second} more at the other instance, whose own burst is 60");
 
     // one dies
+    let mut open = first.client(443);
     drop(first);
+    assert!(open.ends(), "what was open to it is gone with it");
     assert_eq!(second.run(ask), told);
     assert!(visit(&second));
 }
