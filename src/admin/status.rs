@@ -283,6 +283,7 @@ fn backend(shared: &Shared, service: &Service, at: usize, now: Moment) -> Value 
         "ewma_ms": read.latency.map(|average| rounded(BackendReading::millis(average))),
         "cpu": read.report.and_then(|report| report.cpu).map(|share| rounded(f64::from(share))),
         "memory": read.report.and_then(|report| report.memory).map(|share| rounded(f64::from(share))),
+        "utilization": read.report.and_then(|report| report.utilization).map(|share| rounded(f64::from(share))),
         "requests": requests,
         "failures": service.upstream[at].attempts().failed,
         "retries": read.retries,

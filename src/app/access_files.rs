@@ -1,4 +1,4 @@
-//! The files that say who may come in: networks, users and keys. They are read again when they change, without a reload of the configuration.
+//! The files that say who may come in, and who speaks for others: networks, users and keys. They are read again when they change, without a reload of the configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,9 @@ fn readers(config: &model::Config) -> BTreeMap<PathBuf, Vec<Reader>> {
     };
     let of_listener = |listener: &model::Listener| -> Vec<Reader> {
         let lists = listener.access.clone().into_iter().chain(listener.maintenance.allow.clone());
-        lists.map(|list| list as Reader).chain(listener.routes.iter().flat_map(of_route)).collect()
+        let proxies = std::iter::once(Arc::clone(&listener.trusted_proxies) as Reader);
+        let lists = lists.map(|list| list as Reader).chain(proxies);
+        lists.chain(listener.routes.iter().flat_map(of_route)).collect()
     };
     let through = config.services.iter().filter_map(|service| service.maintenance.allow.clone());
     let of_services = through.map(|list| list as Reader);

@@ -1,6 +1,6 @@
 //! Who may come in: by address, and by what a client shows.
 //!
-//! [`AccessList`] judges addresses. [`Auth`] is what a route asks for: there is one kind of it for each way in which a client can say who it is. A further kind is
+//! [`AccessList`] judges addresses, [`TrustedProxies`] says who speaks for others. [`Auth`] is what a route asks for: there is one kind of it for each way in which a client can say who it is. A further kind is
 //! a further variant of [`Auth`], whose key in the configuration is read in `config/check/auth.rs`, and whose requests are judged in
 //! `forward/http/authorize.rs`. What is read from files is read again when they change: a kind with files implements [`Watched`].
 //!
@@ -14,6 +14,7 @@ pub mod forward;
 pub mod jwt;
 mod ranges;
 mod remembered;
+pub mod trusted_proxies;
 
 use std::path::Path;
 
@@ -24,6 +25,7 @@ pub use file::FileProblem;
 pub use forward::Forward;
 pub use jwt::Jwt;
 pub use remembered::Remembered;
+pub use trusted_proxies::TrustedProxies;
 
 /// What a route asks of a client.
 #[derive(Debug)]
@@ -54,6 +56,16 @@ pub trait Watched {
 impl Watched for AccessList {
     fn files(&self) -> Vec<&Path> {
         Self::files(self).collect()
+    }
+
+    fn reload(&self) -> Result<usize, FileProblem> {
+        Self::reload(self)
+    }
+}
+
+impl Watched for TrustedProxies {
+    fn files(&self) -> Vec<&Path> {
+        Self::files(self)
     }
 
     fn reload(&self) -> Result<usize, FileProblem> {

@@ -21,9 +21,8 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
-use ipnet::IpNet;
 
-use crate::auth::{AccessList, Auth};
+use crate::auth::{AccessList, Auth, TrustedProxies};
 use crate::canary::Plan;
 use crate::event::Filter;
 use crate::io::outbound::SocketOptions;
@@ -196,8 +195,8 @@ pub struct Listener {
     pub options: SocketOptions,
     /// Where everything goes that no route takes.
     pub service: Option<ServiceId>,
-    /// The networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
+    pub trusted_proxies: Arc<TrustedProxies>,
     /// Who may come in; `None` = everybody.
     pub access: Option<Arc<AccessList>>,
     /// How paths are treated.

@@ -34,7 +34,7 @@ pub(super) use crate::spelling::nearest;
 
 pub(super) use address::{
     BackendAddress, ListenAddress, NetworkSource, allowed_origin, authority, backend, collector, etcd, host, listen,
-    network, network_or_file, origin, socket, webhook,
+    network, network_or_file, origin, proxy_or_file, socket, webhook,
 };
 pub(super) use canary::percent;
 pub(super) use endpoint::dependency_endpoint;
@@ -90,7 +90,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "path" => path(text).map(drop),
         "regex" => regex(text).map(drop),
         "method" => method(text).map(drop),
-        "network" => network(text).map(drop),
+        "proxy-or-file" => proxy_or_file(text).map(drop),
         "network-or-file" => network_or_file(text).map(drop),
         "source" => network::source(text).map(drop),
         "interface" => network::interface(text),
@@ -98,6 +98,7 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
         "header-name" => header_name(text).map(drop),
         "header-value" => header_value(text).map(drop),
         "hash-key" => service::hash_key(text).map(drop),
+        "named-metric" => service::named_metric(text).map(drop),
         "limit-key" => limit_key(text).map(drop),
         "rate" => rate(text).map(drop),
         "bandwidth" => bandwidth(text).map(drop),

@@ -60,11 +60,11 @@ pub(super) async fn identify(
         Err((refusal, why)) => {
             let count = metrics.refused(ingress.worker().index, refusal);
             let why = why.map(tracing::field::display);
-            let reason = refusal.as_str();
+            let (source, reason) = (source.map(tracing::field::display), refusal.as_str());
             // a wrongly configured peer may do this a thousand times a second
             match count.is_power_of_two() {
-                true => tracing::warn!(listener = %name, ?source, reason, why, count, "{REFUSED}"),
-                false => tracing::debug!(listener = %name, ?source, reason, why, "{REFUSED}"),
+                true => tracing::warn!(listener = %name, source, reason, why, count, "{REFUSED}"),
+                false => tracing::debug!(listener = %name, source, reason, why, "{REFUSED}"),
             }
             None
         }

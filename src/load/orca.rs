@@ -8,14 +8,18 @@
 //! ```
 //!
 //! The message is `xds.data.orca.v3.OrcaLoadReport`; JSON follows proto3's mapping, so its names may be written in camel case as
-//! well. gRPC servers send the last form, as a trailer (gRFC A51). Of the message, three shares are used; named metrics,
-//! costs and rates are passed over. proto3 leaves out what is 0, so an idle backend's binary report may say nothing.
+//! well. gRPC servers send the last form, as a trailer (gRFC A51). Of the message, three shares are used, and the
+//! named metrics that the configuration names (`load_reports.utilization`); other ones, costs and rates are passed over. proto3 leaves out what is 0, so an idle backend's binary report may say nothing.
 
 mod binary;
+mod named;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use data_encoding::{BASE64, BASE64_NOPAD};
+use named::Named;
+pub use named::PREFIX;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
@@ -36,12 +40,12 @@ const CPU: &str = "cpu_utilization";
 const MEMORY: &str = "mem_utilization";
 const APPLICATION: &str = "application_utilization";
 
-/// Reads a value of [`FIELD`].
+/// Reads a value of [`FIELD`]. The highest of the named metrics in `utilization` stands for the backend's own estimate, where it gives none.
 ///
 /// # Errors
 ///
 /// Why it was refused.
-pub fn read(value: &[u8]) -> Result<Report, BadReport> {
+pub fn read(value: &[u8], utilization: &[Box<str>]) -> Result<Report, BadReport> {
     if value.len() > LONGEST {
         return Err(BadReport::TooLong);
     }
@@ -50,31 +54,31 @@ pub fn read(value: &[u8]) -> Result<Report, BadReport> {
     let (form, rest) = value.split_at(space);
     let rest = rest.trim_ascii();
     match form {
-        b"TEXT" => text(rest),
-        b"JSON" => json(rest),
-        b"BIN" => read_bin(rest),
+        b"TEXT" => text(rest, utilization),
+        b"JSON" => json(rest, utilization),
+        b"BIN" => read_bin(rest, utilization),
         _ => Err(BadReport::Form),
     }
 }
 
-/// Reads a value of [`FIELD_BIN`]: base64, with or without padding.
+/// Reads a value of [`FIELD_BIN`]: base64, with or without padding. As [`read`].
 ///
 /// # Errors
 ///
 /// Why it was refused.
-pub fn read_bin(value: &[u8]) -> Result<Report, BadReport> {
+pub fn read_bin(value: &[u8], utilization: &[Box<str>]) -> Result<Report, BadReport> {
     if value.len() > LONGEST {
         return Err(BadReport::TooLong);
     }
     let encoding = if value.ends_with(b"=") { BASE64 } else { BASE64_NOPAD };
     let message = encoding.decode(value).map_err(|_| BadReport::Form)?;
-    binary::read(&message)
+    binary::read(&message, utilization)
 }
 
 /// Pairs of names and numbers, separated by commas.
-fn text(pairs: &[u8]) -> Result<Report, BadReport> {
+fn text(pairs: &[u8], utilization: &[Box<str>]) -> Result<Report, BadReport> {
     let pairs = str::from_utf8(pairs).map_err(|_| BadReport::Form)?;
-    let mut report = Report::default();
+    let (mut report, mut named) = (Report::default(), Named::new(utilization));
     let mut others: Vec<&str> = Vec::new();
     for (count, pair) in pairs.split(',').enumerate() {
         if count == MOST_PAIRS {
@@ -87,7 +91,7 @@ fn text(pairs: &[u8]) -> Result<Report, BadReport> {
             take(&mut report, name, value)?;
             continue;
         }
-        // a metric of the backend's own is not used, but it has to make sense, as the rest of the report does
+        // whether a metric of the backend's own is used or not, it has to make sense, as the rest of the report does
         if name.is_empty() {
             return Err(BadReport::Form);
         }
@@ -98,8 +102,11 @@ fn text(pairs: &[u8]) -> Result<Report, BadReport> {
             return Err(BadReport::Twice("a named metric"));
         }
         others.push(name);
+        if let Some(name) = name.strip_prefix(PREFIX) {
+            named.see(name, value)?;
+        }
     }
-    Ok(report)
+    Ok(named.complete(report))
 }
 
 /// The canonical name of a number that is used, in either spelling; `None` = it is not used.
@@ -121,16 +128,16 @@ fn take(report: &mut Report, name: &'static str, value: f64) -> Result<(), BadRe
     }
 }
 
-fn json(object: &[u8]) -> Result<Report, BadReport> {
+fn json(object: &[u8], utilization: &[Box<str>]) -> Result<Report, BadReport> {
     let mut deserializer = serde_json::Deserializer::from_slice(object);
-    let read = deserializer.deserialize_map(Object).and_then(|report| deserializer.end().map(|()| report));
+    let read = deserializer.deserialize_map(Object(utilization)).and_then(|report| deserializer.end().map(|()| report));
     read.unwrap_or_else(|error| Err(BadReport::Json(error.to_string())))
 }
 
 /// Reads an object. A refusal inside it is part of the value, so that the reason keeps its type.
-struct Object;
+struct Object<'a>(&'a [Box<str>]);
 
-impl<'de> Visitor<'de> for Object {
+impl<'de> Visitor<'de> for Object<'_> {
     type Value = Result<Report, BadReport>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,8 +145,16 @@ impl<'de> Visitor<'de> for Object {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut report = Ok(Report::default());
+        let (mut report, mut named) = (Ok(Report::default()), Named::new(self.0));
         while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            let is_named = !self.0.is_empty() && matches!(&*name, "named_metrics" | "namedMetrics");
+            if is_named {
+                let all = map.next_value::<BTreeMap<std::borrow::Cow<'de, str>, f64>>()?;
+                if let Err(refused) = all.into_iter().try_for_each(|(name, value)| named.see(&name, value)) {
+                    report = Err(refused);
+                }
+                continue;
+            }
             let Some(name) = used(&name) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -152,13 +167,43 @@ impl<'de> Visitor<'de> for Object {
                 report = Err(refused);
             }
         }
-        Ok(report)
+        Ok(report.map(|report| named.complete(report)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without named metrics.
+    fn read(value: &[u8]) -> Result<Report, BadReport> {
+        super::read(value, &[])
+    }
+
+    fn read_bin(value: &[u8]) -> Result<Report, BadReport> {
+        super::read_bin(value, &[])
+    }
+
+    #[test]
+    fn the_highest_of_the_named_metrics_that_are_asked_for_is_the_utilization() {
+        let asked = ["kv_cache_usage_perc".into(), "num_requests_waiting".into()];
+        let read = |value: &str| super::read(value.as_bytes(), &asked);
+        let waiting = report(-1.0, -1.0, 3.0);
+        // as vLLM writes them
+        let text = "TEXT named_metrics.kv_cache_usage_perc=0.25, named_metrics.num_requests_waiting=3.0";
+        let json = r#"JSON {"named_metrics": {"kv_cache_usage_perc": 0.25, "num_requests_waiting": 3.0}}"#;
+        assert_eq!((read(text), read(json)), (Ok(waiting), Ok(waiting)));
+        assert_eq!(read("TEXT named_metrics.kv_cache_usage_perc=0.25"), Ok(report(-1.0, -1.0, 0.25)));
+        assert_eq!(read("TEXT named_metrics.other=1,kv_cache_usage_perc=1"), Ok(Report::default()));
+        assert_eq!(read(&format!("{text},application_utilization=0.5")), Ok(report(-1.0, -1.0, 0.5)));
+        assert_eq!(read("TEXT named_metrics.num_requests_waiting=5000"), Ok(report(-1.0, -1.0, 1000.0)));
+        for bad in ["-1", "nan", "inf"] {
+            let read = read(&format!("TEXT named_metrics.num_requests_waiting={bad}"));
+            assert_eq!(read, Err(BadReport::Number("a named metric")), "{bad}");
+        }
+        let read = read(r#"JSON {"named_metrics": {"kv_cache_usage_perc": -1}}"#);
+        assert_eq!(read, Err(BadReport::Number("a named metric")));
+    }
 
     fn report(cpu: f32, memory: f32, utilization: f32) -> Report {
         let some = |value: f32| (value >= 0.0).then_some(value);

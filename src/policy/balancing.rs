@@ -1,5 +1,6 @@
 //! How the backend of a request is chosen: the algorithm, affinity, reports of load.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderName;
@@ -104,12 +105,21 @@ pub struct Affinity {
 }
 
 /// `[service.NAME.load_reports]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadReports {
     /// Whether `endpoint-load-metrics` is read from responses.
     pub orca: bool,
+    /// Names of the metrics whose highest is the utilization of a backend that does not say it by itself.
+    pub utilization: Arc<[Box<str>]>,
     /// An agent beside each backend: its port, and how often it is asked.
     pub agent: Option<(u16, Duration)>,
     /// A report is forgotten after this time.
     pub expire: Duration,
+}
+
+impl LoadReports {
+    /// The named metrics that count in what answers say; `None` = answers are not believed.
+    pub fn believed(&self) -> Option<&Arc<[Box<str>]>> {
+        self.orca.then_some(&self.utilization)
+    }
 }

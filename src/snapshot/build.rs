@@ -133,7 +133,7 @@ fn build_service(
         maintenance: listener::maintenance(&service.maintenance),
         request_headers: service.request_headers.clone(),
         response_headers: service.response_headers.clone(),
-        load_reports: service.load_reports,
+        load_reports: service.load_reports.clone(),
         waiting: waiters(before, registry),
         abort_on_close: service.abort_on_close,
         totals: registry.totals(&service.name),

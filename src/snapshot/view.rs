@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use ipnet::IpNet;
 
 use super::service::ServiceSettings;
 use super::{Canary, ClientLimits, Course, Diverted, Maintenance, Mirror, Point, RedirectTemplate, Service, Split};
-use crate::auth::{AccessList, Auth};
+use crate::auth::{AccessList, Auth, TrustedProxies};
 use crate::clock::Moment;
 use crate::endpoint::standing::WHOLE;
 use crate::endpoint::{Endpoint, Target};
@@ -130,8 +129,8 @@ pub struct Listener {
     pub splits: Vec<(usize, Arc<Split>)>,
     /// What each route has taken, in the order of the configuration.
     pub hits: Vec<Arc<RouteHits>>,
-    /// Networks whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.
+    pub trusted_proxies: Arc<TrustedProxies>,
     /// Who may come in; `None` = everybody.
     pub guard: Option<Guard>,
     /// How paths are treated.
@@ -295,8 +294,7 @@ impl Listener {
 
     /// Whether this is the address of a proxy that is trusted, which speaks for others.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.trusted_proxies.iter().any(|network| network.contains(&address))
+        self.trusted_proxies.has(address)
     }
 
     /// Whether who connects from this address can be refused without a look at what it sends. Proxies that are trusted speak for others.

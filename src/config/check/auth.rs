@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::Checker;
 use crate::auth::basic::BasicSettings;
-use crate::auth::{AccessList, Auth, Basic, CertificateRule, FileProblem, Networks};
+use crate::auth::{AccessList, Auth, Basic, CertificateRule, FileProblem, Networks, TrustedProxies};
 use crate::config::raw;
 use crate::config::syntax::{self, NetworkSource};
 use crate::config::tree::KeyPath;
@@ -47,13 +47,38 @@ impl Checker<'_> {
         match AccessList::new(allow, deny) {
             Ok(list) => Some(Some(Arc::new(list))),
             Err(problem) => {
-                let is_it =
-                    |text: &String| text.strip_prefix("file:").is_some_and(|name| self.file(name) == problem.file);
-                let found = texts.iter().find_map(|(key, list)| Some(at.key(key).index(list.iter().position(is_it)?)));
+                let found = texts.iter().find_map(|(key, list)| self.file_in(&at.key(key), list, &problem));
                 self.bad_file(&found.unwrap_or_else(|| at.clone()), &problem, "a file with one network a line");
                 None
             }
         }
+    }
+
+    /// `trusted_proxies` of the listener at `at`.
+    pub(super) fn trusted_proxies(&mut self, at: &KeyPath, raw: &[String]) -> Option<Arc<TrustedProxies>> {
+        let at = at.key("trusted_proxies");
+        let mut networks = Networks::default();
+        for text in raw {
+            match syntax::proxy_or_file(text) {
+                Ok(NetworkSource::File(path)) => networks.files.push(self.file(path)),
+                Ok(NetworkSource::Network(network)) => networks.own.push(network),
+                Err(_) => {} // reported
+            }
+        }
+        match TrustedProxies::new(networks) {
+            Ok(proxies) => Some(Arc::new(proxies)),
+            Err(problem) => {
+                let found = self.file_in(&at, raw, &problem);
+                self.bad_file(&found.unwrap_or(at), &problem, "a file with one network a line");
+                None
+            }
+        }
+    }
+
+    /// Where a list at `at` names the file with the problem.
+    fn file_in(&self, at: &KeyPath, list: &[String], problem: &FileProblem) -> Option<KeyPath> {
+        let is_it = |text: &String| text.strip_prefix("file:").is_some_and(|name| self.file(name) == problem.file);
+        Some(at.index(list.iter().position(is_it)?))
     }
 
     /// `seen`: where each network of the other list stands.

@@ -97,8 +97,16 @@ impl Checker<'_> {
         syntax::hash_key(&raw.on).unwrap_or(KeyFrom::ClientIp)
     }
 
-    pub(super) fn load_reports(&self, raw: &raw::LoadReports) -> LoadReports {
+    pub(super) fn load_reports(&mut self, at: &KeyPath, raw: &raw::LoadReports) -> LoadReports {
+        if !raw.orca && !raw.utilization.is_empty() {
+            let mistake = self.key_mistake(&at.key("load_reports").key("utilization"), "`utilization` has no effect");
+            self.report(
+                mistake.warning().help("it is about what answers say, and `orca = false` has that left unread"),
+            );
+        }
         let agent = raw.agent.as_ref().and_then(|agent| Some((agent.port?, agent.interval.0)));
-        LoadReports { orca: raw.orca, agent, expire: raw.expire.0 }
+        let utilization =
+            raw.utilization.iter().filter_map(|text| syntax::named_metric(text).ok()).map(Box::from).collect();
+        LoadReports { orca: raw.orca, utilization, agent, expire: raw.expire.0 }
     }
 }

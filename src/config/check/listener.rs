@@ -74,6 +74,7 @@ impl Checker<'_> {
         self.layer4(at, raw);
         self.trusts_a_network(at, raw);
         let access = self.access(at, (&raw.allow, &raw.deny));
+        let trusted_proxies = self.trusted_proxies(at, &raw.trusted_proxies);
         self.knows_addresses(at, raw);
         let tls = raw.tls.as_ref().map(|tls| self.tls_for(raw.protocol, &at.key("tls"), tls));
         let request_id = self.request_id(at, raw);
@@ -100,7 +101,7 @@ impl Checker<'_> {
             protocol: protocol(raw.protocol),
             proxy_protocol: raw.proxy_protocol == raw::ProxyProtocol::Accept,
             service: service?,
-            trusted_proxies: raw.trusted_proxies.iter().filter_map(|text| syntax::network(text).ok()).collect(),
+            trusted_proxies: trusted_proxies?,
             access: access?,
             paths: path_rules(raw),
             max_connections: raw.max_connections as usize,

@@ -106,7 +106,7 @@ impl Checker<'_> {
             maintenance: maintenance?,
             request_headers: self.header_changes(&at.key("request_headers"), &raw.request_headers, true),
             response_headers: self.header_changes(&at.key("response_headers"), &raw.response_headers, false),
-            load_reports: self.load_reports(&raw.load_reports),
+            load_reports: self.load_reports(at, &raw.load_reports),
             discover: all_or_nothing(discover)?,
             detect: all_or_nothing(detect)?,
             recovery: recovery?,

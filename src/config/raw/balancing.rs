@@ -65,6 +65,9 @@ section! {
     LoadReports {
         /// Read `endpoint-load-metrics` in responses.
         orca: bool = true,
+        /// Metrics whose highest is the utilization of a backend that does not report `application_utilization`: "named_metrics.NAME".
+        #[schemars(extend("x-syntax" = "named-metric"))]
+        utilization: Vec<String> = Vec::new(),
         /// Ask an agent beside the backend.
         agent: Option<Agent> = None,
         /// A report is forgotten after this time.

@@ -65,8 +65,8 @@ section! {
         service: Option<String> = None,
         /// Whether connections begin with a PROXY header (v1 or v2, from `trusted_proxies` only).
         proxy_protocol: ProxyProtocol = ProxyProtocol::Off,
-        /// Networks whose PROXY header, Forwarded and X-Forwarded-* are believed.
-        #[schemars(extend("x-syntax" = "network"))]
+        /// Networks whose PROXY header, Forwarded and X-Forwarded-* are believed, or "file:PATH" with one a line.
+        #[schemars(extend("x-syntax" = "proxy-or-file"))]
         trusted_proxies: Vec<String> = Vec::new(),
         /// Networks that may come in, or "file:PATH" with one a line; all others may not. The longest network decides.
         #[schemars(extend("x-syntax" = "network-or-file"))]

@@ -264,8 +264,17 @@ pub(in crate::config) enum NetworkSource<'a> {
     File(&'a str),
 }
 
-/// A network, an address, or `file:PATH`.
+/// A network, an address, or `file:PATH`, of those who may come in.
 pub(in crate::config) fn network_or_file(text: &str) -> Result<NetworkSource<'_>> {
+    proxy_or_file(text).map_err(|problem| {
+        let all = "an `allow` denies all others by itself; all addresses are \"0.0.0.0/0\" and \"::/0\"";
+        let help = problem.help.or(matches!(text, "all" | "any" | "*").then(|| all.to_owned()));
+        Problem { help, ..problem }
+    })
+}
+
+/// A network, an address, or `file:PATH`, of proxies.
+pub(in crate::config) fn proxy_or_file(text: &str) -> Result<NetworkSource<'_>> {
     const EITHER: &str =
         "a network such as \"10.0.0.0/8\", one address, or \"file:\" and the path of a file with one a line";
     match text.strip_prefix("file:") {
@@ -275,9 +284,7 @@ pub(in crate::config) fn network_or_file(text: &str) -> Result<NetworkSource<'_>
             let meant = (problem.suggestion.is_none() && text.contains(['/', '.']) && text.ends_with(".txt"))
                 .then(|| format!("file:{text}"));
             let suggestion = problem.suggestion.or(meant);
-            let all = "an `allow` denies all others by itself; all addresses are \"0.0.0.0/0\" and \"::/0\"";
-            let help = problem.help.or(matches!(text, "all" | "any" | "*").then(|| all.to_owned()));
-            Problem { expected: EITHER.to_owned(), suggestion, help, ..problem }
+            Problem { expected: EITHER.to_owned(), suggestion, ..problem }
         }),
     }
 }

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::address::{PORT, authority, is_host_name, port};
 use super::{Problem, Result, header_name, path};
+use crate::load::orca::PREFIX;
 use crate::policy::{Hedge, KeyFrom};
 
 /// What a retry is for.
@@ -41,6 +42,23 @@ pub(super) fn key_among(text: &str, expected: &str, words: &[&str]) -> Result<Ke
         "path" => Ok(KeyFrom::Path),
         "uri" => Ok(KeyFrom::Uri),
         text => key_from(text, expected, words),
+    }
+}
+
+/// A metric of a backend's own in its load reports, without what such names begin with.
+pub(in crate::config) fn named_metric(text: &str) -> Result<&str> {
+    let expected = "\"named_metrics.\" and a name, as backends report it";
+    match text.strip_prefix(PREFIX) {
+        Some(name)
+            if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'=')) =>
+        {
+            Ok(name)
+        }
+        Some(_) => Err(Problem::new(format!("`{text}` has no name that a metric can have"), expected)),
+        None => {
+            let problem = Problem::new(format!("`{text}` is not a named metric"), expected);
+            Err(Problem { suggestion: Some(format!("{PREFIX}{text}")), ..problem })
+        }
     }
 }
 

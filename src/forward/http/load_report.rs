@@ -12,7 +12,7 @@ const REPORT: HeaderName = HeaderName::from_static(orca::FIELD);
 const REPORT_BIN: HeaderName = HeaderName::from_static(orca::FIELD_BIN);
 
 /// Reads a load report in one of its forms.
-type Read = fn(&[u8]) -> Result<Report, BadReport>;
+type Read = fn(&[u8], &[Box<str>]) -> Result<Report, BadReport>;
 
 /// Whether this is a field that a backend reports its load in.
 pub fn is_in(name: &HeaderName) -> bool {
@@ -20,16 +20,16 @@ pub fn is_in(name: &HeaderName) -> bool {
 }
 
 /// Takes the report of a backend out of an answer's fields, or its trailers. What it says is noted where the service (which is called so) believes its
-/// backends.
-pub fn take(headers: &mut HeaderMap, (endpoint, service, is_believed): (&Endpoint, &str, bool)) {
+/// backends; `believed` is `None` where it does not, else the named metrics that count.
+pub fn take(headers: &mut HeaderMap, (endpoint, service, believed): (&Endpoint, &str, Option<&[Box<str>]>)) {
     // a look at the names costs less than look-ups by hash, and nearly no answer has any of these
     if !headers.keys().any(is_in) {
         return;
     }
     for (field, read) in [(&REPORT, orca::read as Read), (&REPORT_BIN, orca::read_bin)] {
         let Some(value) = headers.remove(field) else { continue };
-        match read(value.as_bytes()) {
-            Ok(report) if is_believed => {
+        match read(value.as_bytes(), believed.unwrap_or_default()) {
+            Ok(report) if believed.is_some() => {
                 endpoint.live.load.report(report, endpoint.live.in_flight(), Moment::now());
             }
             Ok(_) => {}

@@ -1,5 +1,6 @@
-//! The wire format of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers and to skip the rest.
+//! The wire format of `OrcaLoadReport`: as much of protobuf as it takes to find three numbers and named metrics, and to skip the rest.
 
+use super::named::Named;
 use super::{APPLICATION, BadReport, CPU, MEMORY, take};
 use crate::endpoint::load::Report;
 use crate::protobuf::{self, Malformed, Value};
@@ -7,13 +8,19 @@ use crate::protobuf::{self, Malformed, Value};
 /// Reads a message.
 ///
 /// In protobuf the last one wins where a number is there twice; a report that contradicts itself is refused here.
-pub(super) fn read(mut message: &[u8]) -> Result<Report, BadReport> {
-    let mut report = Report::default();
+pub(super) fn read(mut message: &[u8], utilization: &[Box<str>]) -> Result<Report, BadReport> {
+    let (mut report, mut named) = (Report::default(), Named::new(utilization));
     while let Some((number, value)) = protobuf::field(&mut message)? {
         let name = match number {
             1 => CPU,
             2 => MEMORY,
             9 => APPLICATION,
+            8 if !utilization.is_empty() => {
+                let Value::Bytes(entry) = value else { return Err(BadReport::Form) };
+                let (name, value) = metric(entry)?;
+                named.see(name, value)?;
+                continue;
+            }
             // rates and costs, and what later versions add
             _ => continue,
         };
@@ -22,7 +29,20 @@ pub(super) fn read(mut message: &[u8]) -> Result<Report, BadReport> {
             _ => return Err(BadReport::Form),
         }
     }
-    Ok(report)
+    Ok(named.complete(report))
+}
+
+/// An entry of `named_metrics`, which is a map: a message with the name and the number. Either is left out where it is empty, or 0.
+fn metric(mut entry: &[u8]) -> Result<(&str, f64), BadReport> {
+    let (mut name, mut metric) = ("", 0.0);
+    while let Some((number, value)) = protobuf::field(&mut entry)? {
+        match (number, value) {
+            (1, Value::Bytes(bytes)) => name = str::from_utf8(bytes).map_err(|_| BadReport::Form)?,
+            (2, Value::Fixed64(bytes)) => metric = f64::from_le_bytes(bytes),
+            _ => return Err(BadReport::Form),
+        }
+    }
+    Ok((name, metric))
 }
 
 impl From<Malformed> for BadReport {
@@ -34,6 +54,25 @@ impl From<Malformed> for BadReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without named metrics.
+    fn read(message: &[u8]) -> Result<Report, BadReport> {
+        super::read(message, &[])
+    }
+
+    #[test]
+    fn named_metrics_are_found_where_they_are_asked_for() {
+        let entry = |name: &str, value: f64| {
+            let inner = [&[0x0a, u8::try_from(name.len()).unwrap()][..], name.as_bytes(), &double(2, value)].concat();
+            [&[0x42, u8::try_from(inner.len()).unwrap()][..], &inner].concat()
+        };
+        let message = [entry("queue", 2.0), entry("other", -9.0), entry("cache", 0.5)].concat();
+        let found = |asked: &str| super::read(&message, &[asked.into()]).unwrap().utilization;
+        assert_eq!((found("queue"), found("cache"), found("nothing")), (Some(2.0), Some(0.5), None));
+        assert_eq!(super::read(&message, &["other".into()]), Err(BadReport::Number("a named metric")));
+        assert_eq!(super::read(&[0x42, 0x01, 0x0a], &["a".into()]), Err(BadReport::Form));
+        assert_eq!(read(&message), Ok(Report::default()));
+    }
 
     fn double(field: u8, value: f64) -> Vec<u8> {
         [&[field << 3 | 1][..], &value.to_le_bytes()].concat()

@@ -54,7 +54,7 @@ pub(super) fn build(
         has_variables: has_variables((listener, all_pages), &routes, services),
         routes: Table::new(routes),
         default,
-        trusted_proxies: listener.trusted_proxies.clone(),
+        trusted_proxies: Arc::clone(&listener.trusted_proxies),
         guard: guard(
             listener.access.as_ref(),
             None,

@@ -24,6 +24,8 @@ fn networks_must_be_networks_or_files_that_are_there() {
     }
     let missing = only_mistake(&with("", "deny = [\"10.0.0.0/8\", \"file:none.txt\"]"));
     assert!(missing.starts_with("listener[0].route[0].deny[1]: ") && missing.contains("none.txt"), "{missing}");
+    let missing = only_mistake(&with("trusted_proxies = [\"10.0.0.0/8\", \"file:none.txt\"]", ""));
+    assert!(missing.starts_with("listener[0].trusted_proxies[1]: ") && missing.contains("none.txt"), "{missing}");
     let unix = with("allow = [\"10.0.0.0/8\"]", "").replace("127.0.0.1:8080", "unix:/tmp/a.sock");
     assert_eq!(only_mistake(&unix), "listener[0].allow: clients of a Unix socket have no address: nobody comes in");
     let folder = Folder::new();

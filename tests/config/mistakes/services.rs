@@ -290,3 +290,20 @@ fn an_adaptive_limit_has_bounds_and_parts_that_fit() {
     }
     assert_eq!(told(&good(&concurrency("max = 10")).warnings), [""; 0], "the default of `initial` gives way");
 }
+
+#[test]
+fn a_named_metric_is_written_as_reports_write_it() {
+    let with = |keys: &str| format!("{GOOD}\n[service.app.load_reports]\n{keys}\n");
+    let at = "service.app.load_reports.utilization";
+    for (name, mistake) in [
+        ("kv_cache_usage_perc", "`kv_cache_usage_perc` is not a named metric"),
+        ("named_metrics.", "`named_metrics.` has no name that a metric can have"),
+        ("named_metrics.a=b", "`named_metrics.a=b` has no name that a metric can have"),
+    ] {
+        assert_eq!(only_mistake(&with(&format!("utilization = ['{name}']"))), format!("{at}[0]: {mistake}"));
+    }
+    let warnings = |keys: &str| told(&good(&with(keys)).warnings);
+    let named = "utilization = ['named_metrics.queue']";
+    assert_eq!(warnings(named), Vec::<String>::new());
+    assert_eq!(warnings(&format!("orca = false\n{named}")), [format!("{at}: `utilization` has no effect")]);
+}

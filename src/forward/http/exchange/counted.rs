@@ -62,7 +62,7 @@ struct ServiceHandles {
     waiting: Arc<Waiters>,
     breaker: Option<Breaker>,
     consecutive_failures: u32,
-    takes_reports: bool,
+    reports: Option<Arc<[Box<str>]>>,
     hedges: Option<Arc<HedgeCounts>>,
 }
 
@@ -94,8 +94,8 @@ pub struct ServiceView<'a> {
     pub breaker: Option<&'a Breaker>,
     /// So many failures in a row eject a backend; 0 = never.
     pub consecutive_failures: u32,
-    /// What backends say about their load in answers is believed.
-    pub takes_reports: bool,
+    /// The named metrics that count in what backends say about their load in answers; `None` = it is not believed.
+    pub reports: Option<&'a [Box<str>]>,
     /// Its hedges, if it hedges.
     pub hedges: Option<&'a Arc<HedgeCounts>>,
 }
@@ -227,7 +227,7 @@ impl Counted {
                 waiting: &service.waiting,
                 breaker: service.breaker.as_ref(),
                 consecutive_failures: service.outlier.consecutive_failures,
-                takes_reports: service.load_reports.orca,
+                reports: service.load_reports.believed().map(|names| &**names),
                 hedges: service.hedges.as_ref().map(|hedges| &hedges.counts),
             }),
             Self::Detached(detached) => detached.service.as_ref().map(|handles| ServiceView {
@@ -236,7 +236,7 @@ impl Counted {
                 waiting: &handles.waiting,
                 breaker: handles.breaker.as_ref(),
                 consecutive_failures: handles.consecutive_failures,
-                takes_reports: handles.takes_reports,
+                reports: handles.reports.as_deref(),
                 hedges: handles.hedges.as_ref(),
             }),
         }
@@ -276,7 +276,7 @@ impl ServiceHandles {
             waiting: Arc::clone(&service.waiting),
             breaker: service.breaker,
             consecutive_failures: service.outlier.consecutive_failures,
-            takes_reports: service.load_reports.orca,
+            reports: service.load_reports.believed().cloned(),
             hedges: service.hedges.as_ref().map(|hedges| Arc::clone(&hedges.counts)),
         }
     }

@@ -278,7 +278,7 @@ impl Exchange {
         // names another address for the same origin (RFC 7838): clients would go to the backend itself, past us
         headers.remove(header::ALT_SVC);
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
-        load_report::take(headers, (used.endpoint, service.name, service.takes_reports));
+        load_report::take(headers, (used.endpoint, service.name, service.reports));
     }
 
     /// The service that it asks for; `None` once a lasting answer has let go of the snapshot.

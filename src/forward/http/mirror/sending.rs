@@ -138,7 +138,7 @@ impl RequestCopy {
     /// Reads an answer to its end.
     async fn read(&self, mut answer: Answer<Content>, attempt: CopyAttempt<'_>, deadline: &mut Alarm) -> MirrorResult {
         let service = &*self.service;
-        let told_by = (attempt.endpoint(), &*service.name, service.load_reports.orca);
+        let told_by = (attempt.endpoint(), &*service.name, service.load_reports.believed().map(|names| &**names));
         load_report::take(&mut answer.headers, told_by);
         let mut pieces = 0;
         loop {

@@ -7,17 +7,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use ipnet::IpNet;
-
+use crate::auth::TrustedProxies;
 use crate::protocol::http::fields::{Client, X_FORWARDED_FOR};
 use crate::snapshot::Listener;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Who is believed of whom a request comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct Trust<'a> {
     /// The proxies that are believed.
-    pub proxies: &'a [IpNet],
+    pub proxies: &'a TrustedProxies,
     /// The field in which one of them may say it that says it in no other way.
     pub field: Option<&'a HeaderName>,
 }
@@ -60,7 +59,7 @@ pub fn certain(client: &Client, headers: &HeaderMap, trust: Trust<'_>) -> Option
     let mut last = None;
     for hop in elements(headers, name).rev().map(read) {
         last = Some(hop?);
-        if last.is_some_and(|hop| !trust.proxies.iter().any(|network| network.contains(&hop))) {
+        if last.is_some_and(|hop| !trust.proxies.has(hop)) {
             break;
         }
     }
@@ -89,12 +88,12 @@ fn one(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
 
 /// The last address that is not of a trusted proxy; if all are, the first. Reading stops at an element that is no address, since nobody
 /// vouches for what stands before it.
-fn last_untrusted(hops: impl DoubleEndedIterator<Item = Option<IpAddr>>, trusted: &[IpNet]) -> Option<IpAddr> {
+fn last_untrusted(hops: impl DoubleEndedIterator<Item = Option<IpAddr>>, trusted: &TrustedProxies) -> Option<IpAddr> {
     let mut last = None;
     for hop in hops.rev() {
         let Some(address) = hop else { break };
         last = Some(address);
-        if !trusted.iter().any(|network| network.contains(&address)) {
+        if !trusted.has(address) {
             break;
         }
     }
@@ -128,6 +127,13 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Networks;
+
+    /// Proxies with these addresses.
+    fn proxies<const N: usize>(networks: [&str; N]) -> TrustedProxies {
+        let own = networks.map(|network| network.parse().unwrap()).to_vec();
+        TrustedProxies::new(Networks { own, files: Vec::new() }).unwrap()
+    }
 
     /// Who sent a request that 10.0.0.1 passes on with these lines of a field, when 10.0.0.0/8 is believed.
     fn sender(name: &'static str, lines: &[&str]) -> String {
@@ -135,7 +141,7 @@ mod tests {
         for line in lines {
             headers.append(name, HeaderValue::from_str(line).unwrap());
         }
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()];
+        let trusted = proxies(["10.0.0.0/8", "2001:db8:1::/48"]);
         let client = Client::new("10.0.0.1".parse().ok(), false, true);
         find(&client, &headers, Trust { proxies: &trusted, field: None }).unwrap().to_string()
     }
@@ -161,7 +167,7 @@ mod tests {
 
     #[test]
     fn nobody_comes_in_under_the_address_of_a_proxy_that_names_somebody_whom_nobody_can_read() {
-        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let trusted = proxies(["10.0.0.0/8"]);
         let client = Client::new("10.0.0.1".parse().ok(), false, true);
         let who = |name: &'static str, value: &str| {
             let headers =
@@ -214,7 +220,7 @@ mod tests {
     fn a_client_that_is_not_trusted_is_who_it_is() {
         let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, HeaderValue::from_static("6.6.6.6"))]);
         let client = Client::new("192.0.2.7".parse().ok(), false, false);
-        assert_eq!(find(&client, &headers, Trust { proxies: &[], field: None }), client.address);
+        assert_eq!(find(&client, &headers, Trust { proxies: &TrustedProxies::default(), field: None }), client.address);
     }
 
     #[test]
@@ -226,7 +232,7 @@ mod tests {
                 headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
             }
             let client = Client::new("10.0.0.1".parse().ok(), false, trusted);
-            let networks = ["10.0.0.0/8".parse().unwrap()];
+            let networks = proxies(["10.0.0.0/8"]);
             let trust = Trust { proxies: &networks, field: Some(&name) };
             let told = [find(&client, &headers, trust), certain(&client, &headers, trust)];
             told.map(|address| address.map_or_else(String::new, |address| address.to_string()))
