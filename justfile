@@ -14,11 +14,11 @@ fmt:
 lint:
     cargo clippy --locked --all-targets -- -D warnings
 
-# the README's third command
+# unit tests, and black-box tests through the real binary
 test:
     cargo test --locked
 
-# the README's first command, asked with curl
+# `evenkeel demo`, asked with curl
 demo:
     scripts/demo.sh
 

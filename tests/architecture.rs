@@ -2,10 +2,12 @@
 //! sideways. The floors are explained in ARCHITECTURE.md; what holds is the table below.
 //!
 //! Within a room, files must not need each other in a circle (`circles.rs`), and files and functions have a greatest length
-//! (`sizes.rs`).
+//! (`sizes.rs`). Links of the documentation lead somewhere, and its index to all of it (`links.rs`).
 
 #[path = "architecture/circles.rs"]
 mod circles;
+#[path = "architecture/links.rs"]
+mod links;
 #[path = "architecture/rust_text.rs"]
 mod rust_text;
 #[path = "architecture/sizes.rs"]
@@ -158,6 +160,19 @@ fn the_files_of_a_room_form_no_circle() {
 fn files_and_functions_are_short() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     hold(&sizes::too_long(&sources::read(&source)), "split by thought, not by length");
+}
+
+#[test]
+fn links_of_the_documentation_lead_somewhere_and_its_index_to_all_of_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let broken = links::broken(root);
+    assert!(broken.is_empty(), "{} broken links:\n  {}", broken.len(), broken.join("\n  "));
+    let unreachable = links::unreachable(root);
+    assert!(unreachable.is_empty(), "docs/README.md leads to no {}", unreachable.join(", "));
+    let mut sources = rust_files(&root.join("src"));
+    sources.push(root.join("proxy.toml"));
+    let broken = links::broken_mentions(root, &sources);
+    assert!(broken.is_empty(), "{} pages that are not there:\n  {}", broken.len(), broken.join("\n  "));
 }
 
 /// Fails with what was found, and with what to do about it.

@@ -343,10 +343,13 @@ fn invoke(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Vec<Rc
 fn unknown(conversion: &mut Conversion, at: &At<'_>, name: &str) {
     let out = &mut conversion.out;
     let (why, advice) = match name {
-        "encode" => ("answers are passed on as backends send them", "have the backends compress"),
+        "encode" => (
+            "answers are passed on as backends send them",
+            "`compress = true` of the listener or the route: docs/compression.md",
+        ),
         "handle_errors" => (
             "pages of errors are not made by directives",
-            "`fallback` of the service is answered with when no backend can be used",
+            "`error_pages` of the listener has a file for each status: docs/error-pages.md",
         ),
         "log_skip" | "skip_log" => ("all requests are logged", "`[log] access_sample`"),
         "log_append" | "log_name" => ("lines of the access log have the fields that `[log]` says", "`access_fields`"),

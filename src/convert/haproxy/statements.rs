@@ -52,7 +52,7 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
     (
         "errorfile errorloc errorloc302 errorloc303 errorfiles http-error",
         "errors are told in text",
-        "`fallback` of a service has an answer for when no backend is there: docs/configuration.md",
+        "`error_pages` has a file for each status, without its head: docs/error-pages.md",
     ),
     ("use-server", "a server is chosen by `balance`", "a service with this server alone, and a route to it"),
     ("use-fcgi-app", "FastCGI is not spoken", "leave it to nginx or Caddy on another port, as a service"),
@@ -73,7 +73,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("ring", "logs go to the access log", "`[log] access`"),
     ("log-forward", "logs are not forwarded", "have a log shipper do it"),
     ("fcgi-app", "FastCGI is not spoken", "leave it to nginx or Caddy on another port, as a service"),
-    ("http-errors", "errors are told in text", "`fallback` of a service"),
+    ("http-errors", "errors are told in text", "`error_pages`: docs/error-pages.md"),
     ("crt-store", "certificates are named in [listener.tls]", "`certificates`"),
     ("traces", "traces go to a collector", "[otlp]"),
     ("log-profile", "`[log] access` and its formats", "docs/operations.md"),

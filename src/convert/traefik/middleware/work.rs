@@ -102,10 +102,13 @@ pub fn left_out(out: &mut Output, kind: &str, at: &At<'_>, _chain: &mut Chain) {
     at.node.seen();
     let Node { place, .. } = at.node;
     let (why, advice) = match kind {
-        "compress" => ("answers are passed on as backends send them", "have the backends compress"),
+        "compress" => (
+            "answers are passed on as backends send them",
+            "`compress = true` of the listener or the route: docs/compression.md",
+        ),
         "errors" => (
             "pages of errors don't come from another service",
-            "`fallback` of the service is answered with when no backend can be used",
+            "`error_pages` of the route or the service, from files: docs/error-pages.md",
         ),
         "contenttype" => {
             out.findings.note(place, &at.what, "a Content-Type is never made up", "");
