@@ -54,7 +54,7 @@ mod why;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -62,7 +62,7 @@ pub use hand_over::{HandOver, HandedOver};
 pub use reload::{Refused, Reload};
 
 use crate::backup;
-use crate::clock::Moment;
+use crate::clock::{Moment, Stamp};
 use crate::discover;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
@@ -177,6 +177,14 @@ pub enum Phase {
     Draining,
 }
 
+/// A reload that was refused.
+#[derive(Debug)]
+struct RefusedReload {
+    at: Stamp,
+    /// For people, in several lines.
+    why: String,
+}
+
 /// What all handlers work with.
 pub struct Shared {
     store: Arc<Store>,
@@ -193,6 +201,8 @@ pub struct Shared {
     registry: Arc<Registry>,
     listeners: ArcSwap<Vec<Listener>>,
     effective: ArcSwap<Effective>,
+    /// The last reload, if it was refused.
+    refused_reload: ArcSwapOption<RefusedReload>,
     hosts: ArcSwap<Hosts>,
     tokens: ArcSwap<Tokens>,
     /// Browsers that have logged in.
@@ -252,6 +262,7 @@ impl Shared {
             registry,
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),
+            refused_reload: ArcSwapOption::empty(),
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
             logins: Mutex::default(),
@@ -277,6 +288,12 @@ impl Shared {
     pub fn reloaded(&self, listeners: Vec<Listener>, effective: Effective) {
         self.listeners.store(Arc::new(listeners));
         self.effective.store(Arc::new(effective));
+    }
+
+    /// Notes what came of a reload; `refused` = why it was, and what ran before runs on.
+    pub fn reload_ended(&self, refused: Option<&str>) {
+        let refused = refused.map(|why| Arc::new(RefusedReload { at: Stamp::now(), why: why.to_owned() }));
+        self.refused_reload.store(refused);
     }
 
     /// Takes on other names by which it may be asked.

@@ -62,6 +62,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "uptime_s": shared.started.elapsed().as_secs(),
         "config_generation": snapshot.generation,
         "config_hash": shared.effective.load().hash,
+        "reload_refused": reload_refused(shared),
         "listeners": listeners::all(shared, &snapshot),
         "cluster": cluster::cluster(shared),
         "services": services,
@@ -72,6 +73,14 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         status["next"] = json!(next.map(|next| next.to_string()));
     }
     Ok(status)
+}
+
+/// Why the last reload was refused; null where it was not, or there was none.
+fn reload_refused(shared: &Shared) -> Value {
+    let refused = shared.refused_reload.load();
+    refused.as_ref().map_or(Value::Null, |refused| {
+        json!({ "at": refused.at.to_string(), "age_s": Stamp::now().since(refused.at) / 1000, "reason": refused.why })
+    })
 }
 
 /// What zones do with the work of a service; null where it ignores them.

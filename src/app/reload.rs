@@ -135,6 +135,7 @@ impl System {
         let done = self.try_reload().await;
         service_manager::ready();
         self.counters.count(done.is_ok());
+        self.admin.reload_ended(done.as_ref().err().map(|refused| &*refused.detail));
         let (why, took) = (why.to_owned(), began.elapsed());
         let kind = match &done {
             Ok((generation, changes)) => {

@@ -49,6 +49,7 @@ fn text(status: &Value) -> String {
         status["uptime_s"],
         status["config_generation"]
     );
+    out += &refused_reload(&status["reload_refused"]);
     out += &cluster(&status["cluster"]);
     // writing to a String can't fail
     for listener in status["listeners"].as_array().into_iter().flatten() {
@@ -65,6 +66,16 @@ fn text(status: &Value) -> String {
         service["backends"].as_array().into_iter().flatten().for_each(|of| out += &backend(of));
     }
     out
+}
+
+/// That what runs is not what the file says, because that was refused.
+fn refused_reload(refused: &Value) -> String {
+    let Some(reason) = refused["reason"].as_str() else { return String::new() };
+    let first = reason.lines().next().unwrap_or_default();
+    format!(
+        "not reloaded {} s ago, what ran before runs on: {first} (`evenkeel check` says more)\n\n",
+        refused["age_s"]
+    )
 }
 
 /// A service without its backends.
@@ -348,6 +359,7 @@ mod tests {
     fn a_status_reads_from_the_whole_to_its_parts() {
         let status = json!({
             "version": "1.0", "uptime_s": 5, "config_generation": 2,
+            "reload_refused": { "at": "x", "age_s": 7, "reason": "the configuration can't be used\nerror: ..." },
             "listeners": [{ "name": "web", "address": "a:1", "protocol": "http", "tls": true, "connections": 3 }],
             "services": { "api": {
                 "balance": "round_robin", "healthy": 1, "total": 1,
@@ -360,7 +372,8 @@ mod tests {
         });
         assert_eq!(
             text(&status),
-            "evenkeel 1.0, up 5 s, configuration 2\n\nweb  a:1 http, TLS  3 connections\n\n\
+            "evenkeel 1.0, up 5 s, configuration 2\n\n\
+             not reloaded 7 s ago, what ran before runs on: the configuration can't be used (`evenkeel check` says more)\n\nweb  a:1 http, TLS  3 connections\n\n\
              api  round_robin, 1 of 1 healthy; last 5 minutes: 9 requests, 1 failed, p50 0.5 ms, p99 2.0 ms\n  \
              b  up  weight 1, 0 in flight, 9 requests, 1 failed\n  \
              c  down (refused)  weight 1, 0 in flight, 0 requests, 0 failed\n"

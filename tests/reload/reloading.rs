@@ -49,6 +49,10 @@ fn a_bad_file_changes_nothing_and_every_mistake_is_told() {
     assert_eq!(client.get("/after").text(), "ok");
     assert_eq!(generation(&proxy), 1);
     assert!(proxy.metric("evenkeel_reloads_total{outcome=\"failed\"} ") >= 1);
+    let refused = proxy.status()["reload_refused"]["reason"].to_string();
+    assert!(refused.contains("the configuration can't be used"), "{refused}");
+    assert_eq!(proxy.reload(&config("", "", &[&origin])).status, 200);
+    assert!(proxy.status()["reload_refused"].is_null());
 }
 
 #[test]
