@@ -12,6 +12,15 @@ mod page;
 mod printed;
 mod recipe;
 
+mod basic_auth;
+mod blue_green;
+mod canary;
+mod certbot;
+mod grpc;
 mod https_redirect;
+mod maintenance;
+mod rate_limits;
+mod single_page_application;
+mod websocket;
 
 use recipe::Recipe;
