@@ -59,12 +59,12 @@ fn certificates_are_got_through_the_proxy_and_renewed_without_a_reload() {
         let trusting = Authority::shared().client(&["http/1.1"], None);
         Client::connect_tls(recipe.address(443), &trusting, "example.com").unwrap().certificate()
     };
-    let (first, configuration) = (served(&recipe), recipe.status()["generation"].clone());
+    let (first, configuration) = (served(&recipe), recipe.status()["config_generation"].clone());
     assert!(!configuration.is_null());
     recipe.follow("Renew it");
     assert_eq!(certbot.requests().len(), 2);
     assert_ne!(served(&recipe), first);
-    assert_eq!(recipe.status()["generation"], configuration, "nothing was reloaded");
+    assert_eq!(recipe.status()["config_generation"], configuration, "nothing was reloaded");
 
     // while certbot does not listen, nobody is led anywhere else with a challenge
     drop((certbot, port));

@@ -16,7 +16,7 @@ fn visitors_see_the_page_and_colleagues_the_application() {
 
     let mut visitor = recipe.client(80);
     assert_eq!(visitor.get("/").status, 200);
-    recipe.run("evenkeel maintenance --listener web");
+    recipe.run("evenkeel maintenance --listener web --reason test");
     let seen = app.requests().len();
     assert_eq!((visitor.get("/").status, visitor.get("/nowhere").status), (503, 503));
     assert_eq!(app.requests().len(), seen, "no backend is asked");

@@ -158,7 +158,7 @@ impl Recipe {
         if real == "evenkeel run" || real.starts_with("evenkeel run ") {
             return self.start(&real, prints);
         }
-        let printed = self.run(&real);
+        let (_, printed) = self.outcome(&real);
         let told = || format!("{}.md shows of\n$ {line}\n{prints}\nand this is what it prints:\n{printed}", self.name);
         assert!(fits(prints, &printed), "{}\n{}", told(), self.stderr());
     }
@@ -172,8 +172,14 @@ impl Recipe {
         }
     }
 
-    /// A command of somebody who has followed the page so far: what it prints, written as on the page.
+    /// A command of somebody who has followed the page so far, which has to succeed: what it prints, written as on the page.
     pub fn run(&self, line: &str) -> String {
+        let (status, printed) = self.outcome(line);
+        assert_eq!(status, Some(0), "{}: {line}\n{printed}", self.name);
+        printed
+    }
+
+    fn outcome(&self, line: &str) -> (Option<i32>, String) {
         let limit = PATIENCE.as_secs().to_string();
         let mut command = self.shell(&["timeout", &limit, "sh", "-c", &format!("exec 2>&1\n{line}")]);
         let output = command.output().unwrap();
@@ -181,7 +187,7 @@ impl Recipe {
         let mut shown = self.ports();
         shown.extend(self.replaced.iter().cloned());
         let back: Vec<_> = shown.into_iter().map(|(shown, real)| (real, shown)).collect();
-        with(&String::from_utf8_lossy(&output.stdout), &back)
+        (output.status.code(), with(&String::from_utf8_lossy(&output.stdout), &back))
     }
 
     fn shell(&self, words: &[&str]) -> Command {
@@ -211,7 +217,11 @@ impl Recipe {
             assert_eq!(ended, None, "{}: it ended:\n{}", self.name, self.stderr());
             self.last_stderr().lines().any(|line| line.ends_with(" ready"))
         });
-        let printed = self.last_stderr();
+        // what the first checks find comes after that at any time
+        let not_ready = |line: &&str| !line.ends_with(" ready");
+        let told = self.last_stderr();
+        let lines = told.lines().take_while(not_ready).count() + 1;
+        let printed: String = told.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
         assert!(prints.is_empty() || fits(prints, &printed), "{}.md shows\n{prints}\nand not\n{printed}", self.name);
     }
 
