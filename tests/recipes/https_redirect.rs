@@ -8,7 +8,7 @@ use super::support::{Client, Origin};
 fn everybody_is_led_to_https_and_stays_there() {
     let (first, second) = (Origin::saying("Hello from the backend.\n"), Origin::saying("Hello from the backend.\n"));
     let mut recipe = Recipe::open("https-redirect");
-    recipe.certificate("/etc/letsencrypt/live/example.com", &["example.com", "www.example.com"]);
+    recipe.certificate("/etc/letsencrypt/live", "example.com", &["example.com", "www.example.com"]);
     recipe.replace("10.0.0.11:8000", first.address());
     recipe.replace("10.0.0.12:8000", second.address());
     recipe.follow("Files");

@@ -13,14 +13,23 @@ mod page;
 mod printed;
 mod recipe;
 
+mod basic_auth;
 mod behind_a_proxy;
+mod blue_green;
+mod canary;
+mod certbot;
+mod grpc;
 mod https_redirect;
 mod json_logs;
 mod llm_servers;
+mod maintenance;
 mod mtls_to_backends;
 mod prometheus_and_grafana;
+mod rate_limits;
+mod single_page_application;
 mod tcp_database;
 mod two_instances;
 mod udp_dns;
+mod websocket;
 
 use recipe::Recipe;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -74,18 +74,11 @@ impl Recipe {
         self.scratch.path().join("here").join(name)
     }
 
-    /// Puts a certificate for these names, and its key, where certbot has them: `fullchain.pem` and `privkey.pem` in `folder`, which is on the page.
-    pub fn certificate(&mut self, folder: &str, names: &[&str]) {
-        let real = self.scratch.path().join(folder.trim_start_matches('/'));
-        if !self.replaced.iter().any(|(shown, _)| shown == folder) {
-            self.replace(folder, real.to_str().unwrap());
-        }
-        fs::create_dir_all(&real).unwrap();
-        let made = Scratch::new();
-        let identity = Authority::shared().sign(&made, names);
-        // the key first: one that does not fit is waited for
-        fs::copy(identity.key, real.join("privkey.pem")).unwrap();
-        fs::copy(identity.cert, real.join("fullchain.pem")).unwrap();
+    /// Puts a certificate for these names, and its key, where the page has the folder `shown`, as certbot names the files.
+    pub fn certificate(&mut self, shown: &str, below: &str, names: &[&str]) {
+        let real = self.scratch.path().join(shown.trim_start_matches('/'));
+        self.replace(shown, real.to_str().unwrap());
+        pair(&real.join(below), names);
     }
 
     /// A program that the page calls and this machine may not have: a shell script in its place.
@@ -95,7 +88,12 @@ impl Recipe {
         fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Does what a section says, from its first block to its last.
+    /// Does what these sections say, each from its first block to its last.
+    pub fn follow_all(&mut self, headings: &[&str]) {
+        headings.iter().for_each(|heading| self.follow(heading));
+    }
+
+    /// Does what a section says.
     pub fn follow(&mut self, heading: &str) {
         let section = self.sections.iter_mut().find(|section| section.heading == heading && !section.blocks.is_empty());
         let section = section.unwrap_or_else(|| panic!("{}: nothing to do under {heading:?}", self.name));
@@ -112,7 +110,7 @@ impl Recipe {
     fn save(&mut self, name: &str, text: &str) {
         let mut text = with(text, &self.replaced);
         if name.ends_with(".toml") {
-            text = self.bind(&text);
+            text = self.bind(&text, name.contains('/'));
             self.unchecked.push(name.to_owned());
         }
         let path = self.path(name);
@@ -120,8 +118,9 @@ impl Recipe {
         fs::write(path, text).unwrap();
     }
 
-    /// The configuration with ports that nobody else has, and no backend that the test does not know.
-    fn bind(&mut self, text: &str) -> String {
+    /// The configuration with ports that nobody else has, and no backend that the test does not know. One in a folder of its own (`conf.d/x.toml`) is included by another,
+    /// which has the admin address.
+    fn bind(&mut self, text: &str, included: bool) -> String {
         let table: toml::Table = text.parse().unwrap_or_else(|e| panic!("{}: {e}", self.name));
         let table = toml::Value::Table(table);
         for address in strings(&table, "address") {
@@ -130,8 +129,7 @@ impl Recipe {
         }
         let mut binds = strings(&table, "bind");
         let mut text = text.to_owned();
-        let has_listeners = table.get("listener").is_some();
-        if has_listeners && table.get("admin").and_then(|admin| admin.get("bind")).is_none() {
+        if !included && table.get("admin").and_then(|admin| admin.get("bind")).is_none() {
             text = with_admin(&text);
             binds.push(ADMIN.to_owned());
         }
@@ -160,24 +158,28 @@ impl Recipe {
         if real == "evenkeel run" || real.starts_with("evenkeel run ") {
             return self.start(&real, prints);
         }
-        let printed = self.run(&real);
+        let (_, printed) = self.outcome(&real);
         let told = || format!("{}.md shows of\n$ {line}\n{prints}\nand this is what it prints:\n{printed}", self.name);
         assert!(fits(prints, &printed), "{}\n{}", told(), self.stderr());
     }
 
     /// Every configuration is without mistakes, and nothing in it is warned of.
     fn check(&mut self) {
+        // an included one is checked with the one that includes it
         for name in std::mem::take(&mut self.unchecked) {
-            // included ones are checked with the one that includes them
-            let text = fs::read_to_string(self.path(&name)).unwrap();
-            if text.contains("[[listener]]") {
-                assert_eq!(self.run(&format!("evenkeel check -c {name} --format short")), "", "{}: {text}", self.name);
-            }
+            let name = if name.contains('/') { "proxy.toml" } else { &name };
+            assert_eq!(self.run(&format!("evenkeel check -c {name} --format short")), "", "{}: {name}", self.name);
         }
     }
 
-    /// A command of somebody who has followed the page so far: what it prints, written as on the page.
+    /// A command of somebody who has followed the page so far, which has to succeed: what it prints, written as on the page.
     pub fn run(&self, line: &str) -> String {
+        let (status, printed) = self.outcome(line);
+        assert_eq!(status, Some(0), "{}: {line}\n{printed}", self.name);
+        printed
+    }
+
+    fn outcome(&self, line: &str) -> (Option<i32>, String) {
         let limit = PATIENCE.as_secs().to_string();
         let mut command = self.shell(&["timeout", &limit, "sh", "-c", &format!("exec 2>&1\n{line}")]);
         let output = command.output().unwrap();
@@ -185,7 +187,7 @@ impl Recipe {
         let mut shown = self.ports();
         shown.extend(self.replaced.iter().cloned());
         let back: Vec<_> = shown.into_iter().map(|(shown, real)| (real, shown)).collect();
-        with(&String::from_utf8(output.stdout).unwrap(), &back)
+        (output.status.code(), with(&String::from_utf8_lossy(&output.stdout), &back))
     }
 
     fn shell(&self, words: &[&str]) -> Command {
@@ -215,7 +217,11 @@ impl Recipe {
             assert_eq!(ended, None, "{}: it ended:\n{}", self.name, self.stderr());
             self.last_stderr().lines().any(|line| line.ends_with(" ready") || line.contains("\"message\":\"ready\""))
         });
-        let printed = self.last_stderr();
+        // what the first checks find comes after that at any time
+        let not_ready = |line: &&str| !line.ends_with(" ready");
+        let told = self.last_stderr();
+        let lines = told.lines().take_while(not_ready).count() + 1;
+        let printed: String = told.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
         assert!(prints.is_empty() || fits(prints, &printed), "{}.md shows\n{prints}\nand not\n{printed}", self.name);
     }
 
@@ -271,6 +277,15 @@ impl Section {
             Block::Console(commands) => commands.iter().any(|command| command.line.contains(text)),
         })
     }
+}
+
+/// A new certificate for these names, and its key, as certbot names the files.
+pub fn pair(folder: &Path, names: &[&str]) {
+    fs::create_dir_all(folder).unwrap();
+    let made = Scratch::new();
+    let identity = Authority::shared().sign(&made, names);
+    fs::copy(identity.key, folder.join("privkey.pem")).unwrap();
+    fs::copy(identity.cert, folder.join("fullchain.pem")).unwrap();
 }
 
 /// All strings of this key, at any depth.
