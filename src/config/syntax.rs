@@ -228,7 +228,13 @@ pub(super) fn path(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// An expression over the paths of requests, in which there is nothing but visible ASCII.
 pub(super) fn regex(text: &str) -> Result<Regex> {
+    if let Some(wrong) = text.chars().find(|c| !c.is_ascii()) {
+        let encoded: String = wrong.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let problem = Problem::new(format!("a path can't contain {wrong:?}"), "a regular expression for paths");
+        return Err(problem.help(format!("write it percent-encoded, as it arrives: `(?:{encoded})`")));
+    }
     Regex::new(text).map_err(|error| {
         let reason = match &error {
             regex::Error::CompiledTooBig(limit) => format!("it needs more than {limit} bytes when compiled"),

@@ -9,7 +9,6 @@
 //!    one, what both would take becomes a route of its own.
 
 pub mod conditions;
-pub mod networks;
 mod order;
 mod steps;
 #[cfg(test)]

@@ -1,65 +1,41 @@
 //! Regular expressions of others, in the syntax of ours.
 
-/// Letters in either case, as our expressions have it: without tables of Unicode.
-const FLAGS: &str = "(?i-u)";
+/// Letters in either case.
+const FLAGS: &str = "(?i)";
 
-/// An expression that fits letters in either case.
+/// An expression that fits letters in either case. Paths are ASCII (see [`of_path`]), so whether that is told by the tables of Unicode makes no difference.
 pub fn insensitive(regex: &str) -> String {
-    let short = format!("{FLAGS}{regex}");
-    // a dot may fit what is no text then, which is refused: there each letter is written twice
-    if regex::Regex::new(&short).is_ok() { short } else { written_out(regex) }
+    format!("{FLAGS}{regex}")
 }
 
-/// Each letter as both of its cases.
-fn written_out(regex: &str) -> String {
+/// An expression over decoded paths, as one over the paths that routes compare: there a space, and what is not ASCII, is percent-encoded, in capitals. In a
+/// class such a character can't be written, and is left: `check` tells of it.
+pub fn of_path(regex: &str) -> String {
     let mut out = String::new();
-    let mut chars = regex.chars().peekable();
+    let mut chars = regex.chars();
     let mut class = false;
-    let swapped = |c: char| if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() };
     while let Some(c) = chars.next() {
         match c {
-            '\\' => {
-                out.push(c);
-                out.extend(chars.next());
-            }
-            '[' if !class => {
-                class = true;
-                out.push(c);
-                if chars.peek() == Some(&'^') {
-                    out.extend(chars.next());
-                }
-            }
-            ']' => {
-                class = false;
+            '\\' => match chars.next() {
+                Some(c) if c.is_ascii() || class => out.extend(['\\', c]),
+                Some(c) => encoded(&mut out, c),
+                None => out.push('\\'),
+            },
+            c if class || c.is_ascii() && c != ' ' => {
+                class = if class { c != ']' } else { c == '[' };
                 out.push(c);
             }
-            '(' if !class && chars.peek() == Some(&'?') => {
-                out.push(c);
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if matches!(c, ':' | '>' | ')') {
-                        break;
-                    }
-                }
-            }
-            c if c.is_ascii_alphabetic() && class => {
-                out.push(c);
-                if chars.peek() == Some(&'-') {
-                    let mut ahead = chars.clone();
-                    ahead.next();
-                    if let Some(end) = ahead.next().filter(char::is_ascii_alphabetic) {
-                        chars = ahead;
-                        out.extend(['-', end, swapped(c), '-', swapped(end)]);
-                        continue;
-                    }
-                }
-                out.push(swapped(c));
-            }
-            c if c.is_ascii_alphabetic() => out.extend(['[', c, swapped(c), ']']),
-            c => out.push(c),
+            c => encoded(&mut out, c),
         }
     }
     out
+}
+
+/// One character, as a group of its own, so that what is said of it behind it is said of all of its bytes.
+fn encoded(out: &mut String, c: char) {
+    out.push_str("(?:");
+    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out.push_str(&format!("%{byte:02X}")));
+    out.push(')');
 }
 
 /// What an expression fits among the paths that begin with a prefix.
@@ -92,7 +68,7 @@ pub fn within(prefix: &str, regex: &str) -> Within {
     if begins_within {
         return Within::Unknown;
     }
-    let inner = if flags.is_empty() { format!("(?:{inner})") } else { format!("(?i-u:{inner})") };
+    let inner = if flags.is_empty() { format!("(?:{inner})") } else { format!("(?i:{inner})") };
     Within::Fits(format!("{begin}.*{inner}"))
 }
 
@@ -132,7 +108,7 @@ fn behind(prefix: &str, anchored: &str, flags: &str) -> Within {
         rest = after;
     }
     let begin = regex::escape(prefix);
-    Within::Fits(if flags.is_empty() { format!("^{begin}{rest}") } else { format!("^{begin}(?i-u:{rest})") })
+    Within::Fits(if flags.is_empty() { format!("^{begin}{rest}") } else { format!("^{begin}(?i:{rest})") })
 }
 
 #[cfg(test)]
@@ -153,14 +129,43 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_ascii_is_compared_as_routes_compare_it() {
+        assert_eq!(of_path(r"^/\w+/été?$"), "^/\\w+/(?:%C3%A9)t(?:%C3%A9)?$");
+        assert_eq!(of_path("^/a b[c d]$"), "^/a(?:%20)b[c d]$");
+        for regex in ["^/été/[a-z]+$", "/caf(é|e)$", "^/straße", r"\.(é|php)$", "ÿ|ß$"] {
+            let ours = regex::Regex::new(&insensitive(&of_path(regex))).unwrap();
+            let theirs = regex::bytes::RegexBuilder::new(regex).unicode(false).case_insensitive(true).build().unwrap();
+            for path in [
+                "/été/ab",
+                "/Été/ab",
+                "/éTé/AB",
+                "/ete/ab",
+                "/CAFé",
+                "/cafe",
+                "/STRAßE/x",
+                "/strasse",
+                "/a.é",
+                "/a.PHP",
+                "/ÿ",
+            ] {
+                let sent: String = path
+                    .bytes()
+                    .map(|byte| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+                    .collect();
+                assert_eq!(ours.is_match(&sent), theirs.is_match(path.as_bytes()), "{regex} {path}");
+            }
+        }
+    }
+
+    #[test]
     fn an_expression_within_a_prefix_fits_what_both_fit() {
         for (prefix, regex) in [
             ("/api", r"\.php$"),
-            ("/a.b/", "(?i-u)X$"),
+            ("/a.b/", "(?i)X$"),
             ("/", "^/x"),
             ("/x", "^/x[0-9]"),
             ("/api", "[0-9]+/"),
-            ("/api", "(?i-u)^/API(/|$)"),
+            ("/api", "(?i)^/API(/|$)"),
         ] {
             let joined = match within(prefix, regex) {
                 Within::Fits(joined) => regex::Regex::new(&joined).unwrap(),

@@ -14,8 +14,10 @@ mod maps;
 mod matching;
 mod options;
 mod parse;
+mod password;
 mod rule;
 mod statements;
+mod userlist;
 mod ways;
 
 use parse::{Line, Section};
@@ -29,10 +31,13 @@ pub fn convert(original: &Original<'_>) -> Output {
     let mut out = Output::new("HAProxy", original.file);
     let sections = parse::read(original, &mut out.findings);
     process(&sections, &mut out);
+    let mut users = userlist::Userlists::read(&sections);
     for section in &sections {
         match section.kind.as_str() {
-            "frontend" => frontend::listeners(original, &sections, section, &mut out),
-            "listen" if !is_for_statistics(section) => frontend::listeners(original, &sections, section, &mut out),
+            "frontend" => frontend::listeners(original, (&sections, section), &mut users, &mut out),
+            "listen" if !is_for_statistics(section) => {
+                frontend::listeners(original, (&sections, section), &mut users, &mut out)
+            }
             _ => {}
         }
     }

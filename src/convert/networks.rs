@@ -1,45 +1,26 @@
-//! Lists of networks in which the first line that fits decides, as the two lists of ours in which the longest network does.
+//! Networks: how others write them, who is in both of two lists, and lists in which the first line that fits decides as the two lists of ours in which the longest network does.
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::output::Place;
 
-/// A network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    length: u8,
+/// A network or an address, as others write them: `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `10.0.0.1`, `2001:db8::/32`, `[::1]`. Bits behind the prefix are cleared.
+pub fn parse(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
+    let whole = IpNet::from(address);
+    let length = match length {
+        None => whole.max_prefix_len(),
+        Some(mask) => mask.parse::<u8>().ok().or_else(|| mask_length(mask))?,
+    };
+    Some(IpNet::new(address, length).ok()?.trunc())
 }
 
-impl Network {
-    /// `10.0.0.0/8`, `10.0.0.1`, `2001:db8::/32`. Bits behind the prefix are cleared, as nginx and HAProxy do.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
-        let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length {
-            None => most,
-            Some(mask) => match mask.parse::<u8>() {
-                Ok(length) if length <= most => length,
-                Ok(_) => return None,
-                Err(_) => mask_length(mask)?,
-            },
-        };
-        Some(Self { address: cleared(address, length), length })
-    }
-
-    /// Whether `other` lies in this one.
-    pub fn has(&self, other: &Self) -> bool {
-        self.address.is_ipv4() == other.address.is_ipv4()
-            && self.length <= other.length
-            && cleared(other.address, self.length) == self.address
-    }
-
-    /// As ours writes it.
-    pub fn text(&self) -> String {
-        let whole = if self.address.is_ipv4() { 32 } else { 128 };
-        if self.length == whole { self.address.to_string() } else { format!("{}/{}", self.address, self.length) }
-    }
+/// As Evenkeel's lists have it: a single address without its length.
+pub fn write(net: &IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
 }
 
 /// `255.255.255.0`
@@ -48,17 +29,34 @@ fn mask_length(mask: &str) -> Option<u8> {
     (bits.leading_ones() + bits.trailing_zeros() == 32 || bits == u32::MAX).then_some(bits.leading_ones() as u8)
 }
 
-fn cleared(address: IpAddr, length: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => {
-            let mask = if length == 0 { 0 } else { u32::MAX << (32 - u32::from(length)) };
-            IpAddr::V4((u32::from(v4) & mask).into())
-        }
-        IpAddr::V6(v6) => {
-            let mask = if length == 0 { 0 } else { u128::MAX << (128 - u32::from(length)) };
-            IpAddr::V6((u128::from(v6) & mask).into())
+/// The networks of both lists; `None` = everybody.
+pub fn both(a: Option<&[IpNet]>, b: Option<&[IpNet]>) -> Option<Vec<IpNet>> {
+    let (a, b) = match (a, b) {
+        (None, None) => return None,
+        (Some(some), None) | (None, Some(some)) => return Some(some.to_vec()),
+        (Some(a), Some(b)) => (a, b),
+    };
+    let mut both = Vec::new();
+    for one in a {
+        for other in b {
+            let narrower = if one.contains(other) {
+                other
+            } else if other.contains(one) {
+                one
+            } else {
+                continue;
+            };
+            if !both.contains(narrower) {
+                both.push(*narrower);
+            }
         }
     }
+    Some(both)
+}
+
+/// `allow` without the networks that lie within one of `deny`: Evenkeel's longest network would let them in, where both lists hold.
+pub fn without(allow: &[IpNet], deny: &[IpNet]) -> Vec<IpNet> {
+    allow.iter().filter(|net| !deny.iter().any(|denied| denied.contains(*net))).copied().collect()
 }
 
 /// A line of an ordered list.
@@ -67,14 +65,14 @@ pub struct Rule {
     /// Whether who fits comes in.
     pub allow: bool,
     /// Who fits.
-    pub networks: Vec<Network>,
+    pub networks: Vec<IpNet>,
     /// Where it stands.
     pub place: Place,
 }
 
 /// All addresses there are.
-pub fn everybody() -> Vec<Network> {
-    ["0.0.0.0/0", "::/0"].into_iter().filter_map(Network::parse).collect()
+pub fn everybody() -> Vec<IpNet> {
+    ["0.0.0.0/0", "::/0"].into_iter().filter_map(parse).collect()
 }
 
 /// `allow` and `deny` of ours for rules of which the first that fits decides, and no rule lets in.
@@ -82,27 +80,27 @@ pub fn everybody() -> Vec<Network> {
 /// A rule whose network lies in one that stands before it never decides, so it is left out; what remains has the narrower network first, which is
 /// the longest one.
 pub fn lists(rules: &[Rule]) -> (Vec<String>, Vec<String>) {
-    let mut kept: Vec<(bool, Network)> = Vec::new();
+    let mut kept: Vec<(bool, IpNet)> = Vec::new();
     for rule in rules {
         for network in &rule.networks {
-            if !kept.iter().any(|(_, earlier)| earlier.has(network)) {
+            if !kept.iter().any(|(_, earlier)| earlier.contains(network)) {
                 kept.push((rule.allow, *network));
             }
         }
     }
     let everybody = everybody();
-    let closed = |one: &Network| kept.iter().any(|(allow, network)| !allow && network == one);
+    let closed = |one: &IpNet| kept.iter().any(|(allow, network)| !allow && network == one);
     // with an `allow`, who is in no network does not come in: so the last rule of all denies by itself, where it denies all
     let ends_closed = everybody.iter().all(closed);
     let some_allowed = kept.iter().any(|(allow, _)| *allow);
-    let mut allow: Vec<_> = kept.iter().filter(|(allow, _)| *allow).map(|(_, network)| network.text()).collect();
-    let mut deny: Vec<_> = kept.iter().filter(|(allow, _)| !allow).map(|(_, network)| network.text()).collect();
+    let mut allow: Vec<_> = kept.iter().filter(|(allow, _)| *allow).map(|(_, network)| write(network)).collect();
+    let mut deny: Vec<_> = kept.iter().filter(|(allow, _)| !allow).map(|(_, network)| write(network)).collect();
     if ends_closed && some_allowed {
-        deny.retain(|text| !everybody.iter().any(|network| network.text() == *text));
+        deny.retain(|text| !everybody.iter().any(|network| write(network) == *text));
     } else if some_allowed {
         for network in &everybody {
             if !closed(network) && !kept.iter().any(|(_, known)| known == network) {
-                allow.push(network.text());
+                allow.push(write(network));
             }
         }
         if deny.is_empty() {
@@ -122,7 +120,7 @@ mod tests {
         let place = Place::new(&Rc::from("a"), 1);
         let rule = |(verb, network): &(&str, &str)| Rule {
             allow: *verb == "allow",
-            networks: if *network == "all" { everybody() } else { vec![Network::parse(network).unwrap()] },
+            networks: if *network == "all" { everybody() } else { vec![parse(network).unwrap()] },
             place: place.clone(),
         };
         lists(&rules.iter().map(rule).collect::<Vec<_>>())
@@ -166,17 +164,17 @@ mod tests {
                 for c in &all {
                     let (allow, deny) = of(&[*a, *b, *c]);
                     for address in addresses {
-                        let ip = Network::parse(address).unwrap();
-                        let fits = |network: &str| network == "all" || Network::parse(network).unwrap().has(&ip);
+                        let ip = parse(address).unwrap();
+                        let fits = |network: &str| network == "all" || parse(network).unwrap().contains(&ip);
                         let wanted = [a, b, c]
                             .iter()
                             .find(|(_, network)| fits(network))
                             .is_none_or(|(verb, _)| *verb == "allow");
                         let longest = |list: &[String]| {
                             list.iter()
-                                .filter_map(|text| Network::parse(text))
-                                .filter(|n| n.has(&ip))
-                                .map(|n| n.length)
+                                .filter_map(|text| parse(text))
+                                .filter(|n| n.contains(&ip))
+                                .map(|n| n.prefix_len())
                                 .max()
                         };
                         let (yes, no) = (longest(&allow), longest(&deny));
@@ -193,9 +191,25 @@ mod tests {
 
     #[test]
     fn networks_are_read_as_others_write_them() {
-        assert_eq!(Network::parse("10.1.2.3/8").unwrap().text(), "10.0.0.0/8");
-        assert_eq!(Network::parse("10.0.0.0/255.255.0.0").unwrap().text(), "10.0.0.0/16");
-        assert_eq!(Network::parse("2001:db8::1/32").unwrap().text(), "2001:db8::/32");
-        assert!(Network::parse("10.0.0.0/33").is_none() && Network::parse("all").is_none());
+        assert_eq!(write(&parse("10.1.2.3/8").unwrap()), "10.0.0.0/8");
+        assert_eq!(write(&parse("10.0.0.0/255.255.0.0").unwrap()), "10.0.0.0/16");
+        assert_eq!(write(&parse("2001:db8::1/32").unwrap()), "2001:db8::/32");
+        assert!(parse("10.0.0.0/33").is_none() && parse("all").is_none());
+    }
+
+    fn nets(texts: &[&str]) -> Vec<IpNet> {
+        texts.iter().map(|text| parse(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn both_lists_let_in_who_is_in_both() {
+        let (a, b) = (nets(&["10.0.0.0/8", "192.0.2.7"]), nets(&["10.1.0.0/16", "192.0.2.0/24", "2001:db8::/32"]));
+        assert_eq!(both(Some(&a), Some(&b)), Some(nets(&["10.1.0.0/16", "192.0.2.7"])));
+        assert_eq!(both(Some(&a), None), Some(a));
+    }
+
+    #[test]
+    fn a_longer_network_within_a_denied_one_is_not_let_in() {
+        assert_eq!(without(&nets(&["10.1.0.0/16", "192.0.2.0/24"]), &nets(&["10.0.0.0/8"])), nets(&["192.0.2.0/24"]));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::units;
+
 /// A duration of Go (`1m30s`, `1.5h`), or a plain number in `unit`.
 pub fn go_duration(text: &str, unit: Duration) -> Option<Duration> {
     if let Ok(number) = text.parse::<u32>() {
@@ -32,15 +34,10 @@ pub fn go_duration(text: &str, unit: Duration) -> Option<Duration> {
     Duration::try_from_secs_f64(total).ok()
 }
 
-/// As a `proxy.toml` has it: a whole number and a unit. What is shorter than a millisecond becomes one.
+/// As a `proxy.toml` has it. What is shorter than a millisecond becomes one.
 pub fn duration(duration: Duration) -> String {
     let millis = duration.as_millis().max(u128::from(!duration.is_zero()));
-    for (unit, of) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if millis % of == 0 && (millis > 0 || unit == "s") {
-            return format!("{}{unit}", millis / of);
-        }
-    }
-    format!("{millis}ms")
+    units::duration(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// A size (`10MB`, `10MiB`, `5k`, `100`) in bytes.
@@ -59,16 +56,6 @@ pub fn size(text: &str) -> Option<u64> {
         _ => return None,
     };
     Some((number * times) as u64)
-}
-
-/// As a `proxy.toml` has it.
-pub fn bytes(bytes: u64) -> String {
-    for (unit, of) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= of && bytes.is_multiple_of(of) {
-            return format!("{}{unit}", bytes / of);
-        }
-    }
-    format!("{bytes}B")
 }
 
 /// A URL, taken apart.
@@ -160,9 +147,9 @@ mod tests {
 
     #[test]
     fn sizes_become_ours() {
-        assert_eq!(size("10MiB").map(bytes).as_deref(), Some("10MiB"));
-        assert_eq!(size("10MB").map(bytes).as_deref(), Some("10000000B"));
-        assert_eq!(size("512").map(bytes).as_deref(), Some("512B"));
+        assert_eq!(size("10MiB").map(units::size).as_deref(), Some("10MiB"));
+        assert_eq!(size("10MB").map(units::size).as_deref(), Some("10000000B"));
+        assert_eq!(size("512").map(units::size).as_deref(), Some("512B"));
     }
 
     #[test]

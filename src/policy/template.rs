@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::HeaderValue;
 
+use super::escape::Escape;
+use super::markup::Scanner;
 use super::variables::Variable;
 
 /// A text with variables in it.
@@ -36,19 +38,8 @@ pub enum FieldValue {
 pub enum AnswerBody {
     /// It is the same for all requests.
     Fixed(Bytes),
-    /// It has variables, which are escaped as its content type wants it.
-    Template(Template, Escape),
-}
-
-/// How the value of a variable is written into a text, so that what a client sends can't become markup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Escape {
-    /// As it is.
-    Nothing,
-    /// With character references for what HTML and XML have a meaning for.
-    Markup,
-    /// As a part of a JSON string (RFC 8259, section 7).
-    Json,
+    /// It has variables; the second says for each of them in turn how it is written.
+    Template(Template, Box<[Escape]>),
 }
 
 impl Template {
@@ -140,7 +131,10 @@ impl AnswerBody {
         let template = Template::parse(text);
         match template.fixed() {
             Some(text) => Self::Fixed(Bytes::copy_from_slice(text.as_bytes())),
-            None => Self::Template(template, Escape::of(content_type)),
+            None => {
+                let escapes = escapes(&template, content_type);
+                Self::Template(template, escapes)
+            }
         }
     }
 
@@ -155,34 +149,20 @@ impl AnswerBody {
     }
 }
 
-impl Escape {
-    /// What is right for bodies of this type.
-    fn of(content_type: &HeaderValue) -> Self {
-        let text = String::from_utf8_lossy(content_type.as_bytes()).to_ascii_lowercase();
-        let kind = text.split(';').next().unwrap_or_default().trim();
-        match kind {
-            "text/html" | "text/xml" | "application/xml" => Self::Markup,
-            "application/json" | "text/json" => Self::Json,
-            kind if kind.ends_with("+xml") => Self::Markup,
-            kind if kind.ends_with("+json") => Self::Json,
-            _ => Self::Nothing,
+/// How each variable of a body is written: by its type, and in HTML and XML by where the variable stands.
+fn escapes(template: &Template, content_type: &HeaderValue) -> Box<[Escape]> {
+    let whole = Escape::of(content_type);
+    let mut scanner = Scanner::default();
+    let mut escapes = Vec::new();
+    for piece in template.pieces() {
+        match piece {
+            Piece::Text(text) if whole == Escape::Markup => scanner.read(text),
+            Piece::Text(_) => {}
+            Piece::Variable(_) if whole == Escape::Markup => escapes.push(scanner.value()),
+            Piece::Variable(_) => escapes.push(whole),
         }
     }
-
-    /// Writes bytes that are visible ASCII, or spaces.
-    pub fn put(self, out: &mut Vec<u8>, value: &[u8]) {
-        for &byte in value {
-            match (self, byte) {
-                (Self::Markup, b'&') => out.extend_from_slice(b"&amp;"),
-                (Self::Markup, b'<') => out.extend_from_slice(b"&lt;"),
-                (Self::Markup, b'>') => out.extend_from_slice(b"&gt;"),
-                (Self::Markup, b'"') => out.extend_from_slice(b"&quot;"),
-                (Self::Markup, b'\'') => out.extend_from_slice(b"&#39;"),
-                (Self::Json, b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
-                _ => out.push(byte),
-            }
-        }
-    }
+    escapes.into()
 }
 
 #[cfg(test)]
@@ -223,17 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn values_are_escaped_as_their_content_type_wants_it() {
-        let written = |content_type: &'static str| {
-            let mut out = Vec::new();
-            Escape::of(&HeaderValue::from_static(content_type)).put(&mut out, br#"<a b="c\'&">"#);
-            String::from_utf8(out).unwrap()
+    fn each_variable_is_written_as_the_place_wants_it_where_it_stands() {
+        let escapes = |text: &str, content_type: &'static str| match AnswerBody::new(
+            text,
+            &HeaderValue::from_static(content_type),
+        ) {
+            AnswerBody::Template(_, escapes) => escapes.to_vec(),
+            AnswerBody::Fixed(_) => Vec::new(),
         };
-        assert_eq!(written("text/plain"), r#"<a b="c\'&">"#);
-        for html in ["text/html; charset=utf-8", "Text/HTML", "application/xhtml+xml", "image/svg+xml"] {
-            assert_eq!(written(html), r#"&lt;a b=&quot;c\&#39;&amp;&quot;&gt;"#, "{html}");
-        }
-        assert_eq!(written("application/problem+json"), r#"<a b=\"c\\'&\">"#);
+        let page = "<p>${host}<a href=\"${path}\">${path}</a><script>let a = '${query}';</script>${host}";
+        let (markup, link, script) = (Escape::Markup, Escape::Link, Escape::Script);
+        assert_eq!(escapes(page, "text/html"), [markup, link, markup, script, markup]);
+        assert_eq!(escapes(page, "text/plain"), [Escape::Nothing; 5]);
+        assert_eq!(escapes("let a = '${query}'", "text/javascript"), [script]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use evenkeel::config;
 use serde_json::{Value, json};
 
-use crate::support::{Folder, GOOD};
+use crate::support::{Folder, GOOD, wrokers};
 
 /// What a command printed on standard output and on standard error, and its exit code.
 pub fn run(folder: &Path, arguments: &[&str]) -> (String, String, i32) {
@@ -37,20 +37,7 @@ fn mistakes_are_json_for_tools() {
     assert_eq!(
         serde_json::from_str::<Value>(&out).unwrap(),
         json!([
-            {
-                "severity": "error",
-                "code": "unknown-key",
-                "file": "proxy.toml",
-                "line": 2,
-                "column": 1,
-                "width": 7,
-                "end_column": 8,
-                "path": "server.wrokers",
-                "message": "unknown key `wrokers`",
-                "suggestion": "workers",
-                "replacement": "workers",
-                "source": "wrokers = 2",
-            },
+            wrokers("wrokers = 2"),
             {
                 "severity": "error",
                 "code": "wrong-type",

@@ -44,6 +44,24 @@ pub fn bad(text: &str) -> Diagnostics {
     }
 }
 
+/// What is said as JSON of `wrokers = N` in line 2, which is this source.
+pub fn wrokers(source: &str) -> serde_json::Value {
+    serde_json::json!({
+        "severity": "error",
+        "code": "unknown-key",
+        "file": "proxy.toml",
+        "line": 2,
+        "column": 1,
+        "width": 7,
+        "end_column": 8,
+        "path": "server.wrokers",
+        "message": "unknown key `wrokers`",
+        "suggestion": "workers",
+        "replacement": "workers",
+        "source": source,
+    })
+}
+
 /// "line:column path: message" of each, warnings with a "~" before.
 pub fn told(diagnostics: &Diagnostics) -> Vec<String> {
     let tell = |d: &config::Diagnostic| {

@@ -29,6 +29,19 @@ fn pages(files: &Scratch, pages: &[(&str, &str, &str)]) -> String {
 }
 
 #[test]
+fn what_a_client_has_sent_is_no_program_in_a_page() {
+    let files = Scratch::new();
+    let text = "<title>${status}</title><script>let asked = \"${path}\";</script><a href=\"${path}\">${path}</a>";
+    let (proxy, _nobody) = without_backend("", &pages(&files, &[("5xx", "script.html", text)]), "");
+    let answer = ask(&mut proxy.client(), "GET", "//evil.example/'-alert(1)-'", BROWSER);
+    assert_eq!(
+        answer.text(),
+        r#"<title>503</title><script>let asked = "\u002f\u002fevil\u002eexample\u002f\u0027\u002dalert\u00281\u0029\u002d\u0027";</script>"#.to_owned()
+            + r#"<a href="/evil.example/&#39;-alert(1)-&#39;">//evil.example/&#39;-alert(1)-&#39;</a>"#
+    );
+}
+
+#[test]
 fn an_error_is_told_by_the_page_of_the_nearest_section() {
     let files = Scratch::new();
     let all = pages(&files, &[("5xx", "all.html", "all ${status}"), ("4xx", "all4.html", "all ${status} ${reason}")]);

@@ -73,6 +73,27 @@ fn routes_go_by_host_path_method_header_and_query() {
 }
 
 #[test]
+fn an_expression_takes_letters_of_either_case_and_what_is_encoded() {
+    let (a, b) = (Origin::saying("a"), Origin::saying("b"));
+    let routes = "
+        [[listener.route]]
+        path_regex = '(?i)^/(?:%C3%A9)t(?:%C3%A9)/.*\\.php$'
+        service = \"b\"
+    ";
+    let proxy = Proxy::start(&(config(routes, "", &[&a]) + &service("b", &b)));
+    let mut client = proxy.client();
+    for (path, expected) in [
+        ("/%C3%A9t%C3%A9/x.php", "b"),
+        ("/%c3%a9T%c3%a9/X.PHP", "b"),
+        ("/%C3%A9t%C3%A9/x.phtml", "a"),
+        ("/%C3%89t%C3%89/x.php", "a"),
+        ("/ete/x.php", "a"),
+    ] {
+        assert_eq!(client.get(path).text(), expected, "{path}");
+    }
+}
+
+#[test]
 fn without_a_route_there_is_a_404() {
     let toml = "[[listener]]\nname = \"web\"\nbind = \"127.0.0.1:{port}\"\n\
         [[listener.route]]\nhost = \"a.example\"\nrespond = { status = 200, body = \"here\" }\n";

@@ -97,6 +97,32 @@ fn redirects_and_answers_are_filled_in() {
 }
 
 #[test]
+fn a_value_is_neither_markup_nor_program_wherever_it_stands() {
+    let page = "<p>${query}</p><a href='${path}'>x</a><p onclick='f(${query})' title=${query}>\
+        <style>p { color: ${query} }</style><script>let q = `${query}`, n = ${query};</script>";
+    let listener = format!(
+        "[[listener.route]]\npath = \"/q.js\"\nrespond = {{ status = 200, body = \"q = '${{query}}'\", content_type = \"text/javascript\" }}\n\
+         [[listener.route]]\npath = \"/q\"\nrespond = {{ status = 200, body = \"<${{query}}>\", content_type = \"html\" }}\n\
+         [[listener.route]]\npath_prefix = \"/\"\nrespond = {{ status = 200, body = \"{page}\", content_type = \"text/html\" }}\n"
+    );
+    let proxy = Proxy::start(&config(&listener, "", &[&Origin::ok()]));
+    let mut client = proxy.client();
+    let script = r"\u003f\u0027\u003balert\u00281\u0029\u002f\u002f";
+    let style = r"\00003f\000027\00003balert\0000281\000029\00002f\00002f";
+    assert_eq!(
+        client.get("//evil.example/x?';alert(1)//").text(),
+        format!(
+            "<p>?&#39;;alert(1)//</p><a href='/evil.example/x'>x</a>\
+             <p onclick='f({script})' title=&#x3f;&#x27;&#x3b;alert&#x28;1&#x29;&#x2f;&#x2f;>\
+             <style>p {{ color: {style} }}</style><script>let q = `{script}`, n = {script};</script>"
+        )
+    );
+    assert_eq!(client.get("/q.js?';alert(1)//").text(), format!("q = '{script}'"));
+    // browsers look for HTML in what has no type that they know; and nothing can stand in the name of a tag
+    assert_eq!(client.get("/q?script").text(), "<>");
+}
+
+#[test]
 fn a_fallback_names_the_request_that_it_stands_for() {
     let origin = Origin::silent();
     let service = "fallback = { status = 503, body = \"no ${service}: ${request_id}\" }\n";

@@ -103,6 +103,8 @@ fn assignment(code: &str) -> Option<Mend> {
     }
     let (value, help) = value(text)?;
     Some(match broken {
+        // a key such as `a..b` is a mistake by itself, of which the parser's message speaks
+        _ if !is_toml(&format!("{key} = 0")) => return None,
         None => Mend { at: code.len() - text.len()..code.len(), instead: Some(value), help },
         Some(broken) => Mend { at: 0..code.len(), instead: Some(format!("{key} = {value}")), help: broken },
     })

@@ -58,7 +58,20 @@ fn what_can_not_be_guessed_is_explained_or_left() {
         let (line_after, help) = mended(line).unwrap();
         assert!(line_after.is_empty() && help.contains(why), "{line}: {help}");
     }
-    for line in ["", "a = \"x\" b = 2", "= 1", "\u{0}", "a = [", "\"", "a = {", "a = 1", "[server]"] {
+    for line in [
+        "",
+        "a = \"x\" b = 2",
+        "= 1",
+        "\u{0}",
+        "a = [",
+        "\"",
+        "a = {",
+        "a = 1",
+        "[server]",
+        "a..b: 1",
+        "a.: 1",
+        "a..b = c",
+    ] {
         assert_eq!(mend(line).map(|mended| mended.instead), None, "{line}");
     }
 }

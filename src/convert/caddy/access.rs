@@ -18,13 +18,14 @@ pub fn protects(directive: &Directive) -> bool {
 /// `basic_auth [MATCHER] [HASH [REALM]] { USER HASH }`
 pub fn basic(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Vec<Rc<Step>> {
     let out = &mut conversion.out;
-    let list: Vec<String> = at
-        .directive
-        .inner()
-        .iter()
-        .map(|user| format!("{}:{}", user.word(), user.arg(0).unwrap_or_default()))
-        .collect();
-    let Some(file) = users::written(out, &format!("line-{}", at.place().line), &list, at.place(), at.word()) else {
+    let user = |user: &Directive| users::User {
+        name: user.word().to_owned(),
+        hash: user.arg(0).unwrap_or_default().to_owned(),
+        place: at.place().clone(),
+    };
+    let list: Vec<_> = at.directive.inner().iter().map(user).collect();
+    let name = format!("line-{}", at.place().line);
+    let Some(file) = users::written(out, &name, &list, (at.place(), at.word())) else {
         return vec![at.close()];
     };
     let mut basic = Table::default();

@@ -9,6 +9,7 @@ use crate::convert::decision::conditions::{Conditions, Path};
 use crate::convert::decision::{Clause, Does, PathChange, Step, Treatment};
 use crate::convert::output::{Place, literal};
 use crate::convert::text;
+use crate::convert::units;
 
 /// An end: what is put into the treatment.
 fn end(at: &At<'_>, change: impl Fn(&mut Treatment) + 'static) -> Vec<Rc<Step>> {
@@ -199,7 +200,7 @@ pub fn request_body(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope)
                 }
                 scope.needs.push(Need {
                     key: &["limits", "max_body"],
-                    value: text::bytes(bytes).into(),
+                    value: units::size(bytes).into(),
                     size: bytes,
                     what: "request_body".into(),
                     place,

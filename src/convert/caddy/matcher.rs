@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::tree::Directive;
+use crate::convert::decision::Clause;
 use crate::convert::decision::conditions::{Conditions, Host, Meet, Path};
-use crate::convert::decision::{Clause, networks};
+use crate::convert::{expression, networks};
 
 /// The networks that `private_ranges` stands for.
 pub const PRIVATE: [&str; 6] = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "127.0.0.1/8", "fd00::/8", "::1"];
@@ -119,7 +120,7 @@ fn one(directive: &Directive, matchers: &Matchers) -> Result<Vec<Clause>, String
         "path_regexp" => {
             let regex = args.last().copied().unwrap_or_default();
             regex::Regex::new(regex).map_err(|_| cannot())?;
-            Ok(vec![Conditions::path(Path::Regex(regex.to_owned())).into()])
+            Ok(vec![Conditions::path(Path::Regex(expression::of_path(regex))).into()])
         }
         "header" => match args[..] {
             [field, value] if !field.starts_with('!') && !value.contains(['*', '{']) => {

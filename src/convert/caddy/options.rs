@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::tree::Directive;
 use super::{Conversion, left_out, matcher};
-use crate::convert::decision::networks;
+use crate::convert::networks;
 use crate::convert::output::{Output, Place, Value, literal};
 use crate::convert::text;
+use crate::convert::units;
 
 /// Keys of all listeners, each with its value and where it comes from.
 pub type Keys = Vec<(Vec<&'static str>, Value, Place)>;
@@ -154,7 +155,7 @@ fn servers(directive: &Directive, conversion: &mut Conversion) -> Keys {
             }
             "max_header_size" => {
                 let size = inner.arg(0).and_then(text::size).filter(|bytes| (1024..=16 << 20).contains(bytes));
-                keys.extend(size.map(|bytes| (vec!["limits", "max_header_bytes"], text::bytes(bytes).into(), place)));
+                keys.extend(size.map(|bytes| (vec!["limits", "max_header_bytes"], units::size(bytes).into(), place)));
             }
             "timeouts" => inner.inner().iter().for_each(|time| timeout(time, &mut keys, out)),
             "listener_wrappers" => {

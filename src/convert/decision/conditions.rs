@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use regex::Regex;
 
-use super::networks;
+use crate::convert::networks;
 use crate::convert::output::{Place, Table, literal};
 
 /// Which hosts.

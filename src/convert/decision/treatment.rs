@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::conditions::{Conditions, Meet, Path};
-use super::networks;
+use crate::convert::networks;
 use crate::convert::output::{Findings, Place, Table, literal};
 
 /// A change of the path on its way to a backend.

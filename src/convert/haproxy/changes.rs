@@ -1,6 +1,8 @@
 //! What rules have said of requests on their way to a backend.
 
-use crate::convert::networks::{self, Network, Rule as NetworkRule};
+use ipnet::IpNet;
+
+use crate::convert::networks::{self, Rule as NetworkRule};
 use crate::convert::output::{Findings, Place, Table, Value};
 
 /// What has been said of requests on their way so far.
@@ -11,7 +13,9 @@ pub struct Changes {
     /// Who is let in, by address: what is denied and allowed first decides.
     pub ordered: Vec<NetworkRule>,
     /// Those outside of one of these are refused.
-    pub only: Vec<(Vec<Network>, Place)>,
+    pub only: Vec<(Vec<IpNet>, Place)>,
+    /// Who is let in by a password: the lines of the file of users, and `auth` of a route.
+    pub auth: Option<(String, Table)>,
     /// Rates of requests.
     pub limits: Vec<Table>,
     /// Nobody comes in, because of this line.
@@ -51,6 +55,9 @@ impl Changes {
             }
         }
         self.put_networks(route);
+        if let Some((_, auth)) = &self.auth {
+            merge(route, auth);
+        }
         for limit in &self.limits {
             route.push(&["rate_limit"], limit.clone());
         }
@@ -64,8 +71,8 @@ impl Changes {
         if let Some((first, place)) = self.only.first() {
             let mut allowed = first.clone();
             for (other, _) in &self.only[1..] {
-                let narrower = other.iter().filter(|network| allowed.iter().any(|known| known.has(network)));
-                let kept = allowed.iter().filter(|network| other.iter().any(|known| known.has(network)));
+                let narrower = other.iter().filter(|network| allowed.iter().any(|known| known.contains(*network)));
+                let kept = allowed.iter().filter(|network| other.iter().any(|known| known.contains(*network)));
                 allowed = kept.chain(narrower).copied().collect();
             }
             rules.push(NetworkRule { allow: true, networks: allowed, place: place.clone() });

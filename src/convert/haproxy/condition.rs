@@ -1,10 +1,13 @@
 //! Conditions of lines: `acl`, `if`, `unless`, and what of them routes can have.
 
+use ipnet::IpNet;
+
 use super::limits::Counter;
 use super::matching::{Conditions, Path};
 use super::parse::{Line, Section};
+use super::userlist::Wanted;
 use crate::convert::expression;
-use crate::convert::networks::Network;
+use crate::convert::networks;
 use crate::convert::original::Original;
 
 /// What an expression asks.
@@ -15,9 +18,9 @@ pub enum Ask {
     /// One of these has to hold: they are conditions of routes.
     Routes(Vec<Conditions>),
     /// The client is in one of these networks.
-    Source(Vec<Network>),
-    /// The client's password is right.
-    Password,
+    Source(Vec<IpNet>),
+    /// The client has the password of one of these.
+    Password(Vec<Wanted>),
     /// A counter is above a number.
     Above(Counter),
     /// No route can ask that.
@@ -136,7 +139,7 @@ fn predefined(name: &str) -> Ask {
         "METH_OPTIONS" => methods(&["OPTIONS"]),
         "METH_CONNECT" => methods(&["CONNECT"]),
         "METH_TRACE" => methods(&["TRACE"]),
-        "LOCALHOST" => Ask::Source(["127.0.0.0/8", "::1"].into_iter().filter_map(Network::parse).collect()),
+        "LOCALHOST" => Ask::Source(["127.0.0.0/8", "::1"].into_iter().filter_map(networks::parse).collect()),
         "HTTP_URL_SLASH" => {
             Ask::Routes(vec![Conditions { path: Some(Path::Prefix("/".to_owned())), ..Conditions::default() }])
         }
@@ -153,6 +156,10 @@ fn either(a: Ask, b: Ask) -> Ask {
         (Ask::Source(mut a), Ask::Source(b)) => {
             a.extend(b);
             Ask::Source(a)
+        }
+        (Ask::Password(mut a), Ask::Password(b)) => {
+            a.extend(b);
+            Ask::Password(a)
         }
         (Ask::Settled(true), _) | (_, Ask::Settled(true)) => Ask::Settled(true),
         (Ask::Settled(false), other) | (other, Ask::Settled(false)) => other,
@@ -234,8 +241,11 @@ fn asked(around: &Around<'_>, mut of: Compared) -> Option<Ask> {
         "always_false" => Some(Ask::Settled(false)),
         "ssl_fc" => Some(Ask::Settled(secure != (of.values.first().is_some_and(|value| value == "0")))),
         "dst_port" => Some(Ask::Settled(of.values.iter().any(|value| value.parse() == Ok(around.port)))),
-        "src" => of.values.iter().map(|value| Network::parse(value)).collect::<Option<Vec<_>>>().map(Ask::Source),
-        "http_auth" | "http_auth_group" => Some(Ask::Password),
+        "src" => of.values.iter().map(|value| networks::parse(value)).collect::<Option<Vec<_>>>().map(Ask::Source),
+        "http_auth" if of.values.is_empty() && matches!(of.method.as_str(), "" | "bool") => password(of),
+        "http_auth_group" if !of.values.is_empty() && matches!(of.method.as_str(), "" | "str") && !of.ignore_case => {
+            password(of)
+        }
         "method" => {
             let methods = Some(of.values.iter().map(|value| value.to_ascii_uppercase()).collect());
             Some(Ask::Routes(vec![Conditions { methods, ..Conditions::default() }]))
@@ -269,11 +279,18 @@ fn asked(around: &Around<'_>, mut of: Compared) -> Option<Ask> {
     }
 }
 
+/// `http_auth(LIST)`, `http_auth_group(LIST) GROUP...`
+fn password(of: Compared) -> Option<Ask> {
+    let list = of.argument.trim().to_owned();
+    (!list.is_empty()).then(|| Ask::Password(vec![Wanted { list, groups: of.values }]))
+}
+
 fn path(of: &Compared) -> Option<Ask> {
     if of.fetch != "path" && of.method != "beg" {
         return None;
     }
     let regex = |inner: String| {
+        let inner = expression::of_path(&inner);
         let regex = if of.ignore_case { expression::insensitive(&inner) } else { inner };
         regex::Regex::new(&regex).ok().map(|_| Path::Regex(regex))
     };

@@ -10,6 +10,7 @@ use super::condition::{Ask, Term};
 use super::limits::{self, Limit};
 use super::matching::{Conditions, Path};
 use super::parse::Section;
+use super::password::Passwords;
 use super::rule::refuses;
 use super::ways::{End, MOST, Ways};
 use crate::convert::networks::{self, Rule as NetworkRule};
@@ -32,6 +33,8 @@ pub struct Expander<'a> {
     pub listener: &'a mut Table,
     /// What was found.
     pub findings: &'a mut Findings,
+    /// Users, and the files that they come into.
+    passwords: Passwords<'a>,
     told_of_size: bool,
     depth: usize,
 }
@@ -39,13 +42,14 @@ pub struct Expander<'a> {
 impl<'a> Expander<'a> {
     /// For a frontend.
     pub fn new(
-        sections: &'a [Section],
-        section: &'a Section,
+        (sections, section): (&'a [Section], &'a Section),
         of_backend: &'a dyn Fn(&str, &mut Findings) -> Option<Vec<Rule>>,
         listener: &'a mut Table,
         findings: &'a mut Findings,
+        passwords: Passwords<'a>,
     ) -> Self {
-        Self { sections, section, of_backend, ways: Ways::default(), listener, findings, told_of_size: false, depth: 0 }
+        let ways = Ways::default();
+        Self { sections, section, of_backend, ways, listener, findings, passwords, told_of_size: false, depth: 0 }
     }
 
     /// All ways from here on.
@@ -190,16 +194,9 @@ impl<'a> Expander<'a> {
                 change.ordered.push(NetworkRule { allow: true, networks: networks.clone(), place: place.clone() });
                 true
             }
-            (Act::Password, _) | (Act::Refuse(_), [Term { ask: Ask::Password, .. }]) => {
-                let advice = "make a file of users with `htpasswd -B`, and put `auth = { basic = { file = \"...\" } }` in the place of `deny`";
-                self.findings.error(
-                    place,
-                    rule.line.text(),
-                    "users and passwords are in a file of their own here, with hashes of bcrypt or argon2",
-                    advice,
-                );
-                change.closed = Some(place.clone());
-                true
+            (Act::Password, _) => self.passwords.ask(self.section, rule, other, change, self.findings),
+            (Act::Refuse(_), [_, ..]) if other.iter().all(|term| matches!(term.ask, Ask::Password(_))) => {
+                self.passwords.ask(self.section, rule, other, change, self.findings)
             }
             (_, []) => true,
             (Act::Refuse(_), [Term { ask: Ask::Source(networks), holds }]) => {
@@ -220,10 +217,10 @@ impl<'a> Expander<'a> {
         let place = &rule.line.place;
         let text =
             terms.iter().find_map(|term| if let Ask::Unknown(text) = &term.ask { Some(text.clone()) } else { None });
-        let about_clients = terms.iter().any(|term| matches!(term.ask, Ask::Source(_) | Ask::Password));
+        let about_clients = terms.iter().any(|term| matches!(term.ask, Ask::Source(_) | Ask::Password(_)));
         if about_clients && !matches!(rule.act, Act::Refuse(_) | Act::Change(_)) {
-            let advice = "a route has no condition on the client's network: a listener of their own for these clients, or `allow` and `deny`";
-            let why = "where requests go depends on the client's network: the line is left out";
+            let advice = "a route has no condition on either: a listener of their own for these clients, or `allow`, `deny` and `auth`";
+            let why = "where requests go depends on the client's network or password: the line is left out";
             self.findings.error(place, rule.line.text(), why, advice);
         } else {
             let why = match text {

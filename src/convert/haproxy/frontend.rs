@@ -8,7 +8,9 @@ use super::condition::Around;
 use super::expand::Expander;
 use super::matching::Conditions;
 use super::parse::{Line, Section};
+use super::password::Passwords;
 use super::rule;
+use super::userlist::Userlists;
 use super::ways::{End, Ways};
 use crate::convert::original::Original;
 use crate::convert::output::{Findings, Output, Table, literal};
@@ -16,16 +18,27 @@ use crate::convert::plain::{default_service, hoist};
 use crate::convert::units;
 
 /// All listeners of a frontend.
-pub fn listeners(original: &Original<'_>, sections: &[Section], section: &Section, out: &mut Output) {
+pub fn listeners(
+    original: &Original<'_>,
+    (sections, section): (&[Section], &Section),
+    users: &mut Userlists,
+    out: &mut Output,
+) {
     let lines: Vec<&Line> = section.all("bind").collect();
     for line in lines {
         for bind in bind::addresses(line, &mut out.findings) {
-            listener(original, sections, section, &bind, out);
+            listener(original, (sections, section), &bind, users, out);
         }
     }
 }
 
-fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bind: &Bind<'_>, out: &mut Output) {
+fn listener(
+    original: &Original<'_>,
+    (sections, section): (&[Section], &Section),
+    bind: &Bind<'_>,
+    users: &mut Userlists,
+    out: &mut Output,
+) {
     let tcp = section.is_tcp();
     let place = &section.head.place;
     let mut listener = Table::at(place);
@@ -51,7 +64,8 @@ fn listener(original: &Original<'_>, sections: &[Section], section: &Section, bi
     if !tcp {
         backend::answers(section, "http-response", &["response_headers"], &mut changes.keys, &mut out.findings);
     }
-    let mut expander = Expander::new(sections, section, &of_backend, &mut listener, &mut out.findings);
+    let passwords = Passwords { users, files: &mut out.files };
+    let mut expander = Expander::new((sections, section), &of_backend, &mut listener, &mut out.findings, passwords);
     expander.go(&Conditions::default(), &rules, changes);
     let mut ways = std::mem::take(&mut expander.ways);
     ways.order(&section.head, &mut out.findings);

@@ -1,11 +1,13 @@
 //! Who may come in. What can't be carried over is an error, and what it protects is closed.
 
+use ipnet::IpNet;
+
 use super::parse::Directive;
 use super::proxy;
 use super::site::Site;
 use super::variables;
 use super::world::{Scope, World};
-use crate::convert::networks::{self, Network, Rule};
+use crate::convert::networks::{self, Rule};
 use crate::convert::output::{Place, Table};
 
 /// All that the blocks around a location ask of clients.
@@ -82,7 +84,7 @@ pub fn rules(world: &mut World<'_>, directives: &[&Directive]) -> Vec<Rule> {
                 );
                 continue;
             }
-            text => match Network::parse(text) {
+            text => match networks::parse(text) {
                 Some(network) => vec![network],
                 None => {
                     world.findings().error(
@@ -261,7 +263,7 @@ pub fn limit_except(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, r
 }
 
 /// What an address is that no line of a `geo` block has, and the networks of its lines, each with what it is.
-pub type Geo<'a> = (&'a str, Vec<(Network, &'a str, Place)>);
+pub type Geo<'a> = (&'a str, Vec<(IpNet, &'a str, Place)>);
 
 /// The networks of a `geo` block, in the order of the longest first, with what each of them is.
 pub fn geo<'a>(world: &World<'a>, name: &str) -> Option<Geo<'a>> {
@@ -275,7 +277,7 @@ pub fn geo<'a>(world: &World<'a>, name: &str) -> Option<Geo<'a>> {
         match line.name.as_str() {
             "default" => default = line.arg(0),
             "proxy" | "proxy_recursive" | "ranges" | "delete" => return None,
-            network => lines.push((Network::parse(network)?, line.arg(0), line.place.clone())),
+            network => lines.push((networks::parse(network)?, line.arg(0), line.place.clone())),
         }
     }
     Some((default, lines))

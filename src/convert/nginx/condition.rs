@@ -7,8 +7,8 @@ use super::site::{Made, Site, Which};
 use super::upstream::hashed;
 use super::variables;
 use super::world::{Scope, World};
-use crate::convert::expression;
 use crate::convert::output::{Place, Table};
+use crate::convert::{expression, networks};
 
 /// A condition as routes can have it.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +94,8 @@ fn of_path(operator: &str, value: &str) -> Condition {
     {
         return Condition::Path(paths);
     }
-    Condition::PathRegex(if operator == "~*" { expression::insensitive(value) } else { value.to_owned() })
+    let regex = expression::of_path(value);
+    Condition::PathRegex(if operator == "~*" { expression::insensitive(&regex) } else { regex })
 }
 
 fn of_geo(world: &World<'_>, name: &str) -> Condition {
@@ -103,7 +104,7 @@ fn of_geo(world: &World<'_>, name: &str) -> Condition {
     if is_true(default) || lines.iter().any(|(_, value, _)| !is_true(value)) {
         return Condition::Unknown(true);
     }
-    let (networks, places) = lines.iter().map(|(network, _, place)| (network.text(), place.clone())).unzip();
+    let (networks, places) = lines.iter().map(|(network, _, place)| (networks::write(network), place.clone())).unzip();
     Condition::Networks(networks, places)
 }
 

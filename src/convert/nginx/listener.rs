@@ -9,7 +9,7 @@ use super::routes;
 use super::site::{Made, Site};
 use super::tls;
 use super::world::{Scope, World};
-use crate::convert::networks::Network;
+use crate::convert::networks;
 use crate::convert::output::Table;
 use crate::convert::plain::{default_service, hoist};
 use crate::convert::units;
@@ -103,8 +103,8 @@ fn in_common(world: &mut World<'_>, scopes: &[Scope<'_>], group: &Group<'_>, lis
     let header = scope.value("real_ip_header", "X-Real-IP").to_ascii_lowercase();
     let trusted: Vec<_> = scope.all("set_real_ip_from");
     for directive in &trusted {
-        match Network::parse(directive.arg(0)) {
-            Some(network) => listener.push_from(&["trusted_proxies"], network.text(), &directive.place),
+        match networks::parse(directive.arg(0)) {
+            Some(network) => listener.push_from(&["trusted_proxies"], networks::write(&network), &directive.place),
             None => world.findings().warning(
                 &directive.place,
                 directive.text(),

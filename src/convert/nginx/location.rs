@@ -50,9 +50,9 @@ fn kind(args: &[String]) -> Kind {
     } else if let Some(path) = modified("=") {
         Kind::Exact(path)
     } else if let Some(regex) = modified("~*") {
-        Kind::Regex(expression::insensitive(&regex))
+        Kind::Regex(expression::insensitive(&expression::of_path(&regex)))
     } else if let Some(regex) = modified("~") {
-        Kind::Regex(regex)
+        Kind::Regex(expression::of_path(&regex))
     } else if joined.starts_with('@') {
         Kind::Named
     } else {
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(of(&["=", "/a"]), Kind::Exact("/a".into()));
         assert_eq!(of(&["=/a"]), Kind::Exact("/a".into()));
         assert_eq!(of(&["^~", "/a"]), Kind::First("/a".into()));
-        assert_eq!(of(&["~*", r"\.php$"]), Kind::Regex(r"(?i-u)\.php$".into()));
+        assert_eq!(of(&["~*", r"\.php$"]), Kind::Regex(r"(?i)\.php$".into()));
         assert_eq!(of(&["@app"]), Kind::Named);
         let prefix = Kind::Prefix("/a.b/".into());
         assert_eq!(within(of(&["~", r"\.php$"]), Some(&prefix)), Kind::Regex(r"^/a\.b/.*(?:\.php$)".into()));

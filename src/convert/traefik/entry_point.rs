@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{Conversion, transport};
-use crate::convert::decision::networks;
 use crate::convert::document::Node;
+use crate::convert::networks;
 use crate::convert::output::{Output, Place, Table};
 use crate::convert::text;
+use crate::convert::units;
 
 /// Where clients come in.
 #[derive(Debug, Clone)]
@@ -198,7 +199,7 @@ fn protocols(node: &Node, point: &EntryPoint<'_>, listener: &mut Table, out: &mu
     if let Some(most) = http.get("maxHeaderBytes")
         && let Some(bytes) = most.scalar().and_then(text::size).filter(|bytes| (1024..=16 << 20).contains(bytes))
     {
-        listener.put(&["limits", "max_header_bytes"], text::bytes(bytes), &most.place);
+        listener.put(&["limits", "max_header_bytes"], units::size(bytes), &most.place);
     }
     for key in ["encodedCharacters", "encodeQuerySemicolons", "sanitizePath", "underscoreHeadersStrategy"] {
         if let Some(setting) = http.get(key) {

@@ -1,8 +1,8 @@
 //! Rules of routers: their grammar, and the conditions that they stand for.
 
+use crate::convert::decision::Clause;
 use crate::convert::decision::conditions::{Conditions, Host, Meet, Path};
-use crate::convert::decision::{Clause, networks};
-use crate::convert::hosts;
+use crate::convert::{expression, hosts, networks};
 
 /// More alternatives than that are not written out.
 const MOST: usize = 128;
@@ -279,7 +279,7 @@ fn matcher(name: &str, values: &[String], remarks: &mut Vec<String>) -> Result<V
         }),
         "pathregexp" => each(&mut |value| {
             regex::Regex::new(value).map_err(|_| format!("`{value}` is no regular expression here"))?;
-            Ok(Conditions::path(Path::Regex(value.to_owned())))
+            Ok(Conditions::path(Path::Regex(expression::of_path(value))))
         }),
         "method" | "methods" => {
             let methods = values.iter().map(|value| value.to_ascii_uppercase()).collect();

@@ -233,7 +233,7 @@ fn mirrored(conversion: &mut Conversion<'_>, what: &str, node: &Node, wants: &[S
         match size {
             // Traefik has no limit by default, and ours is 16 MiB at most
             Some((bytes, place)) if bytes >= 0 => {
-                mirror.put(&["max_body"], crate::convert::text::bytes((bytes as u64).min(16 << 20)), place)
+                mirror.put(&["max_body"], crate::convert::units::size((bytes as u64).min(16 << 20)), place)
             }
             _ if with_body => mirror.put(&["max_body"], "16MiB", &item.place),
             _ => {}

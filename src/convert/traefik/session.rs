@@ -2,8 +2,9 @@
 
 use super::entry_point::{self, EntryPoint};
 use super::{Conversion, rule, tls, transport};
-use crate::convert::decision::{Host, networks};
+use crate::convert::decision::Host;
 use crate::convert::document::Node;
+use crate::convert::networks;
 use crate::convert::output::{Place, Table, literal};
 
 /// A router for TCP.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt::Display;
 use std::io::Write as _;
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,7 +19,8 @@ use super::request::id::RequestId;
 use super::{cors, split};
 use crate::clock::rfc3339;
 use crate::pages::{self, ErrorPages, PageFile};
-use crate::policy::template::{AnswerBody, Escape, Piece, Template};
+use crate::policy::escape::Escape;
+use crate::policy::template::{AnswerBody, Piece, Template};
 use crate::policy::variables::Variable;
 use crate::protocol::http::Request;
 use crate::route::without_port;
@@ -210,7 +212,7 @@ impl Values<'_, '_> {
     pub fn field(&self, template: &Template) -> Option<HeaderValue> {
         let mut text = self.context.connection.worker.scratch.borrow_mut();
         text.clear();
-        self.fill_in(template, Escape::Nothing, &mut text);
+        self.fill_in(template, iter::repeat(Escape::Nothing), &mut text);
         // nothing is in there that could not stand in a field
         let value = HeaderValue::from_bytes(text.trim_ascii()).ok().filter(|value| !value.is_empty());
         if text.capacity() > MOST_SCRATCH {
@@ -223,19 +225,20 @@ impl Values<'_, '_> {
     pub fn body(&self, body: &AnswerBody) -> Bytes {
         match body {
             AnswerBody::Fixed(bytes) => bytes.clone(),
-            AnswerBody::Template(template, escape) => {
+            AnswerBody::Template(template, escapes) => {
                 let mut text = Vec::new();
-                self.fill_in(template, *escape, &mut text);
+                self.fill_in(template, escapes.iter().copied(), &mut text);
                 text.into()
             }
         }
     }
 
-    fn fill_in(&self, template: &Template, escape: Escape, out: &mut Vec<u8>) {
+    /// Fills a template in; `escapes` says for each of its variables how it is written.
+    fn fill_in(&self, template: &Template, mut escapes: impl Iterator<Item = Escape>, out: &mut Vec<u8>) {
         for piece in template.pieces() {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Variable(variable) => self.put(*variable, escape, out),
+                Piece::Variable(variable) => self.put(*variable, escapes.next().unwrap_or(Escape::Omitted), out),
             }
         }
     }

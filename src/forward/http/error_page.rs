@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use super::body::Content;
 use super::context::Values;
 use crate::pages::{Form, PageFile, choose};
-use crate::policy::template::Escape;
+use crate::policy::escape::Escape;
 use crate::policy::variables::Variable;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -8,7 +8,8 @@ use super::context::Context;
 use super::error_page;
 use crate::error::{Error, Kind, Result};
 use crate::pages::{PageContent, PageFile};
-use crate::policy::template::{AnswerBody, Escape};
+use crate::policy::escape::Escape;
+use crate::policy::template::AnswerBody;
 use crate::protocol::http::Request;
 use crate::snapshot::RedirectTemplate;
 

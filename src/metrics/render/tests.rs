@@ -1,5 +1,6 @@
 //! The text as a scraper reads it, and as it stands.
 
+use std::any::Any;
 use std::time::Duration;
 
 use metrics::{counter, gauge, with_local_recorder};
@@ -167,9 +168,11 @@ fn a_series_survives_a_reload_and_leaves_with_its_last_holder() {
     assert_eq!(shown(), None);
 }
 
-/// A registry in which every series of every metric has been counted, and what it writes but for what the kernel tells.
-fn everything() -> String {
-    let registry = Registry::new(2);
+/// Handles of what was counted: a series is there while one is.
+type Kept = Vec<Box<dyn Any>>;
+
+/// What listeners and clients' requests are counted by.
+fn of_listeners(registry: &Registry) -> Kept {
     let requests = registry.requests("web", "api", "a");
     [0, 101, 200, 301, 404, 502].into_iter().for_each(|status| requests.count(0, status));
     let durations = registry.durations("api");
@@ -183,6 +186,18 @@ fn everything() -> String {
     listener.datagrams(0, 3, 4);
     listener.lost(0, Loss::NoRoom, 5);
     listener.transferred(1, 5, 7);
+    let limited = registry.rate_limited("web", "", "100/s by client");
+    limited.count(1, LimitResult::Refused);
+    limited.displaced(0);
+    let client_limited = registry.client_limited("web");
+    client_limited.count(0, ClientLimit::Connections, false);
+    client_limited.count(1, ClientLimit::Requests, true);
+    client_limited.count(1, ClientLimit::Download, false);
+    vec![Box::new((requests, durations, denials)), Box::new((listener, limited, client_limited))]
+}
+
+/// What attempts at backends are counted by.
+fn of_backends(registry: &Registry) -> Kept {
     let upstream = registry.upstream("api", "a");
     upstream.connected(0);
     upstream.attempted(0, Err(super::super::Failure::Reset), Duration::from_millis(1));
@@ -195,19 +210,26 @@ fn everything() -> String {
     attempts.stages.first_byte.observe(0, Duration::from_millis(4), None);
     let zone_picks = registry.zone_picks("api");
     [true, true, true, false].into_iter().for_each(|is_same| zone_picks.count(0, is_same));
-    let limited = registry.rate_limited("web", "", "100/s by client");
-    limited.count(1, LimitResult::Refused);
-    limited.displaced(0);
-    let client_limited = registry.client_limited("web");
-    client_limited.count(0, ClientLimit::Connections, false);
-    client_limited.count(1, ClientLimit::Requests, true);
-    client_limited.count(1, ClientLimit::Download, false);
     let retries = registry.retries("api");
     let hedges = registry.hedges("api");
     hedges.count(0, HedgeResult::Won);
     let mirrored = registry.mirrored("web", "next");
     mirrored.count(1, MirrorResult::TooLarge);
     let copy = mirrored.begin(0, 1);
+    let concurrency = registry.concurrency("api");
+    concurrency.shed(1, 2);
+    let calls = registry.grpc("api");
+    calls.count(0, Some(14));
+    calls.count(0, None);
+    vec![
+        Box::new((upstream, other, attempts, zone_picks)),
+        Box::new((retries, hedges, mirrored, copy)),
+        Box::new((concurrency, calls)),
+    ]
+}
+
+/// What is counted of content, promises and sessions.
+fn of_services(registry: &Registry) -> Kept {
     let recoded = registry.recoded("web");
     recoded.begun(0, Way::Compress, 3);
     recoded.moved(0, (Way::Compress, 3), 4096, 1000);
@@ -215,71 +237,68 @@ fn everything() -> String {
     recoded.begun(1, Way::Decompress, 0);
     recoded.moved(1, (Way::Decompress, 0), 1000, 4096);
     recoded.undecoded(1, Undecoded::Malformed);
-    let concurrency = registry.concurrency("api");
-    concurrency.shed(1, 2);
     let promised = registry.promised("api");
     promised.count(0, PromiseEnd::Good);
     promised.count(1, PromiseEnd::Slow);
-    let calls = registry.grpc("api");
     let lookups = registry.session_lookups("api");
-    calls.count(0, Some(14));
-    calls.count(0, None);
-    with_local_recorder(&*registry, || {
-        for (backend, reason) in
-            [("b", "rate"), ("a", "latency"), ("a", "consecutive"), ("gone", "rate"), ("a", "latency")]
-        {
-            counter!(names::EJECTIONS.name, "service" => "api", "backend" => backend, "reason" => reason).increment(1);
-        }
-        for (name, outcome, count) in
-            [("oncall", "sent", 2), ("chat", "failed", 1), ("oncall", "dropped", 9), ("old", "dropped", 9)]
-        {
-            counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
-        }
-    });
     lookups.count(0, LookupResult::Hit);
     lookups.count(1, LookupResult::Shared);
     lookups.took(1, Duration::from_micros(250));
-    with_local_recorder(&*registry, || {
-        gauge!(names::CANARY_SHARE.name, "canary" => "api-canary", "service" => "api").set(0.95);
-        gauge!(names::LIMIT_STORE_UP.name, "store" => "redis://b").set(1.0);
-        gauge!(names::LIMIT_STORE_INSTANCES.name, "store" => "redis://b").set(3.0);
-        gauge!(names::LIMIT_STORE_LAG.name, "store" => "redis://b").set(0.125);
-        gauge!(names::SESSION_STORE_UP.name, "store" => "redis://a").set(1.0);
-        gauge!(names::SESSION_STORE_QUEUE.name, "store" => "redis://a").set(0.0);
-        counter!(names::SESSION_STORE_WRITES.name, "store" => "redis://a", "outcome" => "written").increment(3);
-    });
-    registry.keep(&names::NOTIFICATIONS, |labels| labels[0] != "old");
-    with_local_recorder(&*registry, || {
-        counter!(names::OTLP_SENT.name, "signal" => "traces").increment(7);
-        for reason in ["refused", "queue_full"] {
-            counter!(names::OTLP_DROPPED.name, "signal" => "traces", "reason" => reason).increment(2);
-        }
-    });
-    registry.count_panic();
-    with_local_recorder(&*registry, || {
-        counter!(names::ACCESS_LOG_DROPPED.name).increment(5);
-        counter!(names::BACKUPS.name, "outcome" => "made").increment(3);
-        gauge!(names::BACKUP_LAST.name).set(1.5);
-        gauge!(names::BACKUP_INTERVAL.name).set(300.0);
-        gauge!(names::BACKUP_SIZE.name).set(4096.0);
-        gauge!(names::CONFIG_GENERATION.name).set(3.0);
-        gauge!(names::CONFIG_HASH.name, "hash" => "0123456789ab").set(1.0);
-        // an age of 0, however long this takes
-        gauge!(names::DISCOVERY_AGE.name, "service" => "api").set(f64::MAX);
-        for (outcome, count) in [("ok", 0), ("failed", 1)] {
-            counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
-        }
-        counter!(names::FAULTS.name, "service" => "api", "fault" => "high_latency").increment(2);
-        gauge!(names::AVAILABILITY.name, "service" => "api").set(f64::NAN);
-        gauge!(names::BUDGET_LEFT.name, "service" => "api").set(-0.5);
-        for window in ["5m", "1h"] {
-            gauge!(names::BURN_RATE.name, "service" => "api", "window" => window).set(14.4);
-        }
-        counter!(names::INCIDENTS.name, "service" => "api", "cause" => "check").increment(1);
-        counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
-        counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
-    });
-    let backend = |id, breaker| BackendReading {
+    vec![Box::new((recoded, promised, lookups))]
+}
+
+/// What the control plane counts of backends and of what it is connected to.
+fn of_integrations() {
+    for (backend, reason) in [("b", "rate"), ("a", "latency"), ("a", "consecutive"), ("gone", "rate"), ("a", "latency")]
+    {
+        counter!(names::EJECTIONS.name, "service" => "api", "backend" => backend, "reason" => reason).increment(1);
+    }
+    for (name, outcome, count) in
+        [("oncall", "sent", 2), ("chat", "failed", 1), ("oncall", "dropped", 9), ("old", "dropped", 9)]
+    {
+        counter!(names::NOTIFICATIONS.name, "name" => name, "outcome" => outcome).increment(count);
+    }
+    gauge!(names::CANARY_SHARE.name, "canary" => "api-canary", "service" => "api").set(0.95);
+    gauge!(names::LIMIT_STORE_UP.name, "store" => "redis://b").set(1.0);
+    gauge!(names::LIMIT_STORE_INSTANCES.name, "store" => "redis://b").set(3.0);
+    gauge!(names::LIMIT_STORE_LAG.name, "store" => "redis://b").set(0.125);
+    gauge!(names::SESSION_STORE_UP.name, "store" => "redis://a").set(1.0);
+    gauge!(names::SESSION_STORE_QUEUE.name, "store" => "redis://a").set(0.0);
+    counter!(names::SESSION_STORE_WRITES.name, "store" => "redis://a", "outcome" => "written").increment(3);
+    counter!(names::OTLP_SENT.name, "signal" => "traces").increment(7);
+    for reason in ["refused", "queue_full"] {
+        counter!(names::OTLP_DROPPED.name, "signal" => "traces", "reason" => reason).increment(2);
+    }
+}
+
+/// What it counts of the process and of promises.
+fn of_process() {
+    counter!(names::ACCESS_LOG_DROPPED.name).increment(5);
+    counter!(names::BACKUPS.name, "outcome" => "made").increment(3);
+    gauge!(names::BACKUP_LAST.name).set(1.5);
+    gauge!(names::BACKUP_INTERVAL.name).set(300.0);
+    gauge!(names::BACKUP_SIZE.name).set(4096.0);
+    gauge!(names::CONFIG_GENERATION.name).set(3.0);
+    gauge!(names::CONFIG_HASH.name, "hash" => "0123456789ab").set(1.0);
+    // an age of 0, however long this takes
+    gauge!(names::DISCOVERY_AGE.name, "service" => "api").set(f64::MAX);
+    for (outcome, count) in [("ok", 0), ("failed", 1)] {
+        counter!(names::RELOADS.name, "outcome" => outcome).increment(count);
+    }
+    counter!(names::FAULTS.name, "service" => "api", "fault" => "high_latency").increment(2);
+    gauge!(names::AVAILABILITY.name, "service" => "api").set(f64::NAN);
+    gauge!(names::BUDGET_LEFT.name, "service" => "api").set(-0.5);
+    for window in ["5m", "1h"] {
+        gauge!(names::BURN_RATE.name, "service" => "api", "window" => window).set(14.4);
+    }
+    counter!(names::INCIDENTS.name, "service" => "api", "cause" => "check").increment(1);
+    counter!(names::EVENTS.name, "kind" => "service_up").increment(4);
+    counter!(names::EVENTS.name, "kind" => "config_refused").increment(0);
+}
+
+/// What is read of a backend when the text is made.
+fn reading(id: &str, breaker: Option<u8>) -> BackendReading<'_> {
+    BackendReading {
         service: "api",
         id,
         in_flight: 2,
@@ -294,9 +313,19 @@ fn everything() -> String {
             rtt: (id == "a").then_some(0.004),
             loss: 0.25,
         }],
-    };
+    }
+}
+
+/// A registry in which every series of every metric has been counted, and what it writes but for what the kernel tells.
+fn everything() -> String {
+    let registry = Registry::new(2);
+    let kept = (of_listeners(&registry), of_backends(&registry), of_services(&registry));
+    with_local_recorder(&*registry, of_integrations);
+    registry.keep(&names::NOTIFICATIONS, |labels| labels[0] != "old");
+    registry.count_panic();
+    with_local_recorder(&*registry, of_process);
     let readings = Readings {
-        backends: &[backend("a", Some(2)), backend("b", None)],
+        backends: &[reading("a", Some(2)), reading("b", None)],
         waiting: &[("api", 3)],
         hedge_after: &[("api", 0.08)],
         concurrency: &[ConcurrencyReading { service: "api", limit: 24, in_flight: 0, unloaded: 0.004 }],
@@ -304,26 +333,7 @@ fn everything() -> String {
     };
     let mut text = String::new();
     registry.render(&readings, Format::Prometheus, &mut text);
-    drop((
-        denials,
-        requests,
-        durations,
-        listener,
-        upstream,
-        other,
-        attempts,
-        retries,
-        hedges,
-        concurrency,
-        zone_picks,
-        limited,
-        promised,
-        calls,
-        lookups,
-        mirrored,
-        copy,
-        recoded,
-    ));
+    drop(kept);
     let text = text.split_inclusive('\n').filter(|line| !line.starts_with("process_")).collect::<String>();
     text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }

@@ -160,6 +160,7 @@ fn routes_must_say_what_happens_and_to_what() {
             "service = 'app'\npath_regex = '('",
             format!("{at}.path_regex: this regular expression is wrong: unclosed group"),
         ),
+        ("service = 'app'\npath_regex = '^/é'", format!("{at}.path_regex: a path can't contain 'é'")),
         ("service = 'app'\nhost = 'a b'", format!("{at}.host: `a b` is not a host")),
         ("service = 'app'\nhost = '*'", format!("{at}.host: `*` is not a host")),
         ("service = 'app'\nhost = 'a.*.b'", format!("{at}.host: `a.*.b` is not a host")),

@@ -1,8 +1,9 @@
 //! Middlewares that say who may come in: passwords, another service, addresses.
 
 use super::{At, Chain};
-use crate::convert::decision::{Treatment, networks};
+use crate::convert::decision::Treatment;
 use crate::convert::document::Node;
+use crate::convert::networks;
 use crate::convert::output::{Output, Table, literal};
 use crate::convert::text::Url;
 use crate::convert::traefik::Conversion;
@@ -32,7 +33,13 @@ pub fn basic(conversion: &mut Conversion<'_>, at: &At<'_>, chain: &mut Chain) {
                 }
                 _ => Vec::new(),
             };
-            users::written(out, &at.name, &list, &at.place, &at.what)
+            let user = |(name, hash): (&str, &str)| users::User {
+                name: name.to_owned(),
+                hash: hash.to_owned(),
+                place: at.place.clone(),
+            };
+            let list: Vec<_> = list.iter().filter_map(|text| text.split_once(':')).map(user).collect();
+            users::written(out, &at.name, &list, (&at.place, &at.what))
         }
     };
     let Some(file) = file else {

@@ -7,6 +7,7 @@ use crate::convert::decision::Treatment;
 use crate::convert::document::Node;
 use crate::convert::output::{Output, Table, literal};
 use crate::convert::text;
+use crate::convert::units;
 
 /// What requests are counted by.
 fn criterion(node: &Node) -> Result<String, &'static str> {
@@ -174,7 +175,7 @@ pub fn buffering(out: &mut Output, at: &At<'_>, chain: &mut Chain) {
     if let Some(bytes) = size("maxRequestBodyBytes") {
         chain.needs.push(Need {
             key: &["limits", "max_body"],
-            value: text::bytes(bytes).into(),
+            value: units::size(bytes).into(),
             what: at.what.clone(),
             place: at.place.clone(),
             protects: true,
