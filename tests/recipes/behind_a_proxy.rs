@@ -24,7 +24,7 @@ fn the_client_is_whom_a_trusted_proxy_names_and_nobody_else() {
     });
     let app = Origin::ok();
     let mut recipe = Recipe::open("behind-a-proxy");
-    recipe.certificate("/etc/letsencrypt/live/example.com", &["example.com"]);
+    recipe.certificate("/etc/letsencrypt/live/example.com", "", &["example.com"]);
     recipe.replace("10.0.0.21:8000", app.address());
     recipe.replace("https://www.cloudflare.com", &format!("http://{}", published.address()));
     // the balancers' network, which this machine has to be in for a part of the test

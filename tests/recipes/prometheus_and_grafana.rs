@@ -12,7 +12,7 @@ use super::support::{Origin, wait_until};
 fn prometheus_may_read_and_nobody_else_and_finds_what_the_page_names() {
     let (first, second) = (Origin::ok(), Origin::ok());
     let mut recipe = Recipe::open("prometheus-and-grafana");
-    recipe.certificate("/etc/letsencrypt/live/edge.example.com", &["edge.example.com"]);
+    recipe.certificate("/etc/letsencrypt/live/edge.example.com", "", &["edge.example.com"]);
     recipe.replace("10.0.0.21:8000", first.address());
     recipe.replace("10.0.0.22:8000", second.address());
     recipe.follow("A token");

@@ -10,7 +10,7 @@ use super::support::{Client, Origin};
 /// The page, followed on one of the two machines as far as the instance runs; with the keys of the other one, if that was first.
 fn machine(shop: &[Origin; 2], redis: &Redis, keys_of: Option<&Recipe>) -> Recipe {
     let mut recipe = Recipe::open("two-instances");
-    recipe.certificate("/etc/letsencrypt/live/example.com", &["example.com"]);
+    recipe.certificate("/etc/letsencrypt/live/example.com", "", &["example.com"]);
     recipe.replace("10.0.0.21:8000", shop[0].address());
     recipe.replace("10.0.0.22:8000", shop[1].address());
     recipe.replace("10.0.0.5:6379", &redis.address().to_string());
