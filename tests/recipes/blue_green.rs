@@ -35,8 +35,8 @@ fn no_request_is_lost_while_all_of_them_change_over() {
     };
     some_more();
     recipe.follow("Change over");
-    // whoever had a request under way has had the answer by now
-    some_more();
+    let under_way = |recipe: &Recipe| recipe.status()["services"]["blue"]["backends"][0]["in_flight"].clone();
+    wait_until("nothing is under way at blue", || under_way(&recipe) == 0);
     let seen = blue.targets().len();
     some_more();
     assert_eq!(blue.targets().len(), seen, "blue gets nothing more");
