@@ -29,6 +29,7 @@ fn the_client_is_whom_a_trusted_proxy_names_and_nobody_else() {
     recipe.replace("https://www.cloudflare.com", &format!("http://{}", published.address()));
     // the balancers' network, which this machine has to be in for a part of the test
     recipe.replace("10.0.0.0/16", "127.0.16.0/24");
+    recipe.follow("Cloudflare's addresses");
     recipe.follow("Files");
     recipe.follow("Start it");
     let list = fs::read_to_string(recipe.path("cloudflare.txt")).unwrap();

@@ -305,5 +305,6 @@ fn a_named_metric_is_written_as_reports_write_it() {
     let warnings = |keys: &str| told(&good(&with(keys)).warnings);
     let named = "utilization = ['named_metrics.queue']";
     assert_eq!(warnings(named), Vec::<String>::new());
-    assert_eq!(warnings(&format!("orca = false\n{named}")), [format!("{at}: `utilization` has no effect")]);
+    let warned = warnings(&format!("orca = false\n{named}"));
+    assert!(warned.len() == 1 && warned[0].ends_with(&format!("{at}: `utilization` has no effect")), "{warned:?}");
 }
