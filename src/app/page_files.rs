@@ -38,7 +38,6 @@ impl PageFiles {
 }
 
 /// Reads these files whenever one of them has changed, each beside the reason why it could not be read the last time.
-
 async fn watch(mut files: Vec<(Arc<PageFile>, Option<String>)>, events: Arc<Events>, rebuild: mpsc::Sender<()>) {
     let mut watch = FileWatch::of(files.iter().map(|(file, _)| file.path().to_owned()));
     loop {
