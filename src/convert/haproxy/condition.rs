@@ -184,7 +184,7 @@ struct Compared {
 
 fn expression(around: &Around<'_>, words: &[String]) -> Ask {
     let Some(first) = words.first() else { return Ask::Unknown(String::new()) };
-    let unknown = || Ask::Unknown(words.join(" "));
+    let unknown = || Ask::Unknown(words.join(" ").replace(ENVIRONMENT, "$"));
     // what a variable of the environment says is not known here
     if words.iter().any(|word| word.contains(ENVIRONMENT)) {
         return unknown();
