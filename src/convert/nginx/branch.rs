@@ -44,7 +44,7 @@ pub fn apply<'a>(
     made: impl FnOnce(&mut World<'a>) -> Vec<Made>,
 ) -> Vec<Made> {
     let mut steps = Vec::new();
-    let mut last = None;
+    let (mut last, mut whole) = (None, false);
     for directive in scope.innermost() {
         match directive.name.as_str() {
             "if" => steps.extend(asked(world, site, scope, directive)),
@@ -55,12 +55,12 @@ pub fn apply<'a>(
             }
             _ => {}
         }
-        if matches!(steps.last(), Some(Step { condition: Condition::Settled(true), .. })) && level == Level::Server {
+        whole =
+            level == Level::Server && matches!(steps.last(), Some(Step { condition: Condition::Settled(true), .. }));
+        if whole {
             break;
         }
     }
-    let whole =
-        level == Level::Server && matches!(steps.last(), Some(Step { condition: Condition::Settled(true), .. }));
     let mut all = match last {
         _ if whole => Vec::new(),
         Some(directive) if level == Level::Server => {
@@ -103,7 +103,18 @@ fn asked<'a>(world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directiv
 /// A `rewrite` of a server that redirects.
 fn rewritten<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directive) -> Option<Step<'a>> {
     let place = &directive.place;
-    let answer::Rewrite::Redirect(paths, to, status) = answer::rewrite(directive) else {
+    let rewrite = answer::rewrite(directive);
+    if let answer::Rewrite::Prefix(from, to) = &rewrite
+        && super::routes::is_asked_elsewhere(site, directive, to)
+    {
+        let why = "it may lead to a location that asks something of clients: these paths are closed";
+        world.findings().error(place, directive.text(), why, "make a route of what it leads to");
+        let mut done = Table::at(place);
+        done.put(&["respond", "status"], 403, place);
+        done.close(place);
+        return Some(Step { condition: Condition::Path(vec![Paths::Prefix(from.clone())]), done, directive });
+    }
+    let answer::Rewrite::Redirect(paths, to, status) = rewrite else {
         let advice = "a route with `path_prefix` and `rewrite.prefix` replaces the beginning of a path; groups of an expression are not known";
         world.findings().warning(place, directive.text(), "it is not done: requests go on as they came", advice);
         return None;
@@ -174,8 +185,8 @@ fn act(
         redirected(world, site, inner, (&rewrite.place, to, status), done);
         return true;
     }
-    let what = directive.inner().iter().map(|inner| inner.name.as_str()).collect::<Vec<_>>().join(", ");
-    let why = format!("what it does is not done ({what})");
+    let what: Vec<_> = directive.inner().iter().map(|inner| inner.name.as_str()).collect();
+    let why = format!("what it does is not done ({})", what.join(", "));
     world.findings().warning(&directive.place, directive.text(), why, "make a route with the condition");
     false
 }
@@ -304,9 +315,8 @@ fn refused(
 ) -> Vec<Made> {
     let denies = matches!(done.get(&["respond", "status"]), Some(Value::Number(status)) if *status >= 400);
     if !denies {
-        let advice = "a listener of their own for these clients";
         let why = "routes have no condition on the client's network";
-        world.findings().warning(&directive.place, directive.text(), why, advice);
+        world.findings().warning(&directive.place, directive.text(), why, "a listener of their own for these clients");
         return made;
     }
     let refused: Vec<_> = networks.iter().filter_map(|network| Network::parse(network)).collect();

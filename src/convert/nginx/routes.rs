@@ -256,7 +256,9 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
                 return Some(true);
             }
             // without `break` another location may take the new path, and ask what this one doesn't
-            Rewrite::Prefix(_, to) if directive.arg(2) != "break" && is_asked_elsewhere(site, location, &to) => {
+            Rewrite::Prefix(_, to)
+                if directive.arg(2) != "break" && is_asked_elsewhere(site, location.directive, &to) =>
+            {
                 let why =
                     "it may lead to a location that asks something of clients, which this one does not: it is closed";
                 let advice =
@@ -288,14 +290,14 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
 }
 
 /// Whether another location that may take paths which begin with `to` asks something of clients by itself.
-fn is_asked_elsewhere(site: &Site<'_>, location: &Location<'_>, to: &str) -> bool {
+pub fn is_asked_elsewhere(site: &Site<'_>, from: &Directive, to: &str) -> bool {
     location::all(&site.scope, site.server).iter().any(|other| {
         let takes = match &other.kind {
             Kind::Exact(path) | Kind::Prefix(path) | Kind::First(path) => path.starts_with(to) || to.starts_with(path),
             Kind::Regex(_) => true,
             Kind::Named => false,
         };
-        takes && !std::ptr::eq(other.directive, location.directive) && access::asks_itself(&other.scope)
+        takes && !std::ptr::eq(other.directive, from) && access::asks_itself(&other.scope)
     })
 }
 
