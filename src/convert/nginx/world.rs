@@ -114,6 +114,11 @@ impl<'a> Scope<'a> {
         Vec::new()
     }
 
+    /// All directives of the innermost block, in the order of the file.
+    pub fn innermost(&self) -> Vec<&'a Directive> {
+        self.0.last().cloned().unwrap_or_default()
+    }
+
     /// The directives of that name in the innermost block only.
     pub fn here(&self, name: &str) -> Vec<&'a Directive> {
         let level = self.0.last().map(Vec::as_slice).unwrap_or_default();
