@@ -9,6 +9,7 @@
 //!    one, what both would take becomes a route of its own.
 
 pub mod conditions;
+mod case;
 mod order;
 mod steps;
 #[cfg(test)]
@@ -16,8 +17,8 @@ mod tests;
 mod treatment;
 
 pub use conditions::{Conditions, Host, Path};
-pub use order::routes;
-pub use steps::{Branch, Clause, Does, Step, unfold};
+pub use order::{Letters, routes};
+pub use steps::{Branch, Clause, Does, Step, refuses, unfold};
 pub use treatment::{PathChange, Treatment};
 
 use super::output::Place;

@@ -71,6 +71,16 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
     lines.any(directive).then_some(Format::Nginx)
 }
 
+/// Whether a text is a configuration of Evenkeel itself.
+pub fn is_ours(text: &str) -> bool {
+    let begins = |line: &str| {
+        ["[[listener]]", "[[listener.", "[[service.", "[listener.", "[service."]
+            .iter()
+            .any(|head| line.starts_with(head))
+    };
+    text.lines().any(|line| begins(line.trim()))
+}
+
 /// Converts.
 pub fn convert(format: Format, original: &Original<'_>) -> Output {
     match format {

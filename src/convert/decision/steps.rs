@@ -151,6 +151,9 @@ impl Unfolding<'_> {
                 if refuses && step.when.iter().any(by_address) {
                     return self.refuse(step, rest, state, change);
                 }
+                if refuses && self.unclear(&step.when, &state.when, &state.treatment) {
+                    return Some(self.closed(step, state));
+                }
                 let mut parts = self.parts(step, &state, &step.when);
                 let last = parts.pop_if(|(_, is)| !*is);
                 for (when, is) in parts {
@@ -199,6 +202,10 @@ impl Unfolding<'_> {
     fn choose(&mut self, step: &Step, branches: &[Branch], rest: &[Rc<Step>], state: State) -> Option<State> {
         let mut remaining = state;
         for (index, (clauses, inner)) in branches.iter().enumerate() {
+            if inner.iter().any(|step| refuses(step)) && self.unclear(clauses, &remaining.when, &remaining.treatment) {
+                remaining = self.closed(step, remaining);
+                continue;
+            }
             let within: Vec<_> = inner.iter().chain(rest).cloned().collect();
             let mut parts = self.parts(step, &remaining, clauses);
             let last = parts.pop_if(|(_, is)| !*is);
@@ -342,6 +349,14 @@ impl Unfolding<'_> {
         }
     }
 
+    /// Whoever could be refused, and comes this far, is.
+    fn closed(&mut self, step: &Step, mut state: State) -> State {
+        let why = "which requests it refuses can't be said by conditions of ours, together with others that hold: whoever comes this far is refused";
+        self.findings.error(&step.place, &step.what, why, "write a route for them by hand, and take the `deny` away");
+        state.treatment.closed.get_or_insert(step.place.clone());
+        state
+    }
+
     fn untold(&mut self, step: &Step) {
         let why = "which requests it is for can't be said by conditions of ours, together with others that hold: it is left out for those";
         self.findings.error(&step.place, &step.what, why, "write a route for them by hand");
@@ -367,6 +382,20 @@ impl Unfolding<'_> {
             let why = format!("its conditions make more than {MOST} routes: what is beyond is left out");
             self.findings.error(&self.end.place, &self.end.what, why, "write the routes by hand");
         }
+    }
+}
+
+/// Whether somebody is refused by a step.
+pub fn refuses(step: &Step) -> bool {
+    match &step.does {
+        Does::Change { protects, .. } => *protects,
+        Does::Path(_) => false,
+        Does::End(change) => {
+            let mut treatment = Treatment::default();
+            change(&mut treatment);
+            treatment.denies
+        }
+        Does::Choice(branches) => branches.iter().flat_map(|(_, inner)| inner).any(|step| refuses(step)),
     }
 }
 

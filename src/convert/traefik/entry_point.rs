@@ -48,6 +48,13 @@ pub fn table(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, protocol: 
     listener
 }
 
+/// Whether the client may be another one than the peer: whom a proxy in front names in X-Forwarded-For.
+pub fn is_proxied(point: &EntryPoint<'_>) -> bool {
+    let trusts =
+        |key: &str| point.node.and_then(|node| node.get(key)).is_some_and(|node| !node.texts("trustedIPs").is_empty());
+    trusts("forwardedHeaders") && !trusts("proxyProtocol")
+}
+
 /// The networks in `trustedIPs`.
 fn nets(node: &Node, out: &mut Output) -> Vec<String> {
     let good = |text: &str| networks::parse(text).map(|net| networks::write(&net));

@@ -52,12 +52,14 @@ pub struct Chain {
     pub needs: Needs,
     /// Whether a step before asks for credentials.
     pub asks: bool,
+    /// Whether proxies in front are believed, so that lists are about the clients that these name.
+    pub proxied: bool,
 }
 
 impl Chain {
     /// Nothing yet.
-    pub fn new(tls: bool) -> Self {
-        Self { tls, steps: Vec::new(), service: Vec::new(), needs: Vec::new(), asks: false }
+    pub fn new(tls: bool, proxied: bool) -> Self {
+        Self { tls, proxied, steps: Vec::new(), service: Vec::new(), needs: Vec::new(), asks: false }
     }
 
     /// Adds something that changes for all requests.
