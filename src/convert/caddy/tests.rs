@@ -94,7 +94,7 @@ fn a_demand_for_a_path_holds_there_and_in_what_lies_below() {
     ));
     let routes: Vec<&str> = text.split("[[listener.route]]").skip(1).collect();
     assert!(
-        routes.iter().any(|route| route.contains("path_prefix = \"/api/admin/\"") && route.contains("auth = ")),
+        routes.iter().any(|route| route.contains("path_regex = \"(?i)^/api/admin/\"") && route.contains("auth = ")),
         "{text}"
     );
     assert!(

@@ -203,7 +203,7 @@ fn branch<'a>(
     if node.get("parentRefs").is_some() {
         return unclear(conversion, point, router, &place, "routers below others are not carried over");
     }
-    let proxied = entry_point::is_proxied(point);
+    let proxied = !entry_point::trusted(point).is_empty();
     if proxied
         && clauses
             .iter()
@@ -224,7 +224,7 @@ fn branch<'a>(
 
 /// Its middlewares, after those of the entry point.
 fn chain_of<'a>(conversion: &mut Conversion<'a>, point: &EntryPoint<'a>, router: &Router<'a>, tls: bool) -> Chain {
-    let mut chain = Chain::new(tls, entry_point::is_proxied(point));
+    let mut chain = Chain::new(tls, entry_point::trusted(point));
     let names = point.node.and_then(|node| node.get("http")).map(|http| http.texts("middlewares")).unwrap_or_default();
     for name in names.into_iter().chain(router.node.texts("middlewares")) {
         middleware::add(conversion, name, &router.node.place, &mut chain, 0);

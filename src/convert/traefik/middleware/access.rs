@@ -199,12 +199,18 @@ pub fn addresses(out: &mut Output, at: &At<'_>, chain: &mut Chain) {
             out.findings.error(&strategy.place, format!("{}.ipStrategy", at.what), why, advice);
         }
     }
-    if peer && chain.proxied {
-        let why = "it is about the proxy in front, where forwardedHeaders.trustedIPs has one, and `allow` is about the client that this one names: the router is closed";
-        let advice = "give `allow` the networks of clients, or take trusted_proxies away, and then the `deny`";
-        out.findings.error(&at.place, &at.what, why, advice);
-        chain.close(at);
-        return;
+    if peer && !chain.trusted.is_empty() {
+        let why = "it is about the proxy in front, where forwardedHeaders.trustedIPs has one, and `allow` is about the client that this one names";
+        // a list that has all of these proxies lets in whoever comes by them, and so asks less than ours
+        if chain.trusted.iter().all(|proxy| nets.iter().any(|net| net.contains(proxy))) {
+            let advice = "give `allow` the networks of clients that come by the proxy in front";
+            out.findings.warning(&at.place, &at.what, why, advice);
+        } else {
+            let advice = "give `allow` the networks of clients, or take trusted_proxies away, and then the `deny`";
+            out.findings.error(&at.place, &at.what, format!("{why}: the router is closed"), advice);
+            chain.close(at);
+            return;
+        }
     }
     let place = at.place.clone();
     chain.protect(at, move |treatment: &mut Treatment| treatment.allow(&nets, &place));
