@@ -1,7 +1,8 @@
 //! Configurations of other proxies, as a `proxy.toml`: text goes in, and text and findings come out.
 //!
 //! Each format has a parser that knows lines, and a converter that fills an [`output::Output`]. Whatever a converter does not carry over is a finding at
-//! its line, with what to do instead; what would leave the result less safe than the original is an error, and what it was to protect is closed.
+//! its line, with what to do instead; what would leave the result less safe than the original is an error. What it was to protect is closed where
+//! that is known, and else the finding says what happens.
 
 pub mod caddy;
 pub mod haproxy;
