@@ -11,6 +11,7 @@
 pub mod conditions;
 mod case;
 mod order;
+mod refusal;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,8 @@ mod treatment;
 
 pub use conditions::{Conditions, Host, Path};
 pub use order::{Letters, routes};
-pub use steps::{Branch, Clause, Does, Step, refuses, unfold};
+pub use refusal::refuses;
+pub use steps::{Branch, Clause, Does, Step, unfold};
 pub use treatment::{PathChange, Treatment};
 
 use super::output::Place;
