@@ -275,6 +275,26 @@ fn host(value: &str) -> Host {
     }
 }
 
+fn host_regexp(values: &[String], remarks: &mut Vec<String>) -> Result<Vec<Conditions>, String> {
+    let mut all = Vec::new();
+    for value in values {
+        let (hosts, exact) = hosts::of_regex(&host_template(value))
+            .ok_or_else(|| format!("hosts are names or `*.name`, which `{value}` is not"))?;
+        if !exact {
+            let below = |host: &Host| match host {
+                Host::Below(name) => format!("`*.{name}`"),
+                Host::Exact(name) => format!("`{name}`"),
+                Host::Any => "every host".to_owned(),
+            };
+            let names: Vec<_> = hosts.iter().map(below).collect();
+            remarks
+                .push(format!("`{value}` becomes {}, which takes all names below, not only those", names.join(", ")));
+        }
+        all.extend(hosts.into_iter().map(Conditions::host));
+    }
+    Ok(all)
+}
+
 /// The alternatives of one matcher.
 fn matcher(name: &str, values: &[String], remarks: &mut Vec<String>) -> Result<Vec<Conditions>, String> {
     let each =
@@ -289,27 +309,7 @@ fn matcher(name: &str, values: &[String], remarks: &mut Vec<String>) -> Result<V
             }
             Ok(Conditions::host(if value == "*" { Host::Any } else { host(value) }))
         }),
-        "hostregexp" => {
-            let mut all = Vec::new();
-            for value in values {
-                let (hosts, exact) = hosts::of_regex(&host_template(value))
-                    .ok_or_else(|| format!("hosts are names or `*.name`, which `{value}` is not"))?;
-                if !exact {
-                    let below = |host: &Host| match host {
-                        Host::Below(name) => format!("`*.{name}`"),
-                        Host::Exact(name) => format!("`{name}`"),
-                        Host::Any => "every host".to_owned(),
-                    };
-                    let names: Vec<_> = hosts.iter().map(below).collect();
-                    remarks.push(format!(
-                        "`{value}` becomes {}, which takes all names below, not only those",
-                        names.join(", ")
-                    ));
-                }
-                all.extend(hosts.into_iter().map(Conditions::host));
-            }
-            Ok(all)
-        }
+        "hostregexp" => host_regexp(values, remarks),
         "path" => each(&mut |value| {
             Ok(Conditions::path(template(value, true).unwrap_or_else(|| Path::Exact(value.to_owned()))))
         }),
