@@ -3,6 +3,8 @@
 //! nginx asks one `if` after the other, before anything else is done; here the most specific route wins. So the last one is looked at first: each
 //! route is there a second time, with the condition added, unless it gives the same answer anyway.
 
+use ipnet::IpNet;
+
 use super::answer::{self, Paths};
 use super::condition::{self, Condition};
 use super::parse::Directive;
@@ -11,7 +13,6 @@ use super::site::{Made, Site, Which};
 use super::world::{Scope, World};
 use crate::convert::networks;
 use crate::convert::output::{Place, Table, Value, literal};
-use ipnet::IpNet;
 
 /// Routes of one server, at most. More of them can't be read by anybody.
 pub const MOST: usize = 2000;
@@ -340,13 +341,8 @@ fn refused(
 fn without(route: &mut Table, refused: &[IpNet]) -> bool {
     let Some(entry) = route.entries.iter_mut().find(|entry| entry.key == "allow") else { return true };
     let Value::List(allowed) = &mut entry.value else { return true };
-    let is_refused = |value: &Value| match value {
-        Value::Text(text) => {
-            networks::parse(text).is_some_and(|allowed| refused.iter().any(|network| network.contains(&allowed)))
-        }
-        _ => false,
-    };
-    allowed.retain(|value| !is_refused(value));
+    let is_refused = |net: IpNet| refused.iter().any(|denied| denied.contains(&net));
+    allowed.retain(|value| !matches!(value, Value::Text(text) if networks::parse(text).is_some_and(is_refused)));
     !allowed.is_empty()
 }
 
