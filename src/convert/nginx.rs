@@ -2,6 +2,7 @@
 
 mod access;
 mod answer;
+mod branch;
 mod condition;
 mod directives;
 mod header;
@@ -13,10 +14,14 @@ mod location;
 mod pages;
 mod parse;
 mod pass;
+mod paths;
 mod proxy;
 mod routes;
+mod sequence;
 mod site;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod upstream;
 mod variables;

@@ -32,7 +32,15 @@ pub fn apply(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: &
         }
     }
     if let Some(directive) = scope.one("auth_jwt").filter(|directive| directive.arg(0) != "off") {
-        jwt(world, scope, directive, route);
+        let other =
+            ["auth_basic", "auth_request"].iter().find(|name| scope.one(name).is_some_and(|one| one.arg(0) != "off"));
+        match other {
+            Some(other) => {
+                let why = format!("a route has one kind of `auth`, and `{other}` is said too");
+                closed(world, directive, &why, "have the service of `auth_request` look at the token", route);
+            }
+            None => jwt(world, scope, directive, route),
+        }
     }
     if let Some(directive) = scope.one("satisfy").filter(|directive| directive.arg(0) == "any")
         && !rules.is_empty()
@@ -46,6 +54,16 @@ pub fn apply(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: &
 
 /// What directives ask of clients.
 const ASKING: [&str; 5] = ["allow", "deny", "auth_basic", "auth_request", "auth_jwt"];
+
+/// Whether anything around a location asks something of clients.
+pub fn asks(scope: &Scope<'_>) -> bool {
+    ASKING.iter().any(|name| scope.one(name).is_some_and(|directive| directive.arg(0) != "off")) || asks_itself(scope)
+}
+
+/// Whether the innermost block asks something of clients, or refuses some of them, or all.
+pub fn asks_itself(scope: &Scope<'_>) -> bool {
+    own(scope).is_some() || ["limit_except", "if", "internal", "return"].iter().any(|name| !scope.here(name).is_empty())
+}
 
 /// What the innermost block asks by itself.
 fn own<'a>(scope: &Scope<'a>) -> Option<&'a Directive> {
@@ -256,6 +274,10 @@ pub fn limit_except(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, r
     }
     let mut others = route.clone();
     let inner = scope.within(directive);
+    // what the block says stands in the place of what is said around it, and the rest is said once more
+    for key in ["allow", "deny", "auth"] {
+        others.remove(&[key]);
+    }
     apply(world, site, &inner, &mut others);
     let mut named = route;
     named.put(&["methods"], methods, &directive.place);

@@ -27,6 +27,7 @@ pub fn returned(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, direc
         200..=599 => status,
         _ => 404,
     };
+    route.remove(&["rewrite"]);
     route.put(&["respond", "status"], status, place);
     let Some(text) = text else { return };
     match translated(text, &site.known(scope, false)) {
@@ -78,6 +79,7 @@ fn not_known(world: &mut World<'_>, directive: &Directive, why: &str, route: &mu
 
 /// Has a route say that it does nothing yet: what it stands for must not be taken by another route.
 pub fn not_done(place: &Place, route: &mut Table) {
+    route.remove(&["rewrite"]);
     route.put(&["respond", "status"], 501, place);
     route.put(&["respond", "body"], format!("Not converted: line {} of the original.\n", place.line), place);
 }

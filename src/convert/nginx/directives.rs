@@ -90,7 +90,7 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
         "put a cache (Varnish, nginx) behind or before, as a service",
     ),
     (
-        "proxy_cookie_path proxy_cookie_domain proxy_cookie_flags",
+        "proxy_cookie_path proxy_cookie_domain",
         "cookies go on as backends set them",
         "have the backend set them for the outer host and path",
     ),
@@ -112,7 +112,7 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
     ("mail", "mail is not known", "a TCP listener for each port: docs/layer4.md"),
     ("load_module", "modules are not loaded", "say what it was for; docs/migrating.md has what there is"),
     (
-        "js_import js_include js_set lua_package_path lua_shared_dict init_by_lua_block init_by_lua set_by_lua_block rewrite_by_lua_block header_filter_by_lua_block body_filter_by_lua_block log_by_lua_block perl_modules perl_require",
+        "js_import js_include js_set lua_package_path lua_shared_dict init_by_lua_block init_by_lua header_filter_by_lua_block body_filter_by_lua_block log_by_lua_block header_filter_by_lua_file body_filter_by_lua_file log_by_lua_file init_worker_by_lua_block init_by_lua_file perl_modules perl_require",
         "programs don't run here",
         "`auth.forward` asks a service about each request: docs/access.md",
     ),
@@ -122,7 +122,8 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
 /// Directives that keep somebody out; without them the result would be less safe.
 const GUARDS: &[(&str, &str, &str)] = &[
     (
-        "access_by_lua_block access_by_lua access_by_lua_file js_access",
+        "access_by_lua_block access_by_lua access_by_lua_file js_access rewrite_by_lua_block rewrite_by_lua_file set_by_lua_block \
+         server_rewrite_by_lua_block ssl_certificate_by_lua_block ssl_client_hello_by_lua_block preread_by_lua_block",
         "who is refused by it comes in",
         "`auth.forward` asks a service about each request: docs/access.md",
     ),
@@ -147,7 +148,46 @@ const GUARDS: &[(&str, &str, &str)] = &[
         "`auth.jwt.require` and `claims`: docs/access.md",
     ),
     ("internal_redirect auth_oidc auth_delay", "it is not done", "`auth.forward`: docs/access.md"),
+    (
+        "proxy_cookie_flags",
+        "cookies go on as backends set them, without `Secure`, `HttpOnly` or `SameSite`",
+        "have the backend set them",
+    ),
+    (
+        "ssl_ocsp ssl_ocsp_responder ssl_ocsp_cache",
+        "clients' certificates are not asked about: those that were revoked come in",
+        "have short-lived certificates, or refuse the names of those that were revoked by `auth.client_cert`",
+    ),
 ];
+
+/// Parts of the names of directives of other modules that most likely keep somebody out.
+const GUARDING: [&str; 17] = [
+    "auth",
+    "allow",
+    "deny",
+    "access",
+    "verify",
+    "ocsp",
+    "secure",
+    "secret",
+    "limit",
+    "guard",
+    "block",
+    "reject",
+    "protect",
+    "waf",
+    "captcha",
+    "whitelist",
+    "blacklist",
+];
+
+/// Whether a directive that is not known most likely keeps somebody out, by its name.
+fn is_guard(name: &str) -> bool {
+    let lua = name.contains("_by_lua") || name.contains("_by_js") || name.contains("_by_njs");
+    // `rewrite_by_lua_block` may refuse; `block` is how its name ends
+    let answers = ["log_", "header_filter", "body_filter", "init_"].iter().any(|begin| name.starts_with(begin));
+    if lua { !answers } else { GUARDING.iter().any(|part| name.to_ascii_lowercase().contains(part)) }
+}
 
 /// Tells of every directive without a counterpart.
 pub fn tell(directives: &[Directive], findings: &mut Findings) {
@@ -163,19 +203,26 @@ pub fn tell(directives: &[Directive], findings: &mut Findings) {
 fn one(directive: &Directive, findings: &mut Findings) {
     let (name, place, text) = (directive.name.as_str(), &directive.place, directive.text());
     let is_in = |names: &str| names.split_whitespace().any(|known| known == name);
-    if is_in(KNOWN)
-        || name == "include"
-        || directive.arg(0) == "off"
-            && !is_in(HARMLESS.iter().map(|(names, _)| *names).collect::<Vec<_>>().join(" ").as_str())
-    {
+    if is_in(KNOWN) || name == "include" {
         return;
     }
+    let is_off = directive.arg(0) == "off" && directive.args.len() == 1;
     if let Some((_, why)) = HARMLESS.iter().find(|(names, _)| is_in(names)) {
         findings.note(place, text, *why, "");
+    } else if is_off && NOT_DONE.iter().chain(GUARDS).any(|(names, ..)| is_in(names)) {
+        // what is not done does not have to be turned off
     } else if let Some((_, why, advice)) = NOT_DONE.iter().find(|(names, ..)| is_in(names)) {
         findings.warning(place, text, *why, *advice);
     } else if let Some((_, why, advice)) = GUARDS.iter().find(|(names, ..)| is_in(names)) {
         findings.error(place, text, *why, *advice);
+    } else if is_guard(name) && !(is_off && name.starts_with("auth")) {
+        let why = "it is not known here, and by its name it may keep somebody out";
+        findings.error(
+            place,
+            text,
+            why,
+            "docs/access.md has what there is; if it keeps nobody out, take the line away",
+        );
     } else {
         findings.warning(place, text, "it is not known here", "docs/migrating.md has what there is");
     }

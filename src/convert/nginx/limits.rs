@@ -146,6 +146,13 @@ pub fn bodies(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table)
     let unlimited = said.iter().any(|directive| of(directive) == 0);
     let most = said.iter().map(of).max().unwrap_or(1 << 20);
     let largest = said.iter().find(|directive| of(directive) == if unlimited { 0 } else { most }).copied().flatten();
+    if let Some(largest) = largest.filter(|_| unlimited || most > 1 << 20)
+        && said.iter().any(Option::is_none)
+    {
+        let why = "a listener has one `max_body`, and locations or hosts that say nothing take 1 MiB in nginx";
+        let advice = "give these a listener with `max_body = \"1MiB\"`, or have the backend refuse large bodies";
+        world.findings().error(&largest.place, largest.text(), why, advice);
+    }
     let mut told = Vec::new();
     for directive in said.iter().flatten() {
         let bytes = of(&Some(*directive));

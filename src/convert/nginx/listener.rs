@@ -1,5 +1,7 @@
 //! A listener: what all servers at an address have in common, and the routes of each.
 
+use std::collections::HashSet;
+
 use super::hosts;
 use super::limits;
 use super::listen::Group;
@@ -33,26 +35,21 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
         world.findings().note(place, "listen", format!("`{}` takes connections to {twin} as well", group.bind), "");
     }
     let scopes: Vec<_> = group.members.iter().map(|(number, _)| http.within(servers[*number])).collect();
-    in_common(world, &scopes, group, &mut listener);
-    if secure {
-        tls::listener(world, &scopes, place, &mut listener);
-    }
-    if pages::compress_alike(&scopes) {
-        pages::compress(&scopes[0], &mut listener);
-    } else if let Some(directive) = scopes.iter().find_map(|scope| scope.one("gzip")) {
-        let why = "servers of one address say different things of it: it is not done";
-        world.findings().warning(&directive.place, directive.text(), why, "`compress` of routes: docs/compression.md");
-    }
-    let limited = limited_as_a_whole(&scopes);
-    if limited {
-        limits::requests(world, &scopes[0], &mut listener);
-    }
-    limits::at_a_time(world, &scopes[0], scopes.len() > 1, &mut listener);
     let with_locations: Vec<Scope<'a>> = scopes
         .iter()
         .zip(&group.members)
         .flat_map(|(scope, (number, _))| inner_scopes(scope, servers[*number]))
         .collect();
+    in_common(world, (&scopes, &with_locations), group, &mut listener);
+    if secure {
+        tls::listener(world, &scopes, place, &mut listener);
+    }
+    compressed(world, &scopes, &mut listener);
+    let limited = limited_as_a_whole(&scopes);
+    if limited {
+        limits::requests(world, &scopes[0], &mut listener);
+    }
+    limits::at_a_time(world, &scopes[0], scopes.len() > 1, &mut listener);
     for scope in &with_locations {
         if !scope.here("limit_conn").is_empty() {
             limits::at_a_time(world, scope, true, &mut listener);
@@ -62,6 +59,7 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
     let all_hosts: Vec<Vec<String>> =
         group.members.iter().map(|(number, _)| hosts::hosts(world, servers[*number])).collect();
     let wildcards = all_hosts.iter().flatten().any(|host| host.starts_with("*."));
+    let known: HashSet<String> = all_hosts.iter().flatten().cloned().collect();
     for ((number, _), hosts) in group.members.iter().zip(all_hosts) {
         let server = servers[*number];
         let names = server.inner().iter().find(|directive| directive.name == "server_name");
@@ -69,17 +67,35 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
         let site = Site { server, scope: http.within(server), hosts, name, port: group.port, secure };
         let made = routes::of_server(world, &site, limited);
         let is_default = *number == group.default_server();
-        place_routes(&mut listener, &site, made, is_default, wildcards);
+        place_routes(&mut listener, &site, made, (is_default, wildcards), &known);
     }
     hoist(&mut listener);
     default_service(&mut listener);
     world.out.listeners.push(listener);
 }
 
+/// An `if` that asks a `geo` block.
+fn by_geo<'a>(world: &World<'_>, scope: &Scope<'a>) -> Option<&'a Directive> {
+    let named = |directive: &&Directive| {
+        directive.args.iter().any(|arg| world.geos.contains_key(arg.trim_matches(['(', ')', '$'])))
+    };
+    scope.here("if").into_iter().find(named)
+}
+
 /// The blocks of a server and of its locations.
 fn inner_scopes<'a>(scope: &Scope<'a>, server: &'a Directive) -> Vec<Scope<'a>> {
-    let locations = super::location::all(scope, server, None);
+    let locations = super::location::all(scope, server);
     [scope.clone()].into_iter().chain(locations.into_iter().map(|location| location.scope)).collect()
+}
+
+/// `gzip`, where all servers say the same of it.
+fn compressed(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table) {
+    if pages::compress_alike(scopes) {
+        pages::compress(&scopes[0], listener);
+    } else if let Some(directive) = scopes.iter().find_map(|scope| scope.one("gzip")) {
+        let why = "servers of one address say different things of it: it is not done";
+        world.findings().warning(&directive.place, directive.text(), why, "`compress` of routes: docs/compression.md");
+    }
 }
 
 /// Whether one `limit_req` is for all requests of the address, and so is the listener's.
@@ -97,9 +113,8 @@ fn limited_as_a_whole(scopes: &[Scope<'_>]) -> bool {
     scopes.iter().all(|scope| same(scope) && server_has_none(scope))
 }
 
-/// What is a listener's here and a server's there: the proxies in front, times, sizes.
-fn in_common(world: &mut World<'_>, scopes: &[Scope<'_>], group: &Group<'_>, listener: &mut Table) {
-    let Some(scope) = scopes.first() else { return };
+/// Whose word about clients' addresses counts, and which field has it.
+fn real_ip<'a>(world: &mut World<'a>, scope: &Scope<'a>, inner: &[Scope<'a>], listener: &mut Table) {
     let header = scope.value("real_ip_header", "X-Real-IP").to_ascii_lowercase();
     let trusted: Vec<_> = scope.all("set_real_ip_from");
     for directive in &trusted {
@@ -120,8 +135,37 @@ fn in_common(world: &mut World<'_>, scopes: &[Scope<'_>], group: &Group<'_>, lis
         listener.put(&["client_ip_header"], header.as_str(), place);
         let why =
             format!("`{header}` of a trusted proxy counts where it sends no X-Forwarded-For, and backends get it");
-        world.findings().note(place, "real_ip_header", why, "");
+        let asks = inner.iter().find_map(|scope| {
+            ["allow", "deny", "limit_req", "limit_conn"]
+                .iter()
+                .find_map(|name| scope.one(name))
+                .or_else(|| by_geo(world, scope))
+        });
+        match asks {
+            // clients may write X-Forwarded-For, and a proxy that sets another field passes it on
+            Some(asks) => {
+                let why = format!(
+                    "{why}: `{}` of line {} is asked about an address that clients may write",
+                    asks.name, asks.place.line
+                );
+                let advice = "have the proxy in front set X-Forwarded-For, or take the field away there";
+                world.findings().error(place, "real_ip_header", why, advice);
+            }
+            None => world.findings().note(place, "real_ip_header", why, ""),
+        }
     }
+}
+
+/// What is a listener's here and a server's there: the proxies in front, times, sizes.
+fn in_common<'a>(
+    world: &mut World<'a>,
+    (scopes, inner): (&[Scope<'a>], &[Scope<'a>]),
+    group: &Group<'_>,
+    listener: &mut Table,
+) {
+    let Some(scope) = scopes.first() else { return };
+    real_ip(world, scope, inner, listener);
+    let trusted = scope.all("set_real_ip_from");
     if group.has("proxy_protocol") {
         let place = &listener.from[0].clone();
         listener.put(&["proxy_protocol"], "accept", place);
@@ -156,33 +200,37 @@ fn in_common(world: &mut World<'_>, scopes: &[Scope<'_>], group: &Group<'_>, lis
     }
 }
 
-/// Writes the routes of a server for each of its hosts.
-fn place_routes(listener: &mut Table, site: &Site<'_>, made: Vec<Made>, is_default: bool, wildcards: bool) {
+/// Writes the routes of a server for each of its hosts. `known` has the hosts of all servers at the address.
+fn place_routes(
+    listener: &mut Table,
+    site: &Site<'_>,
+    made: Vec<Made>,
+    (is_default, wildcards): (bool, bool),
+    known: &HashSet<String>,
+) {
     let mut hosts: Vec<Option<&str>> = Vec::new();
+    // hosts that only conditions name: those that come to this server, and to no other one
+    let is_within =
+        |host: &str| site.hosts.iter().filter_map(|own| own.strip_prefix('*')).any(|own| host.ends_with(own));
+    let is_own = |host: &str| site.hosts.iter().any(|own| own == host);
+    let comes = |host: &&str| is_own(host) || !known.contains(*host) && (is_default || is_within(host));
+    let named: Vec<&str> = made.iter().flat_map(|one| one.hosts.named()).map(String::as_str).filter(comes).collect();
     if is_default {
         hosts.push(None);
-        let named = made.iter().flat_map(|one| one.hosts.named()).map(String::as_str);
-        hosts.extend(named.map(Some));
+        hosts.extend(named.into_iter().map(Some));
         if wildcards {
             hosts.extend(site.hosts.iter().map(|host| Some(host.as_str())));
         }
     } else {
         hosts.extend(site.hosts.iter().map(|host| Some(host.as_str())));
+        hosts.extend(named.into_iter().map(Some));
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     hosts.retain(|host| seen.insert(*host));
     let names = site.server.inner().iter().find(|directive| directive.name == "server_name");
     for host in hosts {
-        let all: Vec<&Made> = match made.iter().find(|one| one.whole && one.hosts.has(host)) {
-            Some(whole) => vec![whole],
-            None => made.iter().filter(|one| !one.whole && one.hosts.has(host)).collect(),
-        };
-        for one in all {
+        for one in made.iter().filter(|one| one.hosts.has(host)) {
             let mut route = one.route.clone();
-            let own = route.text(&["host"]).map(str::to_owned);
-            if own.is_some() && host.is_some() && own.as_deref() != host {
-                continue;
-            }
             if let Some(host) = host {
                 route.put_first("host", host, &names.unwrap_or(site.server).place);
             }

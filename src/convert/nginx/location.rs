@@ -28,18 +28,24 @@ pub struct Location<'a> {
     pub scope: Scope<'a>,
     /// The location.
     pub directive: &'a Directive,
+    /// The locations around it, by their numbers in the list of all, the outermost first.
+    pub around: Vec<usize>,
 }
 
 /// The locations of a block and those in them, in the order of the file.
-pub fn all<'a>(scope: &Scope<'a>, block: &'a Directive, around: Option<&Kind>) -> Vec<Location<'a>> {
+pub fn all<'a>(scope: &Scope<'a>, block: &'a Directive) -> Vec<Location<'a>> {
     let mut found = Vec::new();
-    for directive in block.inner().iter().filter(|directive| directive.name == "location") {
-        let kind = within(kind(&directive.args), around);
-        let scope = scope.within(directive);
-        found.push(Location { kind: kind.clone(), scope: scope.clone(), directive });
-        found.extend(all(&scope, directive, Some(&kind)));
-    }
+    gather(scope, block, &[], &mut found);
     found
+}
+
+fn gather<'a>(scope: &Scope<'a>, block: &'a Directive, around: &[usize], found: &mut Vec<Location<'a>>) {
+    for directive in block.inner().iter().filter(|directive| directive.name == "location") {
+        let scope = scope.within(directive);
+        let number = found.len();
+        found.push(Location { kind: kind(&directive.args), scope: scope.clone(), directive, around: around.to_vec() });
+        gather(&scope, directive, &[around, &[number]].concat(), found);
+    }
 }
 
 fn kind(args: &[String]) -> Kind {
@@ -57,15 +63,6 @@ fn kind(args: &[String]) -> Kind {
         Kind::Named
     } else {
         Kind::Prefix(joined)
-    }
-}
-
-/// An expression in a prefix is looked at only where the prefix fits.
-fn within(kind: Kind, around: Option<&Kind>) -> Kind {
-    let (Kind::Regex(regex), Some(Kind::Prefix(prefix) | Kind::First(prefix))) = (&kind, around) else { return kind };
-    match expression::within(prefix, regex) {
-        expression::Within::Fits(joined) => Kind::Regex(joined),
-        _ => kind,
     }
 }
 
@@ -126,8 +123,5 @@ mod tests {
         assert_eq!(of(&["^~", "/a"]), Kind::First("/a".into()));
         assert_eq!(of(&["~*", r"\.php$"]), Kind::Regex(r"(?i)\.php$".into()));
         assert_eq!(of(&["@app"]), Kind::Named);
-        let prefix = Kind::Prefix("/a.b/".into());
-        assert_eq!(within(of(&["~", r"\.php$"]), Some(&prefix)), Kind::Regex(r"^/a\.b/.*(?:\.php$)".into()));
-        assert_eq!(within(of(&["~", "^/a.b/c"]), Some(&prefix)), Kind::Regex("^/a.b/c".into()));
     }
 }

@@ -89,7 +89,7 @@ fn file(site: &Site<'_>, uri: &str) -> Option<String> {
         Kind::Prefix(path) | Kind::First(path) => path != "/" && uri.starts_with(path.as_str()),
         _ => false,
     };
-    let found = location::all(&site.scope, site.server, None).into_iter().find(exact);
+    let found = location::all(&site.scope, site.server).into_iter().find(exact);
     let scope = found.as_ref().map_or(&site.scope, |location| &location.scope);
     let root: &Directive = scope.one("root")?;
     (!variables::has_any(root.arg(0))).then(|| format!("{}{uri}", root.arg(0).trim_end_matches('/')))

@@ -2,88 +2,39 @@
 
 use super::access;
 use super::answer::{self, Paths, Rewrite};
-use super::condition;
+use super::branch::{self, Level};
 use super::header;
 use super::limits;
 use super::location::{self, Kind, Location, Work};
 use super::pages;
 use super::parse::Directive;
 use super::pass;
+use super::paths;
+use super::sequence::{self, Taken};
 use super::site::{Made, Site, Which};
 use super::variables;
 use super::world::{Scope, World};
-use crate::convert::output::{Place, Table, literal};
+use crate::convert::output::{Place, Table, Value, literal};
 
 /// All routes of a server, without their hosts.
 pub fn of_server<'a>(world: &mut World<'a>, site: &Site<'a>, limited: bool) -> Vec<Made> {
-    let scope = &site.scope;
-    if let Some(directive) = scope.here("return").into_iter().next() {
-        let mut route = Table::at(&directive.place);
-        answer::returned(world, site, scope, directive, &mut route);
-        header::to_client(world, site, scope, &mut route);
-        let made = Made { route, hosts: Which::All, whole: true };
-        // what is asked before decides first
-        let before: Vec<_> =
-            condition::apply(world, site, scope, Vec::new()).into_iter().filter(|one| one.whole).collect();
-        return before.into_iter().chain([made]).collect();
-    }
+    branch::apply(world, site, &site.scope, Level::Server, |world| of_locations(world, site, limited))
+}
+
+/// The routes of all locations, and of what none of them takes.
+fn of_locations<'a>(world: &mut World<'a>, site: &Site<'a>, limited: bool) -> Vec<Made> {
+    let locations = location::all(&site.scope, site.server);
+    let sequence = sequence::of(world, &locations);
     let mut made = Vec::new();
-    for directive in scope.here("rewrite") {
-        if let Some(all) = server_rewrite(world, site, directive, &mut made) {
-            return all;
-        }
-    }
-    let locations = location::all(scope, site.server, None);
-    let expressions = locations.iter().any(|location| matches!(location.kind, Kind::Regex(_)));
-    let mut ordered: Vec<&Location<'a>> = locations.iter().collect();
-    // `^~` goes before expressions, so it becomes one itself where there are any: the longest first
-    ordered.sort_by_key(|location| match &location.kind {
-        Kind::First(path) if expressions => (0, usize::MAX - path.len()),
-        _ => (1, 0),
-    });
-    for location in ordered {
-        made.extend(of_location(world, site, location, (expressions, limited)));
+    for taken in &sequence {
+        made.extend(of_location(world, site, taken, limited));
     }
     slashes(&locations, &mut made);
     if !locations.iter().any(|location| matches!(&location.kind, Kind::Prefix(path) | Kind::First(path) if path == "/"))
     {
         made.push(rest(world, site));
     }
-    condition::apply(world, site, scope, made)
-}
-
-/// A `rewrite` for all locations. `Some`: nothing else of the server is left.
-fn server_rewrite<'a>(
-    world: &mut World<'a>,
-    site: &Site<'a>,
-    directive: &'a Directive,
-    made: &mut Vec<Made>,
-) -> Option<Vec<Made>> {
-    let place = &directive.place;
-    match answer::rewrite(directive) {
-        Rewrite::Redirect(paths, to, status) => {
-            for path in paths {
-                let args = vec![status.to_string(), to.clone()];
-                let as_return = Directive { name: "return".to_owned(), args, block: None, place: place.clone() };
-                let mut route = Table::at(place);
-                match &path {
-                    Paths::All => {}
-                    Paths::Exact(path) => route.put(&["path"], literal(path), place),
-                    Paths::Prefix(path) => route.put(&["path_prefix"], literal(path), place),
-                }
-                answer::returned(world, site, &site.scope, &as_return, &mut route);
-                if path == Paths::All {
-                    return Some(vec![Made { route, hosts: Which::All, whole: true }]);
-                }
-                made.push(Made::new(route));
-            }
-        }
-        Rewrite::Prefix(..) | Rewrite::Unknown => {
-            let advice = "a route with `path_prefix` and `rewrite.prefix` replaces the beginning of a path; groups of an expression are not known";
-            world.findings().warning(place, directive.text(), "it is not done: requests go on as they came", advice);
-        }
-    }
-    None
+    paths::in_order(world, site.server, made)
 }
 
 /// What the server does where no location fits: files.
@@ -125,20 +76,18 @@ fn slashes(locations: &[Location<'_>], made: &mut Vec<Made>) {
     }
 }
 
-fn of_location<'a>(
-    world: &mut World<'a>,
-    site: &Site<'a>,
-    location: &Location<'a>,
-    (expressions, limited): (bool, bool),
-) -> Vec<Made> {
+fn of_location<'a>(world: &mut World<'a>, site: &Site<'a>, taken: &Taken<'a>, limited: bool) -> Vec<Made> {
+    let location = &taken.location;
     let (scope, directive) = (&location.scope, location.directive);
     let place = &directive.place;
-    if location.kind == Kind::Named {
+    let mut route = Table::at(place);
+    if !conditions(world, location, &mut route) {
         return Vec::new();
     }
-    let mut route = Table::at(place);
-    if !conditions(world, location, expressions, &mut route) {
-        return Vec::new();
+    if taken.closed {
+        route.put(&["respond", "status"], 403, place);
+        route.close(place);
+        return vec![Made::new(route)];
     }
     if !scope.here("internal").is_empty() {
         route.put(&["respond", "status"], 404, place);
@@ -160,22 +109,29 @@ fn of_location<'a>(
         let route = made.remove(0);
         made = access::limit_except(world, site, scope, route);
     }
-    condition::apply(world, site, scope, made.into_iter().map(Made::new).collect())
+    branch::apply(world, site, scope, Level::Location(taken.crowded), |_| hosts(made))
+}
+
+/// Routes that a variable made of one location: each is for the host that it names, and one that names none for all others.
+fn hosts(made: Vec<Table>) -> Vec<Made> {
+    let named: Vec<String> = made.iter().filter_map(|route| route.text(&["host"]).map(str::to_owned)).collect();
+    let of = |mut route: Table| {
+        let hosts = match route.remove(&["host"]) {
+            Some(Value::Text(host)) => Which::Only(vec![host]),
+            _ if named.is_empty() => Which::All,
+            _ => Which::Except(named.clone()),
+        };
+        Made { route, hosts }
+    };
+    made.into_iter().map(of).collect()
 }
 
 /// The paths of a location. `false`: no route can have them.
-fn conditions(world: &mut World<'_>, location: &Location<'_>, expressions: bool, route: &mut Table) -> bool {
+fn conditions(world: &mut World<'_>, location: &Location<'_>, route: &mut Table) -> bool {
     let place = &location.directive.place;
     match &location.kind {
         Kind::Exact(path) => route.put(&["path"], literal(path), place),
-        Kind::First(path) if expressions && path != "/" && pass::replaced(&location.scope).is_none() => {
-            route.put(&["path_regex"], literal(&format!("^{}", regex::escape(path))), place);
-        }
         Kind::Prefix(path) | Kind::First(path) => {
-            if matches!(location.kind, Kind::First(_)) && expressions && path != "/" {
-                let why = "expressions win over prefixes here, and this one replaces a part of the path, which an expression can't";
-                world.findings().warning(place, location.directive.text(), why, "narrow the expressions of this host");
-            }
             if path != "/" {
                 route.put(&["path_prefix"], literal(path), place);
             }
@@ -299,6 +255,17 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
                 answer::returned(world, site, &location.scope, &as_return, route);
                 return Some(true);
             }
+            // without `break` another location may take the new path, and ask what this one doesn't
+            Rewrite::Prefix(_, to) if directive.arg(2) != "break" && is_asked_elsewhere(site, location, &to) => {
+                let why =
+                    "it may lead to a location that asks something of clients, which this one does not: it is closed";
+                let advice =
+                    "write what is asked there into the route of this location, and take `respond` and `deny` away";
+                world.findings().error(place, directive.text(), why, advice);
+                route.put(&["respond", "status"], 403, place);
+                route.close(place);
+                return Some(true);
+            }
             // the prefix of the location has to be the one that is replaced; a slash may be taken into it
             Rewrite::Prefix(from, to)
                 if route.get(&["path_prefix"]).is_some()
@@ -318,6 +285,18 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
         }
     }
     None
+}
+
+/// Whether another location that may take paths which begin with `to` asks something of clients by itself.
+fn is_asked_elsewhere(site: &Site<'_>, location: &Location<'_>, to: &str) -> bool {
+    location::all(&site.scope, site.server).iter().any(|other| {
+        let takes = match &other.kind {
+            Kind::Exact(path) | Kind::Prefix(path) | Kind::First(path) => path.starts_with(to) || to.starts_with(path),
+            Kind::Regex(_) => true,
+            Kind::Named => false,
+        };
+        takes && other.directive.place != location.directive.place && access::asks_itself(&other.scope)
+    })
 }
 
 fn put_prefix(route: &mut Table, from: &str, to: &str, prefix: &str, place: &Place) {

@@ -50,6 +50,19 @@ impl Which {
         }
     }
 
+    /// The hosts of both.
+    pub fn meet(&self, other: &Self) -> Self {
+        let both = |a: &[String], b: &[String], kept: bool| -> Vec<String> {
+            a.iter().filter(|name| b.contains(name) == kept).cloned().collect()
+        };
+        match (self, other) {
+            (Self::All, some) | (some, Self::All) => some.clone(),
+            (Self::Only(a), Self::Only(b)) => Self::Only(both(a, b, true)),
+            (Self::Only(a), Self::Except(b)) | (Self::Except(b), Self::Only(a)) => Self::Only(both(a, b, false)),
+            (Self::Except(a), Self::Except(b)) => Self::Except([a.clone(), both(b, a, false)].concat()),
+        }
+    }
+
     /// The hosts that it names.
     pub fn named(&self) -> &[String] {
         match self {
@@ -66,13 +79,11 @@ pub struct Made {
     pub route: Table,
     /// The hosts that it is for.
     pub hosts: Which,
-    /// Whether nothing else of the server is for these hosts.
-    pub whole: bool,
 }
 
 impl Made {
     /// A route for all hosts of its server, beside others.
     pub fn new(route: Table) -> Self {
-        Self { route, hosts: Which::All, whole: false }
+        Self { route, hosts: Which::All }
     }
 }

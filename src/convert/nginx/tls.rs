@@ -1,5 +1,6 @@
 //! TLS towards clients: what servers at one address say, as one section.
 
+use super::parse::Directive;
 use super::variables;
 use super::world::{Scope, World};
 use crate::convert::output::{Place, Table};
@@ -42,7 +43,13 @@ pub fn listener(world: &mut World<'_>, scopes: &[Scope<'_>], place: &Place, list
     }
     client_certificates(world, scopes, listener);
     versions(world, scopes, listener);
-    if let Some(directive) = scopes.iter().find_map(|scope| scope.one("ssl_session_ticket_key")) {
+    let tickets: Vec<_> = scopes.iter().filter_map(|scope| scope.one("ssl_session_ticket_key")).collect();
+    if let Some(directive) = tickets.first() {
+        if let Some(other) = tickets.iter().find(|other| other.arg(0) != directive.arg(0)) {
+            let why =
+                format!("an address has one file of keys for tickets: that of line {} is used", directive.place.line);
+            world.findings().warning(&other.place, other.text(), why, "give these hosts a listener of their own");
+        }
         listener.put(&["tls", "ticket_keys"], directive.arg(0), &directive.place);
     }
 }
@@ -98,25 +105,35 @@ fn client_certificates(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &m
     }
 }
 
-/// `ssl_protocols` and `ssl_ciphers`.
+/// `ssl_protocols` and `ssl_ciphers`. An address has one lowest version: the highest that any of its servers asks for.
 fn versions(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table) {
-    let Some(directive) = scopes.iter().find_map(|scope| scope.one("ssl_protocols")) else {
-        return ciphers(world, scopes, listener);
-    };
-    let has = |version: &str| directive.args.iter().any(|arg| arg == version);
-    if has("TLSv1") || has("TLSv1.1") || has("SSLv3") {
-        world.findings().note(&directive.place, directive.text(), "only TLS 1.2 and 1.3 are spoken", "");
+    let said: Vec<_> = scopes.iter().filter_map(|scope| scope.one("ssl_protocols")).collect();
+    let has = |directive: &Directive, version: &str| directive.args.iter().any(|arg| arg == version);
+    for directive in &said {
+        if ["TLSv1", "TLSv1.1", "SSLv3"].iter().any(|version| has(directive, version)) {
+            world.findings().note(&directive.place, directive.text(), "only TLS 1.2 and 1.3 are spoken", "");
+        }
     }
-    if has("TLSv1.3") && !has("TLSv1.2") && !has("TLSv1.1") && !has("TLSv1") {
-        listener.put(&["tls", "min_version"], "1.3", &directive.place);
-    } else {
-        ciphers(world, scopes, listener);
+    let newest = |directive: &&&Directive| {
+        has(directive, "TLSv1.3") && !["TLSv1", "TLSv1.1", "TLSv1.2"].iter().any(|version| has(directive, version))
+    };
+    let Some(directive) = said.iter().find(newest) else { return ciphers(world, scopes, listener) };
+    listener.put(&["tls", "min_version"], "1.3", &directive.place);
+    if said.iter().any(|other| !newest(&other)) || said.len() < scopes.len() {
+        let why = "an address has one lowest version of TLS: clients of its other hosts need TLS 1.3 as well";
+        let advice = "give the other hosts a listener of their own";
+        world.findings().warning(&directive.place, directive.text(), why, advice);
     }
 }
 
 /// Those of a list that are spoken here, where it is a list of names.
 fn ciphers(world: &mut World<'_>, scopes: &[Scope<'_>], listener: &mut Table) {
     let Some(directive) = scopes.iter().find_map(|scope| scope.one("ssl_ciphers")) else { return };
+    let others: Vec<_> = scopes.iter().filter_map(|scope| scope.one("ssl_ciphers")).collect();
+    if let Some(other) = others.iter().find(|other| other.arg(0) != directive.arg(0)) {
+        let why = format!("an address has one list of ciphers: that of line {} is used", directive.place.line);
+        world.findings().error(&other.place, other.text(), why, "give these hosts a listener of their own");
+    }
     match crate::convert::ciphers::known(directive.arg(0)) {
         Some(names) => listener.put(&["tls", "ciphers"], names, &directive.place),
         None => {
