@@ -73,16 +73,16 @@ pub fn apply<'a>(
         }
         _ => made(world),
     };
+    let base = all.clone();
     for step in steps.into_iter().rev() {
         all = with(world, &step, level, all);
         if all.len() > MOST {
             let why = format!("with this there are more than {MOST} routes: it is not done, and nobody is let in");
             let advice = "have a backend ask such conditions, or `auth.forward`: docs/access.md";
             world.findings().error(&step.directive.place, step.directive.text(), why, advice);
-            let mut route = Table::at(&step.directive.place);
-            route.put(&["respond", "status"], 403, &step.directive.place);
-            route.close(&step.directive.place);
-            return vec![Made::new(route)];
+            all = base;
+            all.iter_mut().for_each(|one| one.route.close(&step.directive.place));
+            break;
         }
     }
     // of two that take the same, the first one does

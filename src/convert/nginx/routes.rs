@@ -295,7 +295,7 @@ fn is_asked_elsewhere(site: &Site<'_>, location: &Location<'_>, to: &str) -> boo
             Kind::Regex(_) => true,
             Kind::Named => false,
         };
-        takes && other.directive.place != location.directive.place && access::asks_itself(&other.scope)
+        takes && !std::ptr::eq(other.directive, location.directive) && access::asks_itself(&other.scope)
     })
 }
 

@@ -126,16 +126,16 @@ impl<'a> Sequence<'_, 'a> {
         if !self.shields[number] {
             return;
         }
-        // the expressions around it that nginx asks as well, from the inside to the outside, up to a `^~`
+        // the expressions around it that nginx asks as well, from the inside to the outside; those of a block only unless what stands in it has `^~`
         let around = self.all[number].around.clone();
-        let mut asked = !matches!(self.all[number].kind, Kind::First(_));
         for depth in (0..=around.len()).rev() {
-            let here = self.expressions(&around[..depth]);
-            for (other, regex) in here.into_iter().filter(|_| asked) {
+            let inside = around.get(depth).copied().unwrap_or(number);
+            if matches!(self.all[inside].kind, Kind::First(_)) {
+                continue;
+            }
+            for (other, regex) in self.expressions(&around[..depth]) {
                 self.within(world, other, &path, &regex);
             }
-            let block = depth.checked_sub(1).map(|depth| around[depth]);
-            asked &= !block.is_some_and(|block| matches!(self.all[block].kind, Kind::First(_)));
         }
         let scope = &self.all[number].scope;
         if pass::replaced(scope).is_some() && scope.here("internal").is_empty() {
