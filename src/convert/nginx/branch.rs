@@ -7,12 +7,13 @@ use ipnet::IpNet;
 
 use super::answer::{self, Paths};
 use super::condition::{self, Condition};
+use super::leads;
 use super::parse::Directive;
 use super::paths;
 use super::site::{Made, Site, Which};
 use super::world::{Scope, World};
-use crate::convert::networks;
 use crate::convert::output::{Place, Table, Value, literal};
+use crate::convert::{expression, networks};
 
 /// Routes of one server, at most. More of them can't be read by anybody.
 pub const MOST: usize = 2000;
@@ -106,6 +107,9 @@ fn asked<'a>(world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directiv
 fn rewritten<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directive) -> Option<Step<'a>> {
     let place = &directive.place;
     let answer::Rewrite::Redirect(paths, to, status) = answer::rewrite(directive) else {
+        if leads::to_refusal(site, directive) {
+            return Some(closed(world, directive));
+        }
         let advice = "a route with `path_prefix` and `rewrite.prefix` replaces the beginning of a path; groups of an expression are not known";
         world.findings().warning(place, directive.text(), "it is not done: requests go on as they came", advice);
         return None;
@@ -114,6 +118,19 @@ fn rewritten<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directiv
     redirected(world, site, &site.scope, (place, to, status), &mut done);
     let condition = if paths.contains(&Paths::All) { Condition::Settled(true) } else { Condition::Path(paths) };
     Some(Step { condition, done, directive })
+}
+
+/// What a `rewrite` takes that may lead to a location which refuses it: nobody is let in there.
+fn closed<'a>(world: &mut World<'_>, directive: &'a Directive) -> Step<'a> {
+    let why = "it may lead to a location that refuses what others let in: the paths that it takes are closed";
+    let advice = "write what is asked there into a route for these paths, and take `respond` and `deny` away";
+    world.findings().error(&directive.place, directive.text(), why, advice);
+    let mut done = Table::at(&directive.place);
+    done.put(&["respond", "status"], 403, &directive.place);
+    done.close(&directive.place);
+    let regex = expression::of_path(directive.arg(0));
+    let known = regex::Regex::new(&regex).is_ok();
+    Step { condition: if known { Condition::PathRegex(regex) } else { Condition::Unknown(true) }, done, directive }
 }
 
 fn redirected(
@@ -140,7 +157,8 @@ fn act(
     let returned = inner.here("return").into_iter().next();
     let rewrite = inner.here("rewrite").into_iter().next();
     let status = returned.and_then(|returned| returned.arg(0).parse::<u16>().ok());
-    let denies = status.is_some_and(|status| status >= 400);
+    let refused = rewrite.filter(|rewrite| returned.is_none() && leads::to_refusal(site, rewrite));
+    let denies = status.is_some_and(|status| status >= 400) || refused.is_some();
     if let Condition::Unknown(asks) = condition {
         let what = if denies { "who is refused by it comes in" } else { "what it does is not done" };
         let why = format!("no route has such a condition: {what}");
@@ -169,6 +187,11 @@ fn act(
         any_case(world, directive, condition, denies);
         return true;
     }
+    if let Some(rewrite) = refused {
+        refuse(world, site, rewrite, done);
+        any_case(world, directive, condition, true);
+        return true;
+    }
     if let Some(rewrite) = rewrite
         && let answer::Rewrite::Redirect(paths, to, status) = answer::rewrite(rewrite)
         && paths == [Paths::All]
@@ -180,6 +203,20 @@ fn act(
     let why = format!("what it does is not done ({what})");
     world.findings().warning(&directive.place, directive.text(), why, "make a route with the condition");
     false
+}
+
+/// What a location answers to which a `rewrite` of an `if` leads.
+fn refuse(world: &mut World<'_>, site: &Site<'_>, rewrite: &Directive, done: &mut Table) {
+    match leads::to_nobody(site, rewrite) {
+        Some((scope, Some(returned))) => answer::returned(world, site, &scope, returned, done),
+        Some((_, None)) => done.put(&["respond", "status"], 403, &rewrite.place),
+        None => {
+            let why = "it may lead to a location that refuses what others let in: nobody for whom this holds is let in";
+            let advice = "write what is asked there into a route for these paths";
+            world.findings().error(&rewrite.place, rewrite.text(), why, advice);
+            done.put(&["respond", "status"], 403, &rewrite.place);
+        }
+    }
 }
 
 /// nginx finds parameters by their names in any case.
