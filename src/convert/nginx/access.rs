@@ -228,6 +228,11 @@ fn auth_request(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, direc
         why,
         "`auth.forward.request_headers` names those that it is to have",
     );
+    answered(world, scope, route);
+}
+
+/// Fields of the answer that go on, to the backend or to the client.
+fn answered(world: &mut World<'_>, scope: &Scope<'_>, route: &mut Table) {
     for set in scope.all("auth_request_set") {
         let Some(field) = set.arg(1).strip_prefix("$upstream_http_").map(|field| field.replace('_', "-")) else {
             continue;

@@ -12,8 +12,8 @@ use super::parse::Directive;
 use super::paths;
 use super::site::{Made, Site, Which};
 use super::world::{Scope, World};
+use crate::convert::networks;
 use crate::convert::output::{Place, Table, Value, literal};
-use crate::convert::{expression, networks};
 
 /// Routes of one server, at most. More of them can't be read by anybody.
 pub const MOST: usize = 2000;
@@ -108,7 +108,8 @@ fn rewritten<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directiv
     let place = &directive.place;
     let answer::Rewrite::Redirect(paths, to, status) = answer::rewrite(directive) else {
         if leads::to_refusal(site, directive) {
-            return Some(closed(world, directive));
+            let (condition, done) = leads::closed(world, directive);
+            return Some(Step { condition, done, directive });
         }
         let advice = "a route with `path_prefix` and `rewrite.prefix` replaces the beginning of a path; groups of an expression are not known";
         world.findings().warning(place, directive.text(), "it is not done: requests go on as they came", advice);
@@ -118,19 +119,6 @@ fn rewritten<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directiv
     redirected(world, site, &site.scope, (place, to, status), &mut done);
     let condition = if paths.contains(&Paths::All) { Condition::Settled(true) } else { Condition::Path(paths) };
     Some(Step { condition, done, directive })
-}
-
-/// What a `rewrite` takes that may lead to a location which refuses it: nobody is let in there.
-fn closed<'a>(world: &mut World<'_>, directive: &'a Directive) -> Step<'a> {
-    let why = "it may lead to a location that refuses what others let in: the paths that it takes are closed";
-    let advice = "write what is asked there into a route for these paths, and take `respond` and `deny` away";
-    world.findings().error(&directive.place, directive.text(), why, advice);
-    let mut done = Table::at(&directive.place);
-    done.put(&["respond", "status"], 403, &directive.place);
-    done.close(&directive.place);
-    let regex = expression::of_path(directive.arg(0));
-    let known = regex::Regex::new(&regex).is_ok();
-    Step { condition: if known { Condition::PathRegex(regex) } else { Condition::Unknown(true) }, done, directive }
 }
 
 fn redirected(
@@ -184,12 +172,12 @@ fn act(
     }
     if let Some(returned) = returned {
         answer::returned(world, site, inner, returned, done);
-        any_case(world, directive, condition, denies);
+        condition::any_case(world, directive, condition, denies);
         return true;
     }
     if let Some(rewrite) = refused {
-        refuse(world, site, rewrite, done);
-        any_case(world, directive, condition, true);
+        leads::refused(world, site, rewrite, done);
+        condition::any_case(world, directive, condition, true);
         return true;
     }
     if let Some(rewrite) = rewrite
@@ -203,30 +191,6 @@ fn act(
     let why = format!("what it does is not done ({what})");
     world.findings().warning(&directive.place, directive.text(), why, "make a route with the condition");
     false
-}
-
-/// What a location answers to which a `rewrite` of an `if` leads.
-fn refuse(world: &mut World<'_>, site: &Site<'_>, rewrite: &Directive, done: &mut Table) {
-    match leads::to_nobody(site, rewrite) {
-        Some((scope, Some(returned))) => answer::returned(world, site, &scope, returned, done),
-        Some((_, None)) => done.put(&["respond", "status"], 403, &rewrite.place),
-        None => {
-            let why = "it may lead to a location that refuses what others let in: nobody for whom this holds is let in";
-            let advice = "write what is asked there into a route for these paths";
-            world.findings().error(&rewrite.place, rewrite.text(), why, advice);
-            done.put(&["respond", "status"], 403, &rewrite.place);
-        }
-    }
-}
-
-/// nginx finds parameters by their names in any case.
-fn any_case(world: &mut World<'_>, directive: &Directive, condition: &Condition, denies: bool) {
-    if denies && matches!(condition, Condition::Field("query", _, _, true)) {
-        let why =
-            "only the parameter of just this name is refused; nginx takes it in any case, and before it is decoded";
-        let advice = "have the backend refuse it, or add a route for each spelling";
-        world.findings().error(&directive.place, directive.text(), why, advice);
-    }
 }
 
 /// Routes for those for whom the condition holds, and for the others.

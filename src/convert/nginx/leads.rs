@@ -1,9 +1,13 @@
 //! Where a `rewrite` leads: the location that takes the new path may refuse what this one lets in.
 
+use super::answer;
+use super::condition::Condition;
 use super::location::{self, Kind, Location};
 use super::parse::Directive;
 use super::site::Site;
-use super::world::Scope;
+use super::world::{Scope, World};
+use crate::convert::expression;
+use crate::convert::output::Table;
 
 /// Directives that keep somebody out of their block.
 const REFUSING: [&str; 9] = [
@@ -35,10 +39,37 @@ pub fn to_refusal(site: &Site<'_>, rewrite: &Directive) -> bool {
     }
 }
 
+/// What a `rewrite` takes that may lead to a location which refuses it: nobody is let in there.
+pub fn closed(world: &mut World<'_>, directive: &Directive) -> (Condition, Table) {
+    let why = "it may lead to a location that refuses what others let in: the paths that it takes are closed";
+    let advice = "write what is asked there into a route for these paths, and take `respond` and `deny` away";
+    world.findings().error(&directive.place, directive.text(), why, advice);
+    let mut done = Table::at(&directive.place);
+    done.put(&["respond", "status"], 403, &directive.place);
+    done.close(&directive.place);
+    let regex = expression::of_path(directive.arg(0));
+    let known = regex::Regex::new(&regex).is_ok();
+    (if known { Condition::PathRegex(regex) } else { Condition::Unknown(true) }, done)
+}
+
+/// What a location answers to which a `rewrite` of an `if` leads.
+pub fn refused(world: &mut World<'_>, site: &Site<'_>, rewrite: &Directive, done: &mut Table) {
+    match to_nobody(site, rewrite) {
+        Some((scope, Some(returned))) => answer::returned(world, site, &scope, returned, done),
+        Some((_, None)) => done.put(&["respond", "status"], 403, &rewrite.place),
+        None => {
+            let why = "it may lead to a location that refuses what others let in: nobody for whom this holds is let in";
+            let advice = "write what is asked there into a route for these paths";
+            world.findings().error(&rewrite.place, rewrite.text(), why, advice);
+            done.put(&["respond", "status"], 403, &rewrite.place);
+        }
+    }
+}
+
 /// Whether everybody who is sent there by a `rewrite` is refused, and with which line of that location.
-pub fn to_nobody<'a>(site: &Site<'a>, rewrite: &Directive) -> Option<(Scope<'a>, Option<&'a Directive>)> {
+fn to_nobody<'a>(site: &Site<'a>, rewrite: &Directive) -> Option<(Scope<'a>, Option<&'a Directive>)> {
     let to = rewrite.arg(1).split('?').next().unwrap_or_default();
-    if to.contains('$') || !super::answer::takes_all(rewrite.arg(0)) {
+    if to.contains('$') || !answer::takes_all(rewrite.arg(0)) {
         return None;
     }
     let all = location::all(&site.scope, site.server);
