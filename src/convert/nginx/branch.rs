@@ -47,7 +47,7 @@ pub fn apply<'a>(
     made: impl FnOnce(&mut World<'a>) -> Vec<Made>,
 ) -> Vec<Made> {
     let mut steps = Vec::new();
-    let mut last = None;
+    let (mut last, mut whole) = (None, false);
     for directive in scope.innermost() {
         match directive.name.as_str() {
             "if" => steps.extend(asked(world, site, scope, directive)),
@@ -58,12 +58,12 @@ pub fn apply<'a>(
             }
             _ => {}
         }
-        if matches!(steps.last(), Some(Step { condition: Condition::Settled(true), .. })) && level == Level::Server {
+        whole =
+            level == Level::Server && matches!(steps.last(), Some(Step { condition: Condition::Settled(true), .. }));
+        if whole {
             break;
         }
     }
-    let whole =
-        level == Level::Server && matches!(steps.last(), Some(Step { condition: Condition::Settled(true), .. }));
     let mut all = match last {
         _ if whole => Vec::new(),
         Some(directive) if level == Level::Server => {
@@ -107,7 +107,7 @@ fn asked<'a>(world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directiv
 fn rewritten<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directive) -> Option<Step<'a>> {
     let place = &directive.place;
     let answer::Rewrite::Redirect(paths, to, status) = answer::rewrite(directive) else {
-        if leads::to_refusal(site, directive) {
+        if leads::to_refusal(site, site.server, directive) {
             let (condition, done) = leads::closed(world, directive);
             return Some(Step { condition, done, directive });
         }
@@ -145,7 +145,7 @@ fn act(
     let returned = inner.here("return").into_iter().next();
     let rewrite = inner.here("rewrite").into_iter().next();
     let status = returned.and_then(|returned| returned.arg(0).parse::<u16>().ok());
-    let refused = rewrite.filter(|rewrite| returned.is_none() && leads::to_refusal(site, rewrite));
+    let refused = rewrite.filter(|rewrite| returned.is_none() && leads::to_refusal(site, site.server, rewrite));
     let denies = status.is_some_and(|status| status >= 400) || refused.is_some();
     if let Condition::Unknown(asks) = condition {
         let what = if denies { "who is refused by it comes in" } else { "what it does is not done" };
@@ -187,8 +187,8 @@ fn act(
         redirected(world, site, inner, (&rewrite.place, to, status), done);
         return true;
     }
-    let what = directive.inner().iter().map(|inner| inner.name.as_str()).collect::<Vec<_>>().join(", ");
-    let why = format!("what it does is not done ({what})");
+    let what: Vec<_> = directive.inner().iter().map(|inner| inner.name.as_str()).collect();
+    let why = format!("what it does is not done ({})", what.join(", "));
     world.findings().warning(&directive.place, directive.text(), why, "make a route with the condition");
     false
 }
@@ -307,9 +307,8 @@ fn refused(
 ) -> Vec<Made> {
     let denies = matches!(done.get(&["respond", "status"]), Some(Value::Number(status)) if *status >= 400);
     if !denies {
-        let advice = "a listener of their own for these clients";
         let why = "routes have no condition on the client's network";
-        world.findings().warning(&directive.place, directive.text(), why, advice);
+        world.findings().warning(&directive.place, directive.text(), why, "a listener of their own for these clients");
         return made;
     }
     let refused: Vec<_> = networks.iter().filter_map(|network| networks::parse(network)).collect();

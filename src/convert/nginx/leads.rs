@@ -22,8 +22,8 @@ const REFUSING: [&str; 9] = [
     "secure_link",
 ];
 
-/// Whether a `rewrite` may lead to a location that refuses somebody by itself.
-pub fn to_refusal(site: &Site<'_>, rewrite: &Directive) -> bool {
+/// Whether a `rewrite` of the block `own` may lead to another location that refuses somebody by itself.
+pub fn to_refusal(site: &Site<'_>, own: &Directive, rewrite: &Directive) -> bool {
     let to = rewrite.arg(1);
     if !to.starts_with(['/', '$']) || to.starts_with("$scheme") || matches!(rewrite.arg(2), "redirect" | "permanent") {
         return false;
@@ -31,6 +31,9 @@ pub fn to_refusal(site: &Site<'_>, rewrite: &Directive) -> bool {
     let to = to.split('?').next().unwrap_or_default();
     let all = location::all(&site.scope, site.server);
     let is_closed = |location: &&Location<'_>| {
+        if std::ptr::eq(location.directive, own) {
+            return false;
+        }
         refuses(&location.scope) || location.around.iter().any(|number| refuses(&all[*number].scope))
     };
     match to.find('$') {

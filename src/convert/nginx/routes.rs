@@ -293,12 +293,11 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
                 answer::returned(world, site, &location.scope, &as_return, route);
                 return Some(true);
             }
-            // without `break` another location may take the new path, and ask what this one doesn't
-            Rewrite::Prefix(_, to) if directive.arg(2) != "break" && is_asked_elsewhere(site, location, &to) => {
-                let why =
-                    "it may lead to a location that asks something of clients, which this one does not: it is closed";
+            // without `break` another location may take the new path
+            _ if directive.arg(2) != "break" && leads::to_refusal(site, location.directive, directive) => {
+                let why = "it may lead to a location that refuses what this one lets in: this one is closed";
                 let advice =
-                    "write what is asked there into the route of this location, and take `respond` and `deny` away";
+                    "write what is asked there into a route for these paths, and take `respond` and `deny` away";
                 world.findings().error(place, directive.text(), why, advice);
                 route.put(&["respond", "status"], 403, place);
                 route.close(place);
@@ -310,15 +309,6 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
                     && (from == prefix || from.trim_end_matches('/') == prefix) =>
             {
                 put_prefix(route, &from, &to, prefix, place);
-            }
-            _ if directive.arg(2) != "break" && leads::to_refusal(site, directive) => {
-                let why = "it may lead to a location that refuses what this one lets in: this one is closed";
-                let advice =
-                    "write what is asked there into a route for these paths, and take `respond` and `deny` away";
-                world.findings().error(place, directive.text(), why, advice);
-                route.put(&["respond", "status"], 403, place);
-                route.close(place);
-                return Some(true);
             }
             _ => {
                 let advice = "`rewrite.prefix` replaces what `path` or `path_prefix` matched; groups of an expression are not known";
@@ -332,18 +322,6 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
         }
     }
     None
-}
-
-/// Whether another location that may take paths which begin with `to` asks something of clients by itself.
-fn is_asked_elsewhere(site: &Site<'_>, location: &Location<'_>, to: &str) -> bool {
-    location::all(&site.scope, site.server).iter().any(|other| {
-        let takes = match &other.kind {
-            Kind::Exact(path) | Kind::Prefix(path) | Kind::First(path) => path.starts_with(to) || to.starts_with(path),
-            Kind::Regex(_) => true,
-            Kind::Named => false,
-        };
-        takes && !std::ptr::eq(other.directive, location.directive) && access::asks_itself(&other.scope)
-    })
 }
 
 fn put_prefix(route: &mut Table, from: &str, to: &str, prefix: &str, place: &Place) {

@@ -221,6 +221,10 @@ fn what_a_longer_prefix_protects_is_not_taken_by_an_expression() {
         "location /old/ {{ rewrite ^/old/(.*)$ /admin/$1 last; proxy_pass http://app; }} location /admin/ {{ deny all; proxy_pass http://app; }} {PASS}"
     ));
     assert_eq!((status(&out, &get("/old/x")), errors(&out)), (403, 1), "{}", out.render());
+    let out = server(&format!(
+        "rewrite ^/old/(.*)$ /admin/$1 last; location /admin/ {{ deny all; proxy_pass http://app; }} {PASS}"
+    ));
+    assert_eq!((status(&out, &get("/old/x")), errors(&out)), (403, 1), "{}", out.render());
     // one that replaces a part of the path, and asks for something
     let out = server(&format!(
         "location ^~ /api/ {{ deny all; proxy_pass http://app/; }} location ~ \\.php$ {{ proxy_pass http://app; }} {PASS}"
