@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # The README's first command, started for real and asked with curl: its three backends answer in turn.
+# EVENKEEL names the binary (default: the release build, brought up to date first by the command that the README has).
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-# built first, so that the process started below is the proxy and the wait is for it alone
-cargo build --locked --release
-start demo cargo run --locked --release -- demo
+if [ -n "${EVENKEEL:-}" ]; then
+    run=("$EVENKEEL")
+else
+    # built first, so that the process started below is the proxy and the wait is for it alone
+    cargo build --locked --release
+    run=(cargo run --locked --release --)
+fi
+start demo "${run[@]}" demo
 demo=$!
 until_it 'the demo' curl -sf http://127.0.0.1:9900/readyz
 

@@ -50,6 +50,11 @@ pub(super) fn run(asked: &Convert) -> ExitCode {
         Some(From::Haproxy) => Some(Format::Haproxy),
         Some(From::Traefik) => Some(Format::Traefik),
         Some(From::Caddy) => Some(Format::Caddy),
+        None if convert::is_ours(&text) => {
+            return fail(&format!(
+                "{name}: this is a configuration of Evenkeel already: `evenkeel check -c {name}` says whether it is right"
+            ));
+        }
         None => convert::guess(&name, &text),
     };
     let Some(format) = format else {

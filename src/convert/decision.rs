@@ -9,14 +9,17 @@
 //!    one, what both would take becomes a route of its own.
 
 pub mod conditions;
+mod case;
 mod order;
+mod refusal;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod treatment;
 
 pub use conditions::{Conditions, Host, Path};
-pub use order::routes;
+pub use order::{Letters, routes};
+pub use refusal::refuses;
 pub use steps::{Branch, Clause, Does, Step, unfold};
 pub use treatment::{PathChange, Treatment};
 

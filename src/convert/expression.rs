@@ -73,14 +73,18 @@ pub fn within(prefix: &str, regex: &str) -> Within {
 }
 
 /// Whether an expression as a whole has alternatives: `a|b`, not `(a|b)`.
-fn has_alternatives(regex: &str) -> bool {
-    let mut depth = 0;
+pub fn has_alternatives(regex: &str) -> bool {
+    let (mut depth, mut class) = (0, false);
     let mut chars = regex.chars();
     while let Some(c) = chars.next() {
         match c {
             '\\' => drop(chars.next()),
-            '(' | '[' => depth += 1,
-            ')' | ']' => depth -= 1,
+            // what stands in a class is no sign
+            ']' => class = false,
+            _ if class => {}
+            '[' => class = true,
+            '(' => depth += 1,
+            ')' => depth -= 1,
             '|' if depth == 0 => return true,
             _ => {}
         }

@@ -5,8 +5,10 @@ mod backend;
 mod bind;
 mod changes;
 mod check;
+mod compare;
 mod condition;
 mod expand;
+mod filters;
 mod format;
 mod frontend;
 mod limits;
@@ -15,15 +17,20 @@ mod matching;
 mod options;
 mod parse;
 mod password;
+mod rewrite;
 mod rule;
+mod seen;
+mod server_tls;
 mod statements;
+#[cfg(test)]
+mod tests;
 mod userlist;
 mod ways;
 
 use parse::{Line, Section};
 
 use super::original::Original;
-use super::output::{Output, Table, name};
+use super::output::{Output, Table, Value, name};
 use super::units;
 
 /// Converts a file.
@@ -51,6 +58,7 @@ pub fn convert(original: &Original<'_>) -> Output {
     }
     statements::tell(&sections, &mut out.findings);
     unused(&mut out);
+    environment(&mut out);
     if out.listeners.is_empty() {
         out.findings.warning(&original.whole(), "", "there is no frontend in it, and so no listener", "");
     }
@@ -67,10 +75,23 @@ fn is_for_statistics(section: &Section) -> bool {
             .any(|line| matches!(line.word(0), "server" | "server-template" | "use_backend" | "default_backend"))
 }
 
+/// Variables of the environment, as ours are written.
+fn environment(out: &mut Output) {
+    fn of(value: &mut Value) {
+        match value {
+            Value::Text(text) if text.contains(parse::ENVIRONMENT) => *text = text.replace(parse::ENVIRONMENT, "$"),
+            Value::List(list) => list.iter_mut().for_each(of),
+            Value::Table(table) => table.entries.iter_mut().for_each(|entry| of(&mut entry.value)),
+            _ => {}
+        }
+    }
+    let tables = out.listeners.iter_mut().chain(out.services.iter_mut().map(|(_, table)| table));
+    tables.flat_map(|table| &mut table.entries).for_each(|entry| of(&mut entry.value));
+}
+
 /// Services that nobody names stay, because somebody may want them; it is told.
 fn unused(out: &mut Output) {
     fn names(table: &Table, found: &mut Vec<String>) {
-        use super::output::Value;
         for entry in &table.entries {
             match &entry.value {
                 Value::Text(text) if entry.key == "service" => found.push(text.clone()),

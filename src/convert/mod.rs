@@ -1,7 +1,8 @@
 //! Configurations of other proxies, as a `proxy.toml`: text goes in, and text and findings come out.
 //!
 //! Each format has a parser that knows lines, and a converter that fills an [`output::Output`]. Whatever a converter does not carry over is a finding at
-//! its line, with what to do instead; what would leave the result less safe than the original is an error, and what it was to protect is closed.
+//! its line, with what to do instead; what would leave the result less safe than the original is an error. What it was to protect is closed where
+//! that is known, and else the finding says what happens.
 
 pub mod caddy;
 pub mod haproxy;
@@ -69,6 +70,16 @@ pub fn guess(file: &str, text: &str) -> Option<Format> {
         block || line.ends_with(';') && (line.starts_with("listen ") || line.starts_with("proxy_pass "))
     };
     lines.any(directive).then_some(Format::Nginx)
+}
+
+/// Whether a text is a configuration of Evenkeel itself.
+pub fn is_ours(text: &str) -> bool {
+    let begins = |line: &str| {
+        ["[[listener]]", "[[listener.", "[[service.", "[listener.", "[service."]
+            .iter()
+            .any(|head| line.starts_with(head))
+    };
+    text.lines().any(|line| begins(line.trim()))
 }
 
 /// Converts.

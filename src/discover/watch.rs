@@ -39,9 +39,15 @@ pub struct FileWatch {
 impl FileWatch {
     /// Begins to watch one file: [`changed`](Self::changed) tells of what happens after this.
     pub fn new(path: PathBuf) -> Self {
+        Self::of([path])
+    }
+
+    /// Begins to watch these files, with one instance of the system's watcher (each of those is a thread, and a user may have 128 of inotify's).
+    pub fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let hint = Arc::new(Notify::new());
         let watcher = watcher(Arc::clone(&hint));
-        let mut watch = Self { seen: vec![(path, None)], hint, watcher, folders: BTreeSet::new() };
+        let seen = paths.into_iter().map(|path| (path, None)).collect();
+        let mut watch = Self { seen, hint, watcher, folders: BTreeSet::new() };
         watch.watch_folders();
         for (path, seen) in &mut watch.seen {
             *seen = Stamp::of(path);

@@ -232,8 +232,9 @@ impl Account {
         let mut booked = Booked::default();
         let look = &Look { at: self.stamp(look), ..*look };
         let before = self.until.map_or(look.now, |(until, _)| until);
-        self.account_time(look, &mut booked);
-        self.count(look, before, &mut booked);
+        // which of the requests came before the boundary is not known: a look takes some tenth of a second, and whoever announces maintenance has begun it
+        let is_planned = self.account_time(look, &mut booked) || self.is_planned;
+        self.count(look, before, is_planned, &mut booked);
         self.announce_maintenance(look, &mut booked);
         if let Some(is_usable) = look.is_usable {
             self.decide(look, is_usable, &mut booked);
@@ -246,7 +247,7 @@ impl Account {
     pub fn count_only(&mut self, look: &Look) -> Booked {
         let mut booked = Booked::default();
         self.is_planned = self.calendar.at(look.at).0;
-        self.count(look, look.now, &mut booked);
+        self.count(look, look.now, self.is_planned, &mut booked);
         booked
     }
 
@@ -256,11 +257,12 @@ impl Account {
         goes_on.filter(|at| look.at.since(*at).abs() < SLACK).unwrap_or(look.at)
     }
 
-    /// Accounts the time since the look before.
-    fn account_time(&mut self, look: &Look, booked: &mut Booked) {
-        let Some((until, _)) = self.until.replace((look.now, look.at)) else { return };
+    /// Accounts the time since the look before. Returns whether some of it was planned.
+    fn account_time(&mut self, look: &Look, booked: &mut Booked) -> bool {
+        let Some((until, _)) = self.until.replace((look.now, look.at)) else { return false };
         let elapsed = millis(look.now.since(until));
         let from = look.at.plus(-elapsed);
+        let mut some_planned = false;
         for (start, end, is_planned) in self.planned(from, look.at) {
             let watched = match self.state {
                 _ if is_planned => Watched::Planned,
@@ -275,13 +277,15 @@ impl Account {
             if is_planned {
                 self.planned_until = Moment::from_millis(began.as_millis() + stretch.ms.unsigned_abs());
             }
+            some_planned |= is_planned && stretch.ms > 0;
         }
+        some_planned
     }
 
     /// Counts the requests since the look before. Those that fall into maintenance count neither way.
-    fn count(&mut self, look: &Look, before: Moment, booked: &mut Booked) {
+    fn count(&mut self, look: &Look, before: Moment, is_planned: bool, booked: &mut Booked) {
         let Tally { good, failed, slow, excluded, .. } = look.requests;
-        let counted = match self.is_planned {
+        let counted = match is_planned {
             true => Tally { excluded: good + failed + slow + excluded, ..Tally::default() },
             false => Tally { good, failed, slow, excluded, ..Tally::default() },
         };

@@ -11,8 +11,18 @@ use crate::convert::users;
 
 /// Whether a directive asks something of clients.
 pub fn protects(directive: &Directive) -> bool {
-    matches!(directive.word(), "basic_auth" | "basicauth" | "forward_auth" | "abort" | "error")
-        || directive.word() == "respond" && directive.texts().iter().any(|text| matches!(*text, "401" | "403"))
+    let refuses = |text: &str| text.len() == 3 && text.starts_with(['4', '5']) && text.parse::<u16>().is_ok();
+    match directive.word() {
+        "basic_auth" | "basicauth" | "forward_auth" | "abort" | "error" | "invoke" => true,
+        "respond" => directive.texts().into_iter().any(refuses),
+        _ if is_block(directive) => directive.inner().iter().any(protects),
+        _ => false,
+    }
+}
+
+/// Whether it only holds other directives.
+pub fn is_block(directive: &Directive) -> bool {
+    matches!(directive.word(), "handle" | "handle_path" | "route")
 }
 
 /// `basic_auth [MATCHER] [HASH [REALM]] { USER HASH }`

@@ -15,7 +15,7 @@ const FRAMING: [&str; 8] =
 /// A change: what is done, with which field, to which value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Put {
-    /// `set`, `add`, `remove`, `default`
+    /// `set`, `add`, `remove`, `default`, or `user`: who has shown a password
     pub kind: &'static str,
     /// The field, in small letters.
     pub name: String,
@@ -47,13 +47,33 @@ pub fn put(out: &mut Output, what: &str, words: &[&str], place: &Place) -> Optio
         );
         return None;
     }
+    let request = matches!(what, "header_up" | "request_header");
     if values.len() > 1 || name.contains('*') {
         let why = format!("parts of a value can't be replaced, nor several fields at once: `{name}` is left as it is");
+        if request {
+            let why = format!("{why}, and backends get what clients say there");
+            out.findings.error(place, what, why, "`request_headers = { remove = [...] }` takes fields out");
+            return None;
+        }
         left_out(out, place, what, &why, "`set`, `add`, `remove`, `default`: docs/headers.md");
         return None;
     }
     let value = match template(values.first().copied().unwrap_or_default()) {
         Ok(value) => value,
+        Err(unknown) if request && kind == "set" && matches!(unknown.as_str(), "{http.auth.user.id}") => {
+            return Some(Put { kind: "user", name, value: String::new(), place: place.clone() });
+        }
+        // what a client says in a field that the original sets must not get through
+        Err(unknown) if request && kind == "set" => {
+            left_out(
+                out,
+                place,
+                what,
+                &format!("`{unknown}` is not known: `{name}` is taken out"),
+                "docs/headers.md has the variables",
+            );
+            return Some(Put { kind: "remove", name, value: String::new(), place: place.clone() });
+        }
         Err(unknown) => {
             left_out(
                 out,
@@ -94,7 +114,11 @@ pub fn step(at: &At<'_>, side: &'static str, puts: Vec<Put>) -> Option<Rc<Step>>
     }
     Some(at.change(move |treatment| {
         for Put { kind, name, value, place } in &puts {
-            if *kind == "remove" {
+            let user = ["auth", "basic", "user_header"];
+            let alone = treatment.table.text(&user).is_none_or(|known| known == name);
+            if *kind == "user" && alone && treatment.table.get(&["auth", "basic"]).is_some() {
+                treatment.table.put(&user, name.clone(), place);
+            } else if matches!(*kind, "remove" | "user") {
                 treatment.table.remove(&[side, "set", name]);
                 treatment.table.push_from(&[side, "remove"], name.clone(), place);
             } else {

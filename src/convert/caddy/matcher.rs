@@ -1,6 +1,6 @@
 //! Matchers: which requests a directive is for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::tree::Directive;
 use crate::convert::decision::Clause;
@@ -10,6 +10,9 @@ use crate::convert::{expression, networks};
 /// The networks that `private_ranges` stands for.
 pub const PRIVATE: [&str; 6] = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "127.0.0.1/8", "fd00::/8", "::1"];
 
+/// More alternatives than that are not written out.
+const MOST: usize = 128;
+
 /// Named matchers that are known at a place, and what is there for all requests.
 #[derive(Debug, Clone, Default)]
 pub struct Matchers {
@@ -17,6 +20,10 @@ pub struct Matchers {
     pub named: HashMap<String, Result<Vec<Clause>, String>>,
     /// Whether clients come by TLS.
     pub tls: bool,
+    /// Whether `remote_ip` is whom lists are about here.
+    pub peers: bool,
+    /// The same of `client_ip`.
+    pub clients: bool,
 }
 
 /// Which requests a first argument stands for; `None` = it is no matcher.
@@ -26,12 +33,20 @@ pub fn token(text: &str, quoted: bool, matchers: &Matchers) -> Option<Result<Vec
     }
     match text {
         "*" => Some(Ok(vec![Clause::default()])),
-        path if path.starts_with('/') => Some(Ok(vec![Conditions::path(of_path(path)).into()])),
+        path if path.starts_with('/') => Some(sure_path(path).map(|path| vec![Conditions::path(path).into()])),
         name if name.starts_with('@') => {
             Some(matchers.named.get(name).cloned().unwrap_or_else(|| Err(format!("there is no matcher `{name}`"))))
         }
         _ => None,
     }
+}
+
+/// A path of a matcher; an error where more than stars is in it.
+fn sure_path(text: &str) -> Result<Path, String> {
+    if text.contains(['[', '\\', '{']) {
+        return Err(format!("the path `{text}` has more than stars in it"));
+    }
+    Ok(of_path(text))
 }
 
 /// A path with stars.
@@ -44,11 +59,11 @@ pub fn of_path(text: &str) -> Path {
     if inner.contains(['*', '?', '[']) {
         // as Go's path.Match has it: a star is no slash
         let pattern = regex::escape(text).replace("\\*", "[^/]*").replace("\\?", "[^/]");
-        return Path::Regex(format!("^{pattern}$"));
+        return Path::Regex(expression::insensitive(&format!("^{pattern}$")));
     }
     match (first, last) {
-        (true, true) => Path::Regex(regex::escape(inner)),
-        (true, false) => Path::Regex(format!("{}$", regex::escape(inner))),
+        (true, true) => Path::Regex(expression::insensitive(&regex::escape(inner))),
+        (true, false) => Path::Regex(expression::insensitive(&format!("{}$", regex::escape(inner)))),
         (false, true) => Path::Prefix(inner.to_owned()),
         (false, false) => Path::Exact(text.to_owned()),
     }
@@ -79,8 +94,14 @@ pub fn defined(directive: &Directive, matchers: &Matchers) -> Result<Vec<Clause>
 fn all_of(list: &[Directive], matchers: &Matchers) -> Result<Vec<Clause>, String> {
     let mut merged: Vec<Directive> = Vec::new();
     for directive in list {
-        let listed = matches!(directive.word(), "path" | "host" | "method" | "remote_ip" | "client_ip");
-        match merged.iter_mut().find(|known| listed && known.word() == directive.word()) {
+        let listed = matches!(directive.word(), "path" | "host" | "method" | "remote_ip" | "client_ip" | "query");
+        let of_field = |known: &Directive| {
+            let field = |of: &Directive| of.arg(0).map(str::to_ascii_lowercase);
+            directive.word() == "header" && field(known) == field(directive)
+        };
+        match merged.iter_mut().find(|known| known.word() == directive.word() && (listed || of_field(known))) {
+            // values of one field are alternatives
+            Some(known) if !listed => known.args.extend(directive.args.iter().skip(1).cloned()),
             Some(known) => known.args.extend(directive.args.iter().cloned()),
             None => merged.push(directive.clone()),
         }
@@ -111,7 +132,7 @@ fn one(directive: &Directive, matchers: &Matchers) -> Result<Vec<Clause>, String
     let cannot = || format!("`{name} {}` can't be said by conditions of ours", args.join(" "));
     let each = |make: &dyn Fn(&str) -> Conditions| Ok(args.iter().map(|text| make(text).into()).collect());
     match name {
-        "path" => each(&|text| Conditions::path(of_path(text))),
+        "path" => args.iter().map(|text| sure_path(text).map(|path| Conditions::path(path).into())).collect(),
         "host" => each(&|text| Conditions::host(of_host(text))),
         "method" => {
             let methods = args.iter().map(|text| text.to_ascii_uppercase()).collect();
@@ -123,22 +144,22 @@ fn one(directive: &Directive, matchers: &Matchers) -> Result<Vec<Clause>, String
             Ok(vec![Conditions::path(Path::Regex(expression::of_path(regex))).into()])
         }
         "header" => match args[..] {
-            [field, value] if !field.starts_with('!') && !value.contains(['*', '{']) => {
-                let headers = [(field.to_ascii_lowercase(), value.to_owned())].into();
-                Ok(vec![Conditions { headers, ..Conditions::default() }.into()])
+            [field, ref values @ ..] if plain_field(field, values) => {
+                let with = |value: &&str| {
+                    let headers = [(field.to_ascii_lowercase(), (*value).to_owned())].into();
+                    Conditions { headers, ..Conditions::default() }.into()
+                };
+                Ok(values.iter().map(with).collect())
             }
             _ => Err(cannot()),
         },
-        "query" => args
-            .iter()
-            .map(|text| match text.split_once('=') {
-                Some((name, value)) if value != "*" && !text.contains('{') => {
-                    let query = [(name.to_owned(), value.to_owned())].into();
-                    Ok(Conditions { query, ..Conditions::default() }.into())
-                }
-                _ => Err(cannot()),
-            })
-            .collect(),
+        "query" => query(&args).ok_or_else(cannot),
+        "remote_ip" if !matchers.peers => {
+            Err("`remote_ip` is the proxy in front, where there are trusted_proxies, and lists here are about the client that it names: use `client_ip`".to_owned())
+        }
+        "client_ip" if !matchers.clients => {
+            Err("`client_ip` is found otherwise there than by the X-Forwarded-For of trusted_proxies".to_owned())
+        }
         "remote_ip" | "client_ip" => {
             let names = args.iter().flat_map(|text| match *text {
                 "private_ranges" => PRIVATE.to_vec(),
@@ -166,6 +187,34 @@ fn one(directive: &Directive, matchers: &Matchers) -> Result<Vec<Clause>, String
     }
 }
 
+/// Whether a field is compared with whole values, of which there is one at least.
+fn plain_field(field: &str, values: &[&str]) -> bool {
+    let whole = |value: &&str| !value.is_empty() && !value.contains(['*', '{']);
+    !field.starts_with('!') && !field.eq_ignore_ascii_case("host") && !values.is_empty() && values.iter().all(whole)
+}
+
+/// Each parameter has to be there; the values of one are alternatives.
+fn query(args: &[&str]) -> Option<Vec<Clause>> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for text in args {
+        let (name, value) = text.split_once('=').filter(|(_, value)| *value != "*" && !text.contains('{'))?;
+        names.entry(name).or_default().push(value);
+    }
+    let mut all = vec![Conditions::default()];
+    for (name, values) in names {
+        let with = |query: &Conditions, value: &str| {
+            let mut query = query.clone();
+            query.query.insert(name.to_owned(), value.to_owned());
+            query
+        };
+        all = all.iter().flat_map(|known| values.iter().map(|value| with(known, value))).collect();
+        if all.len() > MOST {
+            return None;
+        }
+    }
+    (!args.is_empty()).then(|| all.into_iter().map(Clause::from).collect())
+}
+
 /// What none of the alternatives takes.
 fn contrary(inner: &[Clause]) -> Option<Vec<Clause>> {
     let plain = inner.iter().all(|clause| clause.not.is_empty());
@@ -189,8 +238,8 @@ mod tests {
     fn paths_with_stars_are_prefixes_ends_and_expressions() {
         assert_eq!(of_path("/api/*"), Path::Prefix("/api/".into()));
         assert_eq!(of_path("/api"), Path::Exact("/api".into()));
-        assert_eq!(of_path("*.php"), Path::Regex("\\.php$".into()));
-        assert_eq!(of_path("/a/*/b"), Path::Regex("^/a/[^/]*/b$".into()));
+        assert_eq!(of_path("*.php"), Path::Regex("(?i)\\.php$".into()));
+        assert_eq!(of_path("/a/*/b"), Path::Regex("(?i)^/a/[^/]*/b$".into()));
         assert_eq!(of_path("/*"), Path::Any);
     }
 

@@ -53,8 +53,8 @@ pub struct Options {
     pub servers: Vec<(String, Keys)>,
     /// Whether `log` of any site has begun the access log.
     pub logged: bool,
-    /// Whether the difference in how paths are compared was told.
-    pub case_told: bool,
+    /// Addresses of `servers` at which the client is told otherwise than here; empty = all.
+    pub other_clients: Vec<String>,
 }
 
 impl Default for Options {
@@ -67,8 +67,23 @@ impl Default for Options {
             bind: Vec::new(),
             servers: Vec::new(),
             logged: false,
-            case_told: false,
+            other_clients: Vec::new(),
         }
+    }
+}
+
+impl Options {
+    /// Whether lists of peers (`remote_ip`), and of clients (`client_ip`), at this port are about whom lists are about here.
+    pub fn lists(&self, port: &str) -> (bool, bool) {
+        let here = |at: &str| at.is_empty() || text::split_port(at).1 == port;
+        let has = |wanted: &str| {
+            let keys = self.servers.iter().filter(|(at, _)| here(at)).flat_map(|(_, keys)| keys);
+            keys.filter(|(key, ..)| key[..] == [wanted]).count()
+        };
+        // a PROXY header says who the peer is, and what X-Forwarded-For says is not asked then
+        let (header, trusted) = (has("proxy_protocol") > 0, has("trusted_proxies"));
+        let other = self.other_clients.iter().any(|at| here(at));
+        (header || trusted == 0, !other && (!header || trusted < 2))
     }
 }
 
@@ -89,6 +104,16 @@ pub fn read(options: &[Directive], conversion: &mut Conversion) {
             "order" => order(directive, conversion),
             "servers" => {
                 let keys = servers(directive, conversion);
+                let named = |inner: &Directive| match inner.word() {
+                    "trusted_proxies" => inner.arg(0) != Some("static"),
+                    "client_ip_headers" => {
+                        inner.texts().iter().any(|name| !name.eq_ignore_ascii_case("x-forwarded-for"))
+                    }
+                    _ => false,
+                };
+                if directive.inner().iter().any(named) {
+                    conversion.options.other_clients.push(argument.to_owned());
+                }
                 conversion.options.servers.push((argument.to_owned(), keys));
             }
             "grace_period" => {
@@ -149,8 +174,8 @@ fn servers(directive: &Directive, conversion: &mut Conversion) -> Keys {
                     let why = format!(
                         "the client's address is taken from X-Forwarded-For or Forwarded of trusted_proxies, and not from {name}"
                     );
-                    let advice = "`client_ip_header` is believed where a trusted proxy sends neither of the two";
-                    left_out(out, &place, "client_ip_headers", &why, advice);
+                    let advice = "have the proxy in front set X-Forwarded-For itself, whatever its clients say there; `client_ip_header` is believed where it sends neither of the two";
+                    out.findings.error(&place, "client_ip_headers", why, advice);
                 }
             }
             "max_header_size" => {

@@ -155,7 +155,9 @@ fn host_rank(host: &Host) -> (u8, usize) {
 /// Adds a site to the listener of its port.
 fn add(conversion: &mut Conversion, drafts: &mut Vec<Draft>, site: &Site, here: &[&Address], bind: &[String]) {
     let Some(first) = here.first() else { return };
-    let mut scope = Scope { matchers: Matchers { tls: first.tls, ..Matchers::default() }, ..Scope::default() };
+    let (peers, clients) = conversion.options.lists(&first.port);
+    let matchers = Matchers { tls: first.tls, peers, clients, ..Matchers::default() };
+    let mut scope = Scope { matchers, ..Scope::default() };
     let mut steps = steps::of(conversion, &site.body, &mut scope, true);
     steps.push(flow::nothing(&first.place));
     let place = first.place.clone();
@@ -220,7 +222,7 @@ fn listener(conversion: &mut Conversion, mut draft: Draft) {
     let none = Step { when: Vec::new(), does: Does::Choice(Vec::new()), place: place.clone(), what: "site".into() };
     let findings = &mut conversion.out.findings;
     let entries = decision::unfold(&[Rc::new(step)], Conditions::default(), Treatment::default(), &none, findings);
-    let routes = decision::routes(&entries, findings);
+    let routes = decision::routes(&entries, decision::Letters::AnyCase, findings);
     let binds = if draft.bind.is_empty() { vec![String::new()] } else { draft.bind.clone() };
     for bind in binds {
         let mut table = Table::at(&place);

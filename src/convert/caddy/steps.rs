@@ -66,6 +66,8 @@ struct Item {
     clauses: Vec<Clause>,
     place: Place,
     made: Made,
+    /// Whether what comes after it is closed.
+    closes: bool,
 }
 
 /// The steps of a block. `sorted`: in Caddy's order, and not in that of the file.
@@ -78,12 +80,13 @@ pub fn of(conversion: &mut Conversion, block: &[Directive], scope: &mut Scope, s
     for directive in block.iter().filter(|directive| !directive.word().starts_with('@')) {
         let Some((at, known)) = matched(conversion, directive, scope) else { continue };
         // a refusal that would hold for all requests closes what comes after it, which is there for whoever looks at it
-        let closes = !known && matches!(directive.word(), "abort" | "error" | "respond");
+        let is_block = access::is_block(directive);
+        let closes = !known && (is_block || matches!(directive.word(), "abort" | "error" | "respond"));
         let made = if closes { Some(Made::Steps(vec![at.close()])) } else { one(conversion, &at, scope) };
         let Some(made) = made else { continue };
         let name = if directive.word() == "handle_path" { "handle" } else { directive.word() };
         let order = conversion.order.iter().position(|known| known == name).unwrap_or(usize::MAX);
-        let kind = if name == "handle" {
+        let kind = if name == "handle" && !closes {
             "handle"
         } else if name == "rewrite" {
             "rewrite"
@@ -96,16 +99,32 @@ pub fn of(conversion: &mut Conversion, block: &[Directive], scope: &mut Scope, s
         let first = directive.args.first().filter(|token| !token.quoted).map_or("", |token| token.text.as_str());
         let matched = first.starts_with(['/', '@']) && at.args.len() < directive.args.len();
         let (clauses, place) = (at.when, directive.place().clone());
-        items.push(Item { order, kind, path, matched, clauses, place, made });
+        let closes = closes && is_block;
+        items.push(Item { order, kind, path, matched, clauses, place, made, closes });
     }
     if sorted {
         sort(&mut items);
     }
+    close_after(&mut items);
     grouped(joined(items))
+}
+
+/// Those of several that exclude each other stand where the first of them does: whatever comes after a block that closes is closed as well.
+fn close_after(items: &mut [Item]) {
+    let mut close: Vec<Rc<Step>> = Vec::new();
+    for item in items {
+        match &mut item.made {
+            Made::Branch(_, inner) => drop(inner.splice(0..0, close.iter().cloned())),
+            Made::Steps(steps) if item.closes => close.extend(steps.iter().cloned()),
+            Made::Steps(_) => {}
+        }
+    }
 }
 
 /// The path of a named matcher that has nothing else.
 fn only_path(block: &[Directive], name: Option<&str>) -> Option<String> {
+    // most have none, and blocks may be long
+    name.filter(|name| name.starts_with('@'))?;
     let definition =
         block.iter().find(|directive| name == Some(directive.word()) && directive.word().starts_with('@'))?;
     match definition.inner() {
@@ -231,10 +250,7 @@ fn matched<'a>(conversion: &mut Conversion, directive: &'a Directive, scope: &Sc
     let first = directive.args.first().filter(|_| takes);
     match first.and_then(|token| matcher::token(&token.text, token.quoted, &scope.matchers)) {
         None => Some((At { directive, args, when: all }, true)),
-        Some(Ok(when)) => {
-            tell_case(conversion, directive, &when);
-            Some((At { directive, args: args[1..].to_vec(), when }, true))
-        }
+        Some(Ok(when)) => Some((At { directive, args: args[1..].to_vec(), when }, true)),
         Some(Err(reason)) => {
             let at = At { directive, args: args[1..].to_vec(), when: all };
             let why = format!("which requests it is for can't be said: {reason}");
@@ -242,7 +258,11 @@ fn matched<'a>(conversion: &mut Conversion, directive: &'a Directive, scope: &Sc
                 conversion.out.findings.error(
                     at.place(),
                     at.word(),
-                    format!("{why}; it holds for all"),
+                    if access::is_block(directive) {
+                        format!("{why}; it is left out, and what comes after it is closed")
+                    } else {
+                        format!("{why}; it holds for all")
+                    },
                     "write routes by hand: docs/routing.md has the conditions",
                 );
                 return Some((at, false));
@@ -255,17 +275,6 @@ fn matched<'a>(conversion: &mut Conversion, directive: &'a Directive, scope: &Sc
             );
             None
         }
-    }
-}
-
-/// Caddy compares paths without regard to case, and routes with it: what protects a path does not protect its other spellings.
-fn tell_case(conversion: &mut Conversion, directive: &Directive, when: &[Clause]) {
-    let by_path = when.iter().any(|clause| clause.is.path != Path::Any);
-    if by_path && access::protects(directive) && !std::mem::replace(&mut conversion.options.case_told, true) {
-        let why = "paths are compared with regard to case here, and without in Caddy: what protects /admin does not protect /Admin";
-        let advice =
-            "where backends take both for the same, protect a prefix above it, or write `path_regex = \"(?i)^/admin\"`";
-        conversion.out.findings.warning(directive.place(), directive.word(), why, advice);
     }
 }
 

@@ -94,7 +94,7 @@ fn a_demand_for_a_path_holds_there_and_in_what_lies_below() {
     ));
     let routes: Vec<&str> = text.split("[[listener.route]]").skip(1).collect();
     assert!(
-        routes.iter().any(|route| route.contains("path_prefix = \"/api/admin/\"") && route.contains("auth = ")),
+        routes.iter().any(|route| route.contains("path_regex = \"(?i)^/api/admin/\"") && route.contains("auth = ")),
         "{text}"
     );
     assert!(
@@ -197,4 +197,94 @@ fn broken_and_hostile_files_are_told_of() {
         let out = super::convert(&Original { file: "Caddyfile", text, files: &files });
         let _ = out.render();
     }
+}
+
+#[test]
+fn what_protects_a_path_protects_it_in_any_case() {
+    let auth = |matcher: &str| USER.replace("basic_auth", &format!("basic_auth {matcher}"));
+    let (text, found) = site(&format!(
+        "handle /admin/* {{\n{USER}reverse_proxy 127.0.0.1:1\n}}\nhandle {{\nreverse_proxy 127.0.0.1:2\n}}"
+    ));
+    has(&text, "path_regex = \"(?i)^/admin/\"");
+    assert!(found.iter().all(|line| !line.starts_with("error: ")), "{found:?}");
+    let (text, _) = site("respond /secret* 404\nreverse_proxy 127.0.0.1:1");
+    has(&text, "path_regex = \"(?i)^/secret\"");
+    // a path that is changed on its way can't be chosen by an expression: its other spellings are refused before
+    let (text, _) = site(&format!("handle_path /api* {{\n{}reverse_proxy 127.0.0.1:1\n}}", auth("/admin/*")));
+    has(&text, "path_regex = \"^/(?:A(?i:");
+    has(&text, "path_prefix = \"/api/admin/\"");
+    assert!(is_closed(&text), "{text}");
+    // what is served and lies within what is protected stays served
+    let (text, _) = site(&format!(
+        "handle /a/open* {{\nreverse_proxy 127.0.0.1:1\n}}\nhandle /a/* {{\n{USER}reverse_proxy 127.0.0.1:2\n}}"
+    ));
+    has(&text, "path_prefix = \"/a/open\"");
+    has(&text, "path_prefix = \"/a/\"");
+    has(&text, "path_regex = \"^/A(?i:/)\"");
+    // nothing is refused: paths stay as they are
+    let (text, _) = site("handle /a/* {\nreverse_proxy 127.0.0.1:1\n}\nhandle {\nreverse_proxy 127.0.0.1:2\n}");
+    assert!(!text.contains("path_regex"), "{text}");
+    // what is not one of these paths is refused in the case in which they are
+    let (text, _) =
+        site("@rest not path /admin/*\nhandle @rest {\nreverse_proxy 127.0.0.1:1\n}\nhandle {\nrespond 403\n}");
+    has(&text, "path_regex = \"(?i)^/admin/\"");
+}
+
+#[test]
+fn parameters_have_to_be_there_together_and_their_values_are_alternatives() {
+    let (text, _) =
+        site("@ok query token=abc scope=admin\nhandle @ok {\nreverse_proxy 127.0.0.1:1\n}\nhandle {\nrespond 403\n}");
+    has(&text, "query = { scope = \"admin\", token = \"abc\" }");
+    let (text, _) =
+        site("@x {\nheader X-A 1\nheader x-a 2\nheader X-B 3\n}\nrespond @x 403\nreverse_proxy 127.0.0.1:1");
+    has(&text, "headers = { x-a = \"1\", x-b = \"3\" }");
+    has(&text, "headers = { x-a = \"2\", x-b = \"3\" }");
+    let (text, _) = site("@x {\nquery a=1\nquery a=2\n}\nrespond @x 403\nreverse_proxy 127.0.0.1:1");
+    has(&text, "query = { a = \"1\" }");
+    has(&text, "query = { a = \"2\" }");
+}
+
+#[test]
+fn lists_of_peers_behind_trusted_proxies_are_errors_and_close() {
+    let servers = |more: &str| format!("{{\nservers {{\ntrusted_proxies static 127.0.0.0/8\n{more}\n}}\n}}\n:80 {{\n");
+    for kind in ["not remote_ip", "remote_ip"] {
+        let body = format!(
+            "@x {kind} 203.0.113.0/24\nhandle @x {{\nrespond 403\n}}\nhandle {{\nreverse_proxy 127.0.0.1:1\n}}\n}}\n"
+        );
+        let (text, found) = of(&(servers("") + &body));
+        assert!(is_closed(&text) && found[0].starts_with("error: "), "{found:?}\n{text}");
+        let (text, found) = of(&(servers("") + &body.replace("remote_ip", "client_ip")));
+        assert!(!is_closed(&text) && found.iter().all(|line| !line.starts_with("error: ")), "{found:?}\n{text}");
+        let (text, found) = of(&(servers("client_ip_headers X-Real-IP") + &body.replace("remote_ip", "client_ip")));
+        assert!(is_closed(&text) && found[0].starts_with("error: "), "{found:?}\n{text}");
+    }
+}
+
+#[test]
+fn a_block_that_refuses_and_of_which_it_cannot_be_said_for_whom_closes_what_comes_after_it() {
+    let (text, found) = site(
+        "@x header_regexp A b\nhandle /a/* {\nreverse_proxy 127.0.0.1:1\n}\nhandle @x {\nrespond 403\n}\nhandle {\nreverse_proxy 127.0.0.1:2\n}",
+    );
+    assert!(is_closed(&text) && found[0].contains("what comes after it is closed"), "{found:?}\n{text}");
+    let (text, _) = site("@x header_regexp A b\nhandle @x {\nreverse_proxy 127.0.0.1:1\n}\nhandle {\nrespond 403\n}");
+    assert!(!is_closed(&text), "{text}");
+}
+
+#[test]
+fn what_a_client_says_in_a_field_that_is_set_never_reaches_the_backend() {
+    let proxy =
+        "reverse_proxy 127.0.0.1:1 {\nheader_up X-User {http.auth.user.id}\nheader_up X-Name {http.vars.name}\n}";
+    let (text, _) = site(&format!("{USER}{proxy}"));
+    has(&text, "user_header = \"x-user\"");
+    has(&text, "remove = [\"x-name\"]");
+    let (text, _) = site(proxy);
+    has(&text, "remove = [\"x-user\", \"x-name\"]");
+    let (_, found) = site("request_header X-Role admin none\nreverse_proxy 127.0.0.1:1");
+    assert!(found[0].starts_with("error: "), "{found:?}");
+}
+
+#[test]
+fn long_files_are_read_in_time_that_grows_with_them() {
+    let (_, found) = site(&"a b c d\n".repeat(20_000));
+    assert_eq!(found.iter().filter(|line| line.starts_with("error: ")).count(), 20_000);
 }

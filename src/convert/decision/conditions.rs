@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use regex::Regex;
 
+use crate::convert::expression;
 use crate::convert::networks;
 use crate::convert::output::{Place, Table, literal};
 
@@ -121,17 +122,21 @@ impl Path {
                 }
             }
             (Self::Prefix(prefix), Self::Regex(regex)) | (Self::Regex(regex), Self::Prefix(prefix)) => {
-                let beginning = literal_beginning(regex);
-                if beginning.starts_with(prefix) {
+                let (beginning, fold) = beginning_of(regex);
+                let plain = if fold { prefix.to_ascii_lowercase() } else { prefix.clone() };
+                if beginning.starts_with(&plain) && !(fold && prefix.contains(|c: char| c.is_ascii_alphabetic())) {
                     Meet::Both(Self::Regex(regex.clone()))
-                } else if prefix.starts_with(&beginning) {
+                } else if plain.starts_with(&beginning) || beginning.starts_with(&plain) {
                     Meet::Unknown
                 } else {
                     Meet::Never
                 }
             }
             (Self::Regex(a), Self::Regex(b)) => {
-                let (a, b) = (literal_beginning(a), literal_beginning(b));
+                let ((mut a, fold), (mut b, other)) = (beginning_of(a), beginning_of(b));
+                if fold || other {
+                    (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+                }
                 if a.starts_with(&b) || b.starts_with(&a) { Meet::Unknown } else { Meet::Never }
             }
         }
@@ -147,11 +152,19 @@ impl Path {
     }
 }
 
+/// As [`literal_beginning`], and whether letters of either case fit: then they are small.
+pub fn beginning_of(regex: &str) -> (String, bool) {
+    match regex.strip_prefix("(?i)") {
+        Some(rest) => (literal_beginning(rest).to_ascii_lowercase(), true),
+        None => (literal_beginning(regex), false),
+    }
+}
+
 /// The text with which all paths begin that an expression matches; empty where that is not plain to see.
 pub fn literal_beginning(regex: &str) -> String {
     let Some(rest) = regex.strip_prefix('^') else { return String::new() };
     // a choice at the top makes the beginning a choice as well
-    if rest.contains('|') && !rest.contains('(') {
+    if expression::has_alternatives(rest) {
         return String::new();
     }
     let mut beginning = String::new();
@@ -315,5 +328,8 @@ mod tests {
         assert_eq!(literal_beginning("^/ab*"), "/a");
         assert_eq!(literal_beginning("/a"), "");
         assert_eq!(literal_beginning("^/a|/b"), "");
+        assert_eq!(literal_beginning("^/pub|/admin(/x)?"), "");
+        assert_eq!(literal_beginning("^/[(]|/admin"), "");
+        assert_eq!(literal_beginning("^/a(b|c)"), "/a");
     }
 }

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::rc::Rc;
 
-use ipnet::IpNet;
-
 use super::Entry;
 use super::conditions::{Conditions, Meet, Path};
+use super::refusal::{by_address, by_address_alone, refuses};
 use super::treatment::{PathChange, Treatment};
 use crate::convert::output::{Findings, Place};
 
@@ -151,6 +150,9 @@ impl Unfolding<'_> {
                 if refuses && step.when.iter().any(by_address) {
                     return self.refuse(step, rest, state, change);
                 }
+                if refuses && self.unclear(&step.when, &state.when, &state.treatment) {
+                    return Some(self.closed(step, state));
+                }
                 let mut parts = self.parts(step, &state, &step.when);
                 let last = parts.pop_if(|(_, is)| !*is);
                 for (when, is) in parts {
@@ -199,6 +201,10 @@ impl Unfolding<'_> {
     fn choose(&mut self, step: &Step, branches: &[Branch], rest: &[Rc<Step>], state: State) -> Option<State> {
         let mut remaining = state;
         for (index, (clauses, inner)) in branches.iter().enumerate() {
+            if inner.iter().any(|step| refuses(step)) && self.unclear(clauses, &remaining.when, &remaining.treatment) {
+                remaining = self.closed(step, remaining);
+                continue;
+            }
             let within: Vec<_> = inner.iter().chain(rest).cloned().collect();
             let mut parts = self.parts(step, &remaining, clauses);
             let last = parts.pop_if(|(_, is)| !*is);
@@ -342,6 +348,14 @@ impl Unfolding<'_> {
         }
     }
 
+    /// Whoever could be refused, and comes this far, is.
+    fn closed(&mut self, step: &Step, mut state: State) -> State {
+        let why = "which requests it refuses can't be said by conditions of ours, together with others that hold: whoever comes this far is refused";
+        self.findings.error(&step.place, &step.what, why, "write a route for them by hand, and take the `deny` away");
+        state.treatment.closed.get_or_insert(step.place.clone());
+        state
+    }
+
     fn untold(&mut self, step: &Step) {
         let why = "which requests it is for can't be said by conditions of ours, together with others that hold: it is left out for those";
         self.findings.error(&step.place, &step.what, why, "write a route for them by hand");
@@ -368,21 +382,6 @@ impl Unfolding<'_> {
             self.findings.error(&self.end.place, &self.end.what, why, "write the routes by hand");
         }
     }
-}
-
-fn by_address(clause: &Clause) -> bool {
-    clause.is.networks.is_some() || clause.not.iter().any(|not| not.networks.is_some())
-}
-
-/// What a clause asks for beside addresses, and the networks that it excepts; `None` = its addresses are not to be told apart from the rest.
-fn by_address_alone(clause: &Clause) -> Option<(Conditions, Vec<IpNet>)> {
-    let plain = |conditions: &Conditions| Conditions { networks: None, ..conditions.clone() };
-    let only = clause.not.iter().all(|not| not.networks.is_some() && plain(not) == Conditions::default());
-    if !only || clause.is.networks.is_some() && !clause.not.is_empty() {
-        return None;
-    }
-    let nets = clause.not.iter().filter_map(|not| not.networks.clone()).flatten().collect();
-    Some((plain(&clause.is), nets))
 }
 
 fn with_prefix(clause: Clause, prefix: &str) -> Option<Clause> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::conditions::{Conditions, Host, Path};
 use super::steps::{Clause, Does, Step, unfold};
 use super::treatment::{PathChange, Treatment};
-use super::{Entry, routes};
+use super::{Entry, Letters, routes};
 use crate::convert::output::{Findings, Place, Table, Value};
 
 /// Numbers that are the same in every run.
@@ -144,7 +144,7 @@ fn routes_decide_as_the_list_does() {
             })
             .collect();
         let mut findings = Findings::default();
-        let made = routes(&entries, &mut findings);
+        let made = routes(&entries, Letters::AsWritten, &mut findings);
         for request in requests() {
             let wanted = entries
                 .iter()
@@ -168,7 +168,7 @@ fn where_expressions_make_another_decision_that_is_told() {
             })
             .collect();
         let mut findings = Findings::default();
-        let made = routes(&entries, &mut findings);
+        let made = routes(&entries, Letters::AsWritten, &mut findings);
         let told = findings.all().iter().any(|finding| finding.severity < crate::convert::output::Severity::Note);
         for request in requests() {
             let wanted = entries

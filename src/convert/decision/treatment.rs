@@ -55,6 +55,15 @@ impl Treatment {
         self.allow.is_some() || !self.deny.is_empty() || self.closed.is_some() || asks("auth") || asks("rate_limit")
     }
 
+    /// Whether whom the other one refuses is refused here as well.
+    pub fn asks_as_much(&self, other: &Self) -> bool {
+        let same = |key| other.table.get(&[key]).is_none_or(|wanted| self.table.get(&[key]) == Some(wanted));
+        let lists = other.allow.is_none() || self.allow == other.allow;
+        let denied = other.deny.iter().all(|net| self.deny.contains(net));
+        let all = !other.denies && other.closed.is_none() && same("auth") && same("rate_limit");
+        self.denies || self.closed.is_some() || all && lists && denied
+    }
+
     /// Whether the path of requests that go to a backend changes.
     pub fn rewrites(&self) -> bool {
         !self.path.is_empty() && self.table.get(&["redirect"]).is_none() && self.table.get(&["respond"]).is_none()

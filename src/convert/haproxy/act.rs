@@ -21,6 +21,27 @@ pub enum Act {
     Change(Table),
     /// The prefix of its path is replaced.
     Prefix(String, String),
+    /// These parts of it become something that is not known here.
+    Alter(Vec<Part>),
+    /// Here a group of rules ends: whoever was let in by it is looked at by the next one.
+    Phase,
+}
+
+/// A part of a request that conditions compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Its host.
+    Host,
+    /// Its path.
+    Path,
+    /// Its query.
+    Query,
+    /// Its method.
+    Method,
+    /// A field, by its name in small letters.
+    Field(String),
+    /// The client's address.
+    Source,
 }
 
 /// A rule, with one alternative of its condition.
@@ -32,4 +53,11 @@ pub struct Rule {
     pub act: Act,
     /// The line.
     pub line: Line,
+}
+
+impl Rule {
+    /// Whether it sends requests to a page that is always the same, as one of login is.
+    pub fn sends_away(&self) -> bool {
+        matches!(&self.act, Act::Answer(answer) if answer.text(&["redirect", "to"]).is_some_and(|to| !to.contains("${")))
+    }
 }

@@ -4,6 +4,7 @@ use super::check;
 use super::format::translated;
 use super::options::options;
 use super::parse::{Line, Section};
+use super::server_tls::tls_of_all;
 use crate::convert::output::{Findings, Table, Value};
 use crate::convert::plain::once;
 use crate::convert::units;
@@ -11,15 +12,16 @@ use crate::convert::units;
 /// Puts a service together.
 pub fn service(section: &Section, service: &mut Table, findings: &mut Findings) {
     balance(section, service, findings);
-    for line in section.lines.iter().filter(|line| matches!(line.word(0), "server" | "server-template")) {
-        let options = options(section, line);
+    let lines = section.lines.iter().filter(|line| matches!(line.word(0), "server" | "server-template"));
+    let servers: Vec<(&Line, Line)> = lines.map(|line| (line, options(section, line))).collect();
+    for (line, options) in &servers {
         if line.word(0) == "server" {
-            server(line, &options, service, findings);
+            server(line, options, service, findings);
         } else {
             template(line, service, findings);
         }
-        tls(line, &options, service, findings);
     }
+    tls_of_all(&servers, service, findings);
     once(service, findings);
     check::health(section, service, findings);
     sticky(section, service, findings);
@@ -128,54 +130,6 @@ fn template(line: &Line, service: &mut Table, findings: &mut Findings) {
         service.put(&["discover", "dns"], with_port(address, line.has("ssl")), place);
     }
     findings.note(place, line.text(), "every address of the name is a backend, however many there are", "");
-}
-
-/// TLS towards the servers: all of a service have the same.
-fn tls(line: &Line, options: &Line, service: &mut Table, findings: &mut Findings) {
-    if !options.has("ssl") {
-        if options.has("check-ssl") {
-            findings.warning(&line.place, line.text(), "checks go as requests do: without TLS", "");
-        }
-        return;
-    }
-    let place = &line.place;
-    let verified = options.after("verify") != Some("none") && options.after("ca-file").is_some();
-    service.put(&["tls", "verify"], verified, place);
-    if !verified {
-        let why = "certificates of the servers are not verified, as in the original";
-        findings.note(
-            place,
-            line.text(),
-            why,
-            "take `verify = false` away in [service.NAME.tls], and name the authority in `ca`",
-        );
-    }
-    if let Some(authorities) = options.after("ca-file").filter(|file| !file.starts_with('@')) {
-        service.put(&["tls", "ca"], authorities, place);
-    }
-    let sni = options.after("sni").and_then(|sni| sni.strip_prefix("str(")).map(|name| name.trim_end_matches(')'));
-    match options.after("verifyhost").or(sni) {
-        Some(name) => service.put(&["tls", "server_name"], name, place),
-        None if options.has("sni") => findings.warning(
-            place,
-            line.text(),
-            "the name for TLS is one for all requests",
-            "`server_name` of [service.NAME.tls]",
-        ),
-        None => {}
-    }
-    if let Some(cert) = options.after("crt") {
-        service.put(&["tls", "cert"], cert, place);
-        service.put(&["tls", "key"], cert, place);
-    }
-    if options.has("crl-file") {
-        findings.error(
-            place,
-            line.text(),
-            "lists of revoked certificates are not looked at",
-            "take servers whose certificate is revoked out",
-        );
-    }
 }
 
 fn balance(section: &Section, service: &mut Table, findings: &mut Findings) {
@@ -341,8 +295,11 @@ pub fn answers(section: &Section, word: &str, at: &[&str], table: &mut Table, fi
     for line in section.lines.iter().filter(|line| line.word(0) == word) {
         let place = &line.place;
         let field = line.word(2).to_ascii_lowercase();
-        if matches!(line.word(1), "deny" | "wait-for-body" | "return" | "redirect") {
-            if line.word(1) == "deny" {
+        let verb = line.word(1);
+        let keeps_back =
+            matches!(verb, "deny" | "return" | "silent-drop" | "send-spoe-group") || verb.starts_with("lua.");
+        if keeps_back || matches!(verb, "wait-for-body" | "redirect") {
+            if keeps_back {
                 findings.error(place, line.text(), "answers are not looked at", "have the backend keep it back");
             } else {
                 findings.warning(place, line.text(), "it is not done", "");

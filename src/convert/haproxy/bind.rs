@@ -1,6 +1,6 @@
 //! `bind`: the addresses of a frontend, and TLS there.
 
-use super::parse::Line;
+use super::parse::{Line, Section};
 use crate::convert::ciphers;
 use crate::convert::original::Original;
 use crate::convert::output::{Findings, Table};
@@ -62,7 +62,13 @@ pub fn addresses<'a>(line: &'a Line, findings: &mut Findings) -> Vec<Bind<'a>> {
 }
 
 /// What the line says beside the address.
-pub fn options(original: &Original<'_>, bind: &Bind<'_>, tcp: bool, listener: &mut Table, findings: &mut Findings) {
+pub fn options(
+    (original, sections): (&Original<'_>, &[Section]),
+    bind: &Bind<'_>,
+    tcp: bool,
+    listener: &mut Table,
+    findings: &mut Findings,
+) {
     let (line, place) = (bind.line, &bind.line.place);
     if let Some(number) = line.after("maxconn").and_then(|number| number.parse::<i64>().ok()) {
         listener.put(&["max_connections"], number, place);
@@ -80,7 +86,25 @@ pub fn options(original: &Original<'_>, bind: &Bind<'_>, tcp: bool, listener: &m
         findings.error(place, line.text(), why, "put the load balancers in front into `trusted_proxies`");
     }
     if bind.is_secure() {
+        versions(sections, line, listener);
         tls(original, line, tcp, listener, findings);
+    }
+}
+
+/// Whether TLS 1.2 is off, for this address or, where it says nothing, for all.
+fn versions(sections: &[Section], line: &Line, listener: &mut Table) {
+    let is_new =
+        |line: &Line| line.after("ssl-min-ver") == Some("TLSv1.3") || line.has("force-tlsv13") || line.has("no-tlsv12");
+    let mut of_all = sections.iter().filter(|section| section.kind == "global").flat_map(|section| &section.lines);
+    let found = if is_new(line) {
+        Some(line)
+    } else if line.has("ssl-min-ver") {
+        None
+    } else {
+        of_all.find(|line| line.word(0) == "ssl-default-bind-options" && is_new(line))
+    };
+    if let Some(line) = found {
+        listener.put(&["tls", "min_version"], "1.3", &line.place);
     }
 }
 
@@ -113,9 +137,9 @@ fn tls(original: &Original<'_>, line: &Line, tcp: bool, listener: &mut Table, fi
             listener.put(&["tls", "alpn"], known, place);
         }
     }
-    if line.after("ssl-min-ver") == Some("TLSv1.3") || line.has("force-tlsv13") {
-        listener.put(&["tls", "min_version"], "1.3", place);
-    } else if let Some(names) = line.after("ciphers").and_then(ciphers::known) {
+    if listener.get(&["tls", "min_version"]).is_none()
+        && let Some(names) = line.after("ciphers").and_then(ciphers::known)
+    {
         listener.put(&["tls", "ciphers"], names, place);
     }
     client_certificates(line, listener, findings);

@@ -1,10 +1,13 @@
 //! Conditions of lines: `acl`, `if`, `unless`, and what of them routes can have.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 
+use super::compare;
 use super::limits::Counter;
 use super::matching::{Conditions, Path};
-use super::parse::{Line, Section};
+use super::parse::{ENVIRONMENT, Line, Section};
 use super::userlist::Wanted;
 use crate::convert::expression;
 use crate::convert::networks;
@@ -25,6 +28,8 @@ pub enum Ask {
     Above(Counter),
     /// No route can ask that.
     Unknown(String),
+    /// It is about what an earlier rule has made of the request, which no route sees.
+    Changed(String),
 }
 
 /// An expression that may be negated.
@@ -48,6 +53,8 @@ pub struct Around<'a> {
     pub port: u16,
 }
 
+/// So many alternatives come of one `unless` at most.
+const MOST_ALTERNATIVES: usize = 256;
 /// The condition at the end of a line: alternatives, in each of which all terms have to hold. Without a condition it is one without terms.
 pub fn of_line(around: &Around<'_>, line: &Line) -> Vec<Vec<Term>> {
     let Some(at) = line.words.iter().position(|word| word == "if" || word == "unless") else { return vec![Vec::new()] };
@@ -59,6 +66,11 @@ pub fn of_line(around: &Around<'_>, line: &Line) -> Vec<Vec<Term>> {
     // not (A and B or C) is (not A or not B) and not C
     let mut all: Vec<Vec<Term>> = vec![Vec::new()];
     for terms in alternatives {
+        if all.len() * terms.len() > MOST_ALTERNATIVES {
+            // one that is cut off would be one who is refused
+            let ask = Ask::Unknown(format!("more than {MOST_ALTERNATIVES} alternatives"));
+            return vec![vec![Term { ask, holds: false }]];
+        }
         all = all
             .iter()
             .flat_map(|before| {
@@ -66,7 +78,6 @@ pub fn of_line(around: &Around<'_>, line: &Line) -> Vec<Vec<Term>> {
                     before.iter().cloned().chain([Term { ask: term.ask.clone(), holds: !term.holds }]).collect()
                 })
             })
-            .take(256)
             .collect();
     }
     all
@@ -120,7 +131,7 @@ fn named(around: &Around<'_>, name: &str) -> Ask {
         ask
     });
     let Some(first) = asks.next() else { return predefined(name) };
-    asks.fold(first, either)
+    asks.fold(first, |a, b| either(name, a, b))
 }
 
 fn predefined(name: &str) -> Ask {
@@ -147,7 +158,8 @@ fn predefined(name: &str) -> Ask {
     }
 }
 
-fn either(a: Ask, b: Ask) -> Ask {
+/// Two lines of one name, of which one has to hold.
+fn either(name: &str, a: Ask, b: Ask) -> Ask {
     match (a, b) {
         (Ask::Routes(mut a), Ask::Routes(b)) => {
             a.extend(b);
@@ -164,7 +176,7 @@ fn either(a: Ask, b: Ask) -> Ask {
         (Ask::Settled(true), _) | (_, Ask::Settled(true)) => Ask::Settled(true),
         (Ask::Settled(false), other) | (other, Ask::Settled(false)) => other,
         (Ask::Unknown(what), _) | (_, Ask::Unknown(what)) => Ask::Unknown(what),
-        (a, _) => Ask::Unknown(format!("{a:?}").chars().take(40).collect()),
+        _ => Ask::Unknown(name.to_owned()),
     }
 }
 
@@ -179,17 +191,23 @@ struct Compared {
 
 fn expression(around: &Around<'_>, words: &[String]) -> Ask {
     let Some(first) = words.first() else { return Ask::Unknown(String::new()) };
-    let fetch = first.split(',').next().unwrap_or_default();
-    let lowered = first.split(',').skip(1).any(|converter| converter == "lower");
-    if first
-        .split(',')
-        .skip(1)
-        .any(|converter| converter != "lower" && !converter.starts_with("field(1,:)") && converter != ":)")
-    {
-        return Ask::Unknown(words.join(" "));
+    let unknown = || Ask::Unknown(words.join(" ").replace(ENVIRONMENT, "$"));
+    // what a variable of the environment says is not known here
+    if words.iter().any(|word| word.contains(ENVIRONMENT)) {
+        return unknown();
     }
-    let (fetch, argument) =
-        fetch.split_once('(').map_or((fetch, ""), |(fetch, argument)| (fetch, argument.trim_end_matches(')')));
+    let parts = compare::parts(first);
+    let (fetch, converters) = (parts[0], &parts[1..]);
+    let lowered = converters.contains(&"lower");
+    let (fetch, argument) = match fetch.split_once('(') {
+        Some((fetch, argument)) => (fetch, argument.strip_suffix(')').unwrap_or(argument)),
+        None => (fetch, ""),
+    };
+    // the part before the port, which routes don't look at
+    let is_host = argument.split(',').next().is_some_and(|name| name.eq_ignore_ascii_case("host"));
+    if !converters.iter().all(|converter| *converter == "lower" || is_host && *converter == "field(1,:)") {
+        return unknown();
+    }
     let mut compared = Compared {
         fetch: fetch.to_owned(),
         argument: argument.to_owned(),
@@ -202,7 +220,7 @@ fn expression(around: &Around<'_>, words: &[String]) -> Ask {
         match word.as_str() {
             "-i" => compared.ignore_case = true,
             "-m" => compared.method = rest.next().cloned().unwrap_or_default(),
-            "-n" | "-u" | "--" => {}
+            "-n" | "--" => {}
             "-f" => match around.original.read(rest.next().map_or("", String::as_str)) {
                 Ok((_, text)) => compared.values.extend(
                     text.lines()
@@ -210,12 +228,13 @@ fn expression(around: &Around<'_>, words: &[String]) -> Ask {
                         .filter(|line| !line.is_empty() && !line.starts_with('#'))
                         .map(str::to_owned),
                 ),
-                Err(_) => return Ask::Unknown(words.join(" ")),
+                Err(_) => return unknown(),
             },
+            flag if flag.len() == 2 && flag.starts_with('-') => return unknown(),
             value => compared.values.push(value.to_owned()),
         }
     }
-    asked(around, compared).unwrap_or_else(|| Ask::Unknown(words.join(" ")))
+    asked(around, compared).unwrap_or_else(unknown)
 }
 
 /// What of a route a fetch is about, with the way in which values are compared.
@@ -240,13 +259,23 @@ fn asked(around: &Around<'_>, mut of: Compared) -> Option<Ask> {
         "always_true" => Some(Ask::Settled(true)),
         "always_false" => Some(Ask::Settled(false)),
         "ssl_fc" => Some(Ask::Settled(secure != (of.values.first().is_some_and(|value| value == "0")))),
-        "dst_port" => Some(Ask::Settled(of.values.iter().any(|value| value.parse() == Ok(around.port)))),
+        "dst_port" if matches!(of.method.as_str(), "" | "int") => {
+            compare::is_number(&of.values, around.port).map(Ask::Settled)
+        }
+        "src" if of.values.is_empty() || !matches!(of.method.as_str(), "" | "ip") => None,
         "src" => of.values.iter().map(|value| networks::parse(value)).collect::<Option<Vec<_>>>().map(Ask::Source),
         "http_auth" if of.values.is_empty() && matches!(of.method.as_str(), "" | "bool") => password(of),
         "http_auth_group" if !of.values.is_empty() && matches!(of.method.as_str(), "" | "str") && !of.ignore_case => {
             password(of)
         }
         "method" => {
+            // an expression, or a part of a name, is no method
+            let is_name = |value: &String| {
+                !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+            };
+            if !matches!(of.method.as_str(), "" | "str") || of.values.is_empty() || !of.values.iter().all(is_name) {
+                return None;
+            }
             let methods = Some(of.values.iter().map(|value| value.to_ascii_uppercase()).collect());
             Some(Ask::Routes(vec![Conditions { methods, ..Conditions::default() }]))
         }
@@ -257,24 +286,7 @@ fn asked(around: &Around<'_>, mut of: Compared) -> Option<Ask> {
         {
             host(&of)
         }
-        "hdr" | "req.hdr" | "req.fhdr"
-            if matches!(of.method.as_str(), "" | "str") && !of.values.is_empty() && !of.ignore_case =>
-        {
-            let name = of.argument.split(',').next()?.to_ascii_lowercase();
-            let one = |value: &String| Conditions {
-                is_narrower: true,
-                headers: [(name.clone(), value.clone())].into(),
-                ..Conditions::default()
-            };
-            Some(Ask::Routes(of.values.iter().map(one).collect()))
-        }
-        "url_param" | "urlp" if matches!(of.method.as_str(), "" | "str") && !of.values.is_empty() => {
-            let one = |value: &String| Conditions {
-                query: [(of.argument.clone(), value.clone())].into(),
-                ..Conditions::default()
-            };
-            Some(Ask::Routes(of.values.iter().map(one).collect()))
-        }
+        "hdr" | "req.hdr" | "req.fhdr" | "url_param" | "urlp" => field_or_parameter(&of),
         _ => super::limits::counter(&of.fetch, &of.argument, &of.values).map(Ask::Above),
     }
 }
@@ -285,10 +297,36 @@ fn password(of: Compared) -> Option<Ask> {
     (!list.is_empty()).then(|| Ask::Password(vec![Wanted { list, groups: of.values }]))
 }
 
-fn path(of: &Compared) -> Option<Ask> {
-    if of.fetch != "path" && of.method != "beg" {
+/// A field, or a parameter of the query, with its whole value.
+fn field_or_parameter(of: &Compared) -> Option<Ask> {
+    if of.ignore_case || !compare::is_text(&of.method, &of.argument, &of.values) {
         return None;
     }
+    let name = of.argument.to_ascii_lowercase();
+    let is_field = !of.fetch.starts_with("url");
+    if is_field && compare::NEVER_SEEN.contains(&name.as_str()) {
+        return None;
+    }
+    let one = |value: &String| match is_field {
+        true => {
+            Conditions { is_narrower: true, headers: [(name.clone(), value.clone())].into(), ..Conditions::default() }
+        }
+        false => Conditions { query: [(of.argument.clone(), value.clone())].into(), ..Conditions::default() },
+    };
+    Some(Ask::Routes(of.values.iter().map(one).collect()))
+}
+
+fn path(of: &Compared) -> Option<Ask> {
+    if of.fetch != "path" && of.method != "beg" || of.values.is_empty() {
+        return None;
+    }
+    // routes compare paths in one form: what is written in another one there would never fit, or fit more
+    let is_plain = |text: &str| {
+        text.starts_with('/')
+            && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '%' | '\\'))
+            && !text.contains("//")
+            && !text.split('/').any(|part| matches!(part, "." | ".."))
+    };
     let regex = |inner: String| {
         let inner = expression::of_path(&inner);
         let regex = if of.ignore_case { expression::insensitive(&inner) } else { inner };
@@ -297,6 +335,7 @@ fn path(of: &Compared) -> Option<Ask> {
     let one = |value: &String| {
         let escaped = regex::escape(value);
         let path = match (of.method.as_str(), of.ignore_case) {
+            ("" | "str" | "beg", _) if !is_plain(value) => return None,
             ("" | "str", false) => Path::Exact(value.clone()),
             ("beg", false) => Path::Prefix(value.clone()),
             ("" | "str", true) => regex(format!("^{escaped}$"))?,
@@ -317,8 +356,7 @@ fn host(of: &Compared) -> Option<Ask> {
     let mut all = Vec::new();
     for value in &of.values {
         let value = value.to_ascii_lowercase();
-        let value =
-            value.strip_suffix(":80").or(value.strip_suffix(":443")).unwrap_or(&value).trim_end_matches('.').to_owned();
+        let value = compare::without_port(&value).trim_end_matches('.').to_owned();
         match of.method.as_str() {
             "" | "str" => all.push(value),
             "beg" if value.contains('.') && !value.ends_with('.') => return None,
@@ -333,6 +371,9 @@ fn host(of: &Compared) -> Option<Ask> {
     // what ends in the text without a dot before it is no name below it
     let is_narrower =
         matches!(of.method.as_str(), "end" | "dom") && !of.values.iter().all(|value| value.starts_with('.'));
+    // a name with two ports is one
+    let mut seen = HashSet::new();
+    all.retain(|host| seen.insert(host.clone()));
     let one = |host: String| Conditions { host: Some(host), is_narrower, ..Conditions::default() };
     (!all.is_empty()).then(|| Ask::Routes(all.into_iter().map(one).collect()))
 }

@@ -11,7 +11,7 @@ use super::parse::{Line, Section};
 use super::password::Passwords;
 use super::rule;
 use super::userlist::Userlists;
-use super::ways::{End, Ways};
+use super::ways::{End, Way, Ways};
 use crate::convert::original::Original;
 use crate::convert::output::{Findings, Output, Table, literal};
 use crate::convert::plain::{default_service, hoist};
@@ -50,7 +50,7 @@ fn listener(
         let protocol = if by_name { "tls" } else { "tcp" };
         listener.put(&["protocol"], protocol, section.one(&["mode"]).map_or(place, |line| &line.place));
     }
-    bind::options(original, bind, tcp, &mut listener, &mut out.findings);
+    bind::options((original, sections), bind, tcp, &mut listener, &mut out.findings);
     in_common(section, tcp, &mut listener, &mut out.findings);
     let around = Around { original, section, secure: bind.is_secure(), port: bind.port };
     let mut rules = rule::rules(&around, &mut out.findings);
@@ -93,6 +93,9 @@ fn listener(
 
 /// Writes ways as routes.
 fn routes(ways: Ways, (tcp, by_name): (bool, bool), listener: &mut Table, out: &mut Output) {
+    let services =
+        ways.all.iter().filter_map(|way| if let End::Service(name) = &way.end { Some(name.clone()) } else { None });
+    let service = services.last();
     for way in ways.all {
         let mut route = Table::at(&way.place);
         way.conditions.put(&way.place, &mut route);
@@ -102,38 +105,54 @@ fn routes(ways: Ways, (tcp, by_name): (bool, bool), listener: &mut Table, out: &
         }
         way.changes.put(&mut route, &mut out.findings);
         if tcp && !by_name {
-            session(&way.conditions, route, listener, out);
+            session(&way, route, listener, out);
+        } else if tcp && matches!(way.end, End::Answer(_)) {
+            refused_by_name(&way, route, service.as_deref(), listener);
         } else {
-            put(listener, route, tcp, &way.end);
+            listener.push(&["route"], route);
         }
     }
 }
 
-fn put(listener: &mut Table, mut route: Table, tcp: bool, end: &End) {
-    // a listener of sessions answers nothing: who is refused is let in by nobody
-    if tcp && matches!(end, End::Answer(_)) {
-        route.remove(&["respond"]);
-        return;
+/// A listener of sessions answers nothing: a route to a service that lets nobody in keeps those out whom another route would take. Without such a one, who
+/// has no route does not come in.
+fn refused_by_name(way: &Way, mut route: Table, service: Option<&str>, listener: &mut Table) {
+    let Some(service) = service.filter(|_| !way.conditions.is_empty()) else { return };
+    for key in ["respond", "redirect", "allow"] {
+        route.remove(&[key]);
     }
+    route.put(&["service"], service, &way.place);
+    route.put(&["deny"], vec!["0.0.0.0/0", "::/0"], &way.place);
     listener.push(&["route"], route);
 }
 
 /// The one way of a listener that sees no requests.
-fn session(conditions: &Conditions, route: Table, listener: &mut Table, out: &mut Output) {
-    if !conditions.is_empty() {
-        let place = listener.from[0].clone();
-        let why = "sessions are routed by the name that TLS asks for only: this way is left out";
-        out.findings.warning(&place, "use_backend", why, "docs/layer4.md");
+fn session(way: &Way, route: Table, listener: &mut Table, out: &mut Output) {
+    // only what could not be carried over leaves a remark
+    let is_closed = !listener.remarks.is_empty();
+    if !way.conditions.is_empty() {
+        let place = &way.place;
+        let guards =
+            matches!(way.end, End::Answer(_)) || ["allow", "deny"].iter().any(|key| route.get(&[key]).is_some());
+        if guards {
+            let why = "sessions are told apart by the name that TLS asks for only, and not where TLS ends: who is refused by it can't be told";
+            out.findings.error(place, "tcp-request", why, "docs/layer4.md");
+            listener.close(place);
+        } else {
+            let why = "sessions are routed by the name that TLS asks for only: this way is left out";
+            out.findings.warning(place, "use_backend", why, "docs/layer4.md");
+        }
         return;
     }
     for entry in route.entries {
         match entry.key.as_str() {
+            "allow" | "deny" if is_closed => {}
             "service" | "allow" | "deny" => listener.entries.push(entry),
             "respond" => listener.close(&listener.from[0].clone()),
             _ => {}
         }
     }
-    listener.remarks.extend(route.remarks);
+    listener.remarks.extend(route.remarks.into_iter().filter(|_| !is_closed));
 }
 
 /// Whether sessions are told apart by the name in TLS.

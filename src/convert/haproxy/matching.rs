@@ -70,6 +70,20 @@ impl Conditions {
         Ok(Some(Self { host, path, methods, headers, query, is_narrower, places }))
     }
 
+    /// Those of whom this takes that a later route of a higher rank could take, as a route of no lower rank. Where two expressions can't be joined, these are all
+    /// whom this takes among those who fit the other in all but the path: the other comes later, so they belong here anyway.
+    pub fn in_common(&self, later: &Self) -> Option<Self> {
+        if let Ok(both) = self.and(later) {
+            return both;
+        }
+        let pathless = Self { path: None, ..later.clone() };
+        let path = match &self.path {
+            Some(Path::Prefix(prefix)) => Some(Path::Regex(format!("^{}", regex::escape(prefix)))),
+            other => other.clone(),
+        };
+        Self { path, ..self.clone() }.and(&pathless).ok().flatten()
+    }
+
     /// Whether whatever fits this fits the other as well, as far as that can be seen.
     pub fn within(&self, other: &Self) -> bool {
         let host = match (&self.host, &other.host) {

@@ -38,7 +38,7 @@ impl Line {
 
     /// As it was written, shortened.
     pub fn text(&self) -> String {
-        let text = self.words.join(" ");
+        let text = self.words.join(" ").replace(ENVIRONMENT, "$");
         match text.char_indices().nth(60) {
             Some((at, _)) => format!("{}...", &text[..at]),
             None => text,
@@ -93,6 +93,9 @@ impl Section {
     }
 }
 
+/// Stands for the `$` before a variable of the environment, which is put in between double quotes.
+pub const ENVIRONMENT: char = '\u{E000}';
+
 const SECTIONS: [&str; 18] = [
     "global",
     "defaults",
@@ -129,6 +132,10 @@ pub fn read(original: &Original<'_>, findings: &mut Findings) -> Vec<Section> {
         };
         let Some(first) = words.first() else { continue };
         let line = Line { words: words.clone(), place };
+        if !carries_environment(&line) {
+            let why = "what a variable of the environment says is not known here";
+            findings.error(&line.place, line.text(), why, "put its value in, and convert again");
+        }
         if first.starts_with('.') {
             findings.error(
                 &line.place,
@@ -166,6 +173,33 @@ fn inherited(sections: &[Section], head: &Line) -> Vec<Line> {
     found.map(|section| section.defaults.iter().chain(&section.lines).cloned().collect()).unwrap_or_default()
 }
 
+/// Whether variables of the environment stand only where they can stand in ours as well.
+fn carries_environment(line: &Line) -> bool {
+    let may = |number: usize| match (line.word(0), line.word(1)) {
+        ("bind", _) => number == 1,
+        ("server", _) => number == 2,
+        ("http-request", "set-header" | "add-header") => number == 3,
+        _ => false,
+    };
+    line.words
+        .iter()
+        .enumerate()
+        .all(|(number, word)| !word.contains(ENVIRONMENT) || may(number) && !word.contains(":-"))
+}
+
+/// A variable of the environment behind its `$`, if there is one: `{NAME}`, `{NAME-what else}`, `NAME`.
+fn variable(rest: &str) -> Option<(String, usize)> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some(inner) = rest.strip_prefix('{') {
+        let inner = &inner[..inner.find('}')?];
+        let (name, other) = inner.split_once('-').map_or((inner, None), |(name, other)| (name, Some(other)));
+        let text = other.map_or_else(|| format!("{{{name}}}"), |other| format!("{{{name}:-{other}}}"));
+        return Some((text, inner.len() + 2));
+    }
+    let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+    (end > 0 && !rest.starts_with(|c: char| c.is_ascii_digit())).then(|| (format!("{{{}}}", &rest[..end]), end))
+}
+
 /// The words of a line: quotes, a backslash before a character, and comments.
 fn words(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
@@ -188,6 +222,13 @@ fn words(text: &str) -> Result<Vec<String>, String> {
                 }
             }
             (c, Some(open)) if c == open => quote = None,
+            ('$', Some('"')) if variable(chars.as_str()).is_some() => {
+                let Some((text, length)) = variable(chars.as_str()) else { continue };
+                let word = word.get_or_insert_default();
+                word.push(ENVIRONMENT);
+                word.push_str(&text);
+                chars = chars.as_str()[length..].chars();
+            }
             (c, Some(_)) => word.get_or_insert_default().push(c),
             ('"' | '\'', None) => {
                 quote = Some(c);
@@ -218,6 +259,8 @@ mod tests {
         assert_eq!(words(r"replace-path /a/(.*) /\1").unwrap()[2], r"/\1");
         assert_eq!(words("  # nothing").unwrap(), Vec::<String>::new());
         assert!(words("a 'b").is_err());
+        assert_eq!(words(r#"a "x${K}-$L" '${M}' ${N}"#).unwrap(), ["a", "x\u{E000}{K}-\u{E000}{L}", "${M}", "${N}"]);
+        assert_eq!(words(r#""${K-b}" "\$K" "a$""#).unwrap(), ["\u{E000}{K:-b}", "$K", "a$"]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Passwords<'_> {
         match asked {
             Ok(auth) => {
                 change.auth = Some(auth);
-                if change.ordered.iter().any(|rule| rule.allow) {
+                if change.some_are_in() {
                     let why = "who was let in by address before this line needs the password, too";
                     findings.warning(place, &what, why, "a listener of their own for these clients");
                 }

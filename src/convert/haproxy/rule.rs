@@ -1,20 +1,32 @@
 //! The rules of a section, in the order in which HAProxy goes through them: each has a condition, and what is done.
 
-use super::act::{Act, Rule};
+use super::act::{Act, Part, Rule};
 use super::condition::{Around, Term, of_line};
 use super::format::translated;
 use super::maps;
 use super::matching::Path;
 use super::parse::{Line, Section};
+use super::rewrite::{altered, path, replaced};
 use crate::convert::output::{Findings, Place, Table, Value};
+
+/// Groups of rules, one after the other: what is let in by one of them is looked at by the next.
+const PHASES: &[(&[&str], &str)] = &[
+    (&["tcp-request"], "connection"),
+    (&["tcp-request"], "session"),
+    (&["tcp-request"], "content"),
+    (&["http-request", "block"], ""),
+    (&["redirect"], ""),
+    (&["use_backend"], ""),
+];
 
 /// All rules of a section, `http-request` before redirects and those before `use_backend`.
 pub fn rules(around: &Around<'_>, findings: &mut Findings) -> Vec<Rule> {
     let section = around.section;
     let mut all = Vec::new();
-    for group in [&["tcp-request"] as &[&str], &["http-request", "block"], &["redirect"], &["use_backend"]] {
-        let before: Vec<&Line> =
-            section.defaults.iter().chain(&section.lines).filter(|line| group.contains(&line.word(0))).collect();
+    for (groups, kind) in PHASES {
+        let lines = section.defaults.iter().chain(&section.lines);
+        let of_phase = |line: &&Line| groups.contains(&line.word(0)) && (kind.is_empty() || line.word(1) == *kind);
+        let before: Vec<&Line> = lines.filter(of_phase).collect();
         for line in before {
             if line.word(0) == "use_backend" && line.word(1).contains('%') {
                 all.extend(maps::rules(around, line, findings));
@@ -23,6 +35,10 @@ pub fn rules(around: &Around<'_>, findings: &mut Findings) -> Vec<Rule> {
             let Some(act) = act(around, line, findings) else { continue };
             let acts = |terms| Rule { terms, act: act.clone(), line: line.clone() };
             all.extend(of_line(around, line).into_iter().map(acts));
+        }
+        if let Some(last) = all.last().filter(|rule: &&Rule| rule.act != Act::Phase) {
+            let line = last.line.clone();
+            all.push(Rule { terms: Vec::new(), act: Act::Phase, line });
         }
     }
     if let Some(line) = section.lines.iter().find(|line| line.word(0) == "monitor-uri") {
@@ -46,13 +62,9 @@ fn act(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Option<Act>
     let place = &line.place;
     match (line.word(0), line.word(1)) {
         ("use_backend", name) => Some(Act::Backend(name.to_owned())),
-        ("redirect", _) => redirect(around, line, 1, findings).map(Act::Answer),
+        ("redirect", _) => Some(redirect(around, line, 1, findings)),
         ("block", _) => Some(refused(line, 403)),
-        ("tcp-request", kind) => match (kind, line.word(2)) {
-            ("connection" | "content" | "session", "reject") => Some(refused(line, 403)),
-            ("connection" | "content" | "session", "accept") if !waits_for_hello(line) => Some(Act::Allow),
-            _ => None,
-        },
+        ("tcp-request", _) => of_connections(line, findings),
         ("http-request", "deny" | "reject" | "silent-drop" | "tarpit") => {
             let usual = if line.word(1) == "tarpit" { 500 } else { 403 };
             let said = line.after("deny_status").or(line.after("status")).and_then(|status| status.parse().ok());
@@ -60,17 +72,52 @@ fn act(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Option<Act>
         }
         ("http-request", "allow") => Some(Act::Allow),
         ("http-request", "auth") => Some(Act::Password),
-        ("http-request", "redirect") => redirect(around, line, 2, findings).map(Act::Answer),
-        ("http-request", "return") => answered(around, line, findings).map(Act::Answer),
-        ("http-request", "set-header" | "add-header" | "del-header") => {
-            changed(around, line, findings).map(Act::Change)
+        ("http-request", "redirect") => Some(redirect(around, line, 2, findings)),
+        ("http-request", "return") => {
+            let answer = answered(around, line, findings);
+            Some(if refuses(&answer) { Act::Refuse(answer) } else { Act::Answer(answer) })
         }
-        ("http-request", "replace-path" | "set-path") => path(line, findings),
+        ("http-request", "set-header" | "add-header" | "del-header") => {
+            let field = line.word(2).to_ascii_lowercase();
+            let part = if field == "host" { Part::Host } else { Part::Field(field) };
+            Some(changed(around, line, findings).map_or_else(|| Act::Alter(vec![part]), Act::Change))
+        }
+        ("http-request", "replace-header" | "replace-value") => Some(replaced(line, findings)),
+        ("http-request", "replace-path" | "set-path") => Some(path(line, findings)),
         ("http-request", other) => {
             told(line, other, place, findings);
-            None
+            altered(other).map(Act::Alter)
         }
         _ => None,
+    }
+}
+
+/// `tcp-request connection reject`, and what else is done with connections.
+fn of_connections(line: &Line, findings: &mut Findings) -> Option<Act> {
+    let (place, text) = (&line.place, line.text());
+    match line.word(2) {
+        "reject" | "silent-drop" => Some(refused(line, 403)),
+        "accept" => (!waits_for_hello(line)).then_some(Act::Allow),
+        "set-src" | "set-src-port" => {
+            told(line, line.word(2), place, findings);
+            altered(line.word(2)).map(Act::Alter)
+        }
+        verb if ["track-sc", "sc-", "set-", "unset-"].iter().any(|begin| verb.starts_with(begin))
+            || verb == "capture" =>
+        {
+            None
+        }
+        "expect-proxy" | "expect-netscaler-cip" => {
+            let why = "PROXY headers are taken from those only who are named";
+            let advice = "`proxy_protocol = \"accept\"`, and the load balancers in front in `trusted_proxies`";
+            findings.error(place, text, why, advice);
+            None
+        }
+        _ => {
+            let why = "it is not done, and may be there to refuse connections";
+            findings.error(place, text, why, "`allow` and `deny` are by address: docs/access.md");
+            None
+        }
     }
 }
 
@@ -94,12 +141,17 @@ fn told(line: &Line, what: &str, place: &Place, findings: &mut Findings) {
         | "wait-for-body" | "capture" | "set-bc-mark" => {
             findings.note(place, text, "nothing is done for it here", "");
         }
-        "set-src" | "set-src-port" => findings.note(
+        "set-src" => findings.error(
             place,
             text,
-            "the client's address is taken from X-Forwarded-For of `trusted_proxies`",
-            "name the proxies in front there",
+            "the client's address is taken from X-Forwarded-For of `trusted_proxies` only, and none are named",
+            "name the proxies in front in `trusted_proxies` of the listener",
         ),
+        "set-src-port" | "do-log" | "cache-use" | "early-hint" | "set-fc-mark" | "set-fc-tos" | "set-bc-tos"
+        | "set-retries" => {
+            findings.note(place, text, "nothing is done for it here", "");
+        }
+        w if w.starts_with("sc-") => {}
         w if w.starts_with("lua.")
             || w == "use-service"
             || w == "send-spoe-group"
@@ -121,12 +173,24 @@ fn told(line: &Line, what: &str, place: &Place, findings: &mut Findings) {
             findings.warning(place, text, "it is not done", "`priority` of a route, with [service.NAME.concurrency]")
         }
         "set-timeout" => findings.warning(place, text, "it is not done", "`timeout` of a route"),
-        _ => findings.warning(place, text, "it is not done", "docs/migrating.md has what there is"),
+        "set-bandwidth-limit"
+        | "set-query"
+        | "set-uri"
+        | "replace-uri"
+        | "set-pathq"
+        | "replace-pathq"
+        | "set-method" => {
+            findings.warning(place, text, "it is not done", "docs/migrating.md has what there is");
+        }
+        _ => {
+            let advice = "`auth.forward` asks a service about each request: docs/access.md";
+            findings.error(place, text, "it is not done, and may be there to refuse requests", advice);
+        }
     }
 }
 
 /// `scheme https code 301`, `location URL`, `prefix URL`
-fn redirect(around: &Around<'_>, line: &Line, from: usize, findings: &mut Findings) -> Option<Table> {
+fn redirect(around: &Around<'_>, line: &Line, from: usize, findings: &mut Findings) -> Act {
     let (kind, to) = (line.word(from), line.word(from + 1));
     let place = &line.place;
     let status: i64 = line.after("code").and_then(|code| code.parse().ok()).unwrap_or(302);
@@ -140,18 +204,11 @@ fn redirect(around: &Around<'_>, line: &Line, from: usize, findings: &mut Findin
                 || "it is not known".to_owned(),
                 |unknown| format!("there is no variable for {}", unknown.join(", ")),
             );
-            findings.warning(
-                place,
-                line.text(),
-                format!("{why}: requests are not redirected"),
-                "docs/headers.md lists the variables of redirects",
-            );
-            return None;
+            return not_redirected(line, &why, findings);
         }
     };
     if !to.starts_with('/') && !to.starts_with("http") && !to.starts_with("${scheme}") {
-        findings.warning(place, line.text(), "this is no URL and no path: requests are not redirected", "");
-        return None;
+        return not_redirected(line, "this is no URL and no path", findings);
     }
     for option in ["set-cookie", "clear-cookie", "append-slash"] {
         if line.has(option) {
@@ -166,11 +223,18 @@ fn redirect(around: &Around<'_>, line: &Line, from: usize, findings: &mut Findin
     let mut answer = Table::at(place);
     answer.put(&["redirect", "to"], to, place);
     answer.put(&["redirect", "status"], status, place);
-    Some(answer)
+    Act::Answer(answer)
+}
+
+/// Who is sent elsewhere by it may be somebody who is not to come in: to a page of login, for one.
+fn not_redirected(line: &Line, why: &str, findings: &mut Findings) -> Act {
+    let why = format!("{why}: requests are not redirected, and answered with 503");
+    findings.error(&line.place, line.text(), why, "docs/headers.md lists the variables of redirects");
+    refused(line, 503)
 }
 
 /// `http-request return status 200 content-type text/plain string "..."`
-fn answered(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Option<Table> {
+fn answered(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Table {
     let place = &line.place;
     let mut answer = Table::at(place);
     let status: i64 = line.after("status").and_then(|status| status.parse().ok()).unwrap_or(200);
@@ -204,11 +268,11 @@ fn answered(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Option
             answer.put(&["response_headers", "set", &line.word(at + 1).to_ascii_lowercase()], value, place);
         }
     }
-    Some(answer)
+    answer
 }
 
 /// Fields that belong to the connection, which are ours to write.
-const OF_THE_CONNECTION: [&str; 5] = ["connection", "upgrade", "content-length", "transfer-encoding", "keep-alive"];
+pub const OF_THE_CONNECTION: [&str; 5] = ["connection", "upgrade", "content-length", "transfer-encoding", "keep-alive"];
 
 /// `set-header`, `add-header`, `del-header`
 fn changed(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Option<Table> {
@@ -265,38 +329,6 @@ fn changed(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Option<
         }
     }
     (!change.is_empty()).then_some(change)
-}
-
-/// `replace-path /old/(.*) /new/\1`, `set-path /new%[path]`
-fn path(line: &Line, findings: &mut Findings) -> Option<Act> {
-    let (regex, to) = (line.word(2), line.word(3));
-    if line.word(1) == "set-path" {
-        if let Some(before) = regex.strip_suffix("%[path]").filter(|before| !before.contains('%')) {
-            return Some(Act::Prefix("/".to_owned(), format!("{}/", before.trim_end_matches('/'))));
-        }
-    } else {
-        let inner = regex.trim_start_matches('^').trim_end_matches('$');
-        let group = inner
-            .strip_suffix("(.*)")
-            .map(|from| (from, "\\1"))
-            .or_else(|| inner.strip_suffix("(/.*)").map(|from| (from, "\\1")));
-        if let Some((from, reference)) = group
-            && !from.contains(['(', '[', '*', '+', '?', '|'])
-            && let Some(to) = to.strip_suffix(reference)
-        {
-            let slash = if inner.ends_with("(/.*)") { "/" } else { "" };
-            let from = from.replace('\\', "");
-            let new = format!("{to}{slash}");
-            return Some(Act::Prefix(format!("{from}{slash}"), if new.is_empty() { "/".to_owned() } else { new }));
-        }
-    }
-    findings.warning(
-        &line.place,
-        line.text(),
-        "the path goes on as it came",
-        "`rewrite.prefix` replaces what `path` or `path_prefix` matched",
-    );
-    None
 }
 
 /// Whether an answer refuses.

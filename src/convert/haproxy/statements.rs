@@ -115,6 +115,8 @@ fn proxy(line: &Line, findings: &mut Findings) {
     if is_in(KNOWN) {
     } else if let Some((_, why)) = HARMLESS.iter().find(|(names, _)| is_in(names)) {
         findings.note(place, text, *why, "");
+    } else if first == "tcp-response" && line.words.iter().any(|word| matches!(word.as_str(), "reject" | "close")) {
+        findings.error(place, text, "answers are not looked at", "have the backend keep it back");
     } else if let Some((_, why, advice)) = NOT_DONE.iter().find(|(names, ..)| is_in(names)) {
         findings.warning(place, text, *why, *advice);
     } else if first == "disabled" {
@@ -135,6 +137,8 @@ fn global(line: &Line, findings: &mut Findings) {
     let (first, place, text) = (line.word(0), &line.place, line.text());
     match first {
         "log" | "nbthread" | "hard-stop-after" => {}
+        // each address has it
+        "ssl-default-bind-options" if line.has("no-tlsv12") || line.has("force-tlsv13") || line.has("TLSv1.3") => {}
         f if f.starts_with("ssl-default-bind") => findings.note(
             place,
             text,

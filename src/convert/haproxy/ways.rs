@@ -44,6 +44,11 @@ pub struct Ways {
 }
 
 impl Ways {
+    /// No more is to be added.
+    pub fn stop(&mut self) {
+        self.steps = STEPS + 1;
+    }
+
     /// Whether there are more than can be looked at.
     pub fn is_too_much(&self) -> bool {
         self.all.len() > MOST || self.steps > STEPS
@@ -69,50 +74,49 @@ impl Ways {
             while before < at && self.all.len() <= MOST {
                 self.steps += 1;
                 if self.steps > STEPS {
-                    return not_ordered(head, findings);
+                    return self.not_ordered(head, findings);
                 }
                 let (first, later) = (&self.all[before], &self.all[at]);
                 before += 1;
                 if later.conditions.rank() <= first.conditions.rank() {
                     continue;
                 }
-                let common = first.conditions.and(&later.conditions);
-                self.steps += if matches!(common, Ok(None)) { 2 } else { 20 + at };
-                if common != Ok(None) && first.key == later.key {
+                let common = first.conditions.in_common(&later.conditions);
+                self.steps += if common.is_none() { 2 } else { 20 + at };
+                if common.is_some() && first.key == later.key {
                     continue;
                 }
-                match common {
-                    Ok(Some(both)) => {
-                        let known = |(number, way): (usize, &Way)| {
-                            both.asks_the_same(&way.conditions) && (number < before || way.key == first.key)
-                        };
-                        if self.all[..at].iter().enumerate().any(known) {
-                            continue;
-                        }
-                        let way = Way { conditions: both, ..first.clone() };
-                        // it is as early as the first of the two, and has to be compared with those before it
-                        self.all.insert(before, way);
-                        at = before;
-                        before = 0;
-                    }
-                    Ok(None) => {}
-                    Err(_) => {
-                        let place = later.place.clone();
-                        let why = format!(
-                            "a request that this and line {} both take goes here, and not there",
-                            first.place.line
-                        );
-                        findings.warning(&place, "", why, "the more specific route wins: docs/routing.md");
-                    }
+                let Some(both) = common else { continue };
+                let known = |(number, way): (usize, &Way)| {
+                    both.asks_the_same(&way.conditions) && (number < before || way.key == first.key)
+                };
+                if self.all[..at].iter().enumerate().any(known) {
+                    continue;
                 }
+                let way = Way { conditions: both, ..first.clone() };
+                // it is as early as the first of the two, and has to be compared with those before it
+                self.all.insert(before, way);
+                at = before;
+                before = 0;
             }
             at += 1;
         }
+        if self.all.len() > MOST {
+            self.not_ordered(head, findings);
+        }
     }
-}
 
-fn not_ordered(head: &Line, findings: &mut Findings) {
-    let why =
-        "there are too many routes to see which of them both take a request: where two do, the more specific one wins";
-    findings.error(&head.place, head.text(), why, "docs/routing.md");
+    /// Where two routes take a request, the more specific one would win, and not the one that refuses it.
+    fn not_ordered(&mut self, head: &Line, findings: &mut Findings) {
+        for way in self.all.iter_mut().filter(|way| matches!(way.end, End::Service(_))) {
+            way.changes.closed = Some(head.place.clone());
+        }
+        let why = "there are too many routes to see which of them both take a request: those to services are closed";
+        findings.error(
+            &head.place,
+            head.text(),
+            why,
+            "write routes by hand, the most specific one wins: docs/routing.md",
+        );
+    }
 }

@@ -119,8 +119,8 @@ fn of_path(name: &str, operator: &str, value: &str) -> Condition {
         (_, None) if name == "request_uri" => Condition::Unknown(false),
         // routes see characters such as quotes and spaces escaped
         (_, None) if has_escaped(value) => Condition::Unknown(false),
-        ("~*", _) => Condition::PathRegex(expression::insensitive(value)),
-        _ => Condition::PathRegex(value.to_owned()),
+        ("~*", _) => Condition::PathRegex(expression::insensitive(&expression::of_path(value))),
+        _ => Condition::PathRegex(expression::of_path(value)),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a conversion could not carry over, line by line, with what to do instead.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::Place;
 
 /// How much it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The result would be less safe than the original; it must be looked at.
     Error,
@@ -26,7 +27,7 @@ impl fmt::Display for Severity {
 }
 
 /// One thing that could not be carried over as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
@@ -54,7 +55,7 @@ impl Finding {
 
 /// All that was found.
 #[derive(Debug, Default)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings(Vec<Finding>, HashSet<Finding>);
 
 impl Findings {
     /// The result would be less safe than the original.
@@ -80,7 +81,7 @@ impl Findings {
 
     fn add(&mut self, severity: Severity, place: &Place, what: String, why: String, advice: String) {
         let finding = Finding { severity, place: place.clone(), what, why, advice };
-        if !self.0.contains(&finding) {
+        if self.1.insert(finding.clone()) {
             self.0.push(finding);
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::{Conversion, transport};
 use crate::convert::document::Node;
 use crate::convert::networks;
@@ -46,6 +48,15 @@ pub fn table(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, protocol: 
         protocols(node, point, &mut listener, out);
     }
     listener
+}
+
+/// The proxies in front that are believed in X-Forwarded-For, so that the client is another one than the peer.
+pub fn trusted(point: &EntryPoint<'_>) -> Vec<IpNet> {
+    let listed = |key: &str| point.node.and_then(|node| node.get(key)).map(|node| node.texts("trustedIPs"));
+    if listed("proxyProtocol").is_some_and(|peers| !peers.is_empty()) {
+        return Vec::new();
+    }
+    listed("forwardedHeaders").unwrap_or_default().into_iter().filter_map(networks::parse).collect()
 }
 
 /// The networks in `trustedIPs`.

@@ -9,6 +9,8 @@ mod work;
 
 use std::rc::Rc;
 
+use ipnet::IpNet;
+
 use super::Conversion;
 use crate::convert::decision::{Clause, Does, Step, Treatment};
 use crate::convert::document::Node;
@@ -52,12 +54,14 @@ pub struct Chain {
     pub needs: Needs,
     /// Whether a step before asks for credentials.
     pub asks: bool,
+    /// Proxies in front that are believed, so that lists are about the clients that these name.
+    pub trusted: Vec<IpNet>,
 }
 
 impl Chain {
     /// Nothing yet.
-    pub fn new(tls: bool) -> Self {
-        Self { tls, steps: Vec::new(), service: Vec::new(), needs: Vec::new(), asks: false }
+    pub fn new(tls: bool, trusted: Vec<IpNet>) -> Self {
+        Self { tls, trusted, steps: Vec::new(), service: Vec::new(), needs: Vec::new(), asks: false }
     }
 
     /// Adds something that changes for all requests.

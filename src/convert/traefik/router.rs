@@ -110,7 +110,7 @@ fn routes(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, branches: Vec
     if entries.last().is_some_and(|entry| entry.when == Conditions::default() && entry.place == place) {
         entries.pop();
     }
-    decision::routes(&entries, findings)
+    decision::routes(&entries, decision::Letters::AsWritten, findings)
 }
 
 /// A route that takes everything and only names a service is the listener's own.
@@ -197,32 +197,22 @@ fn branch<'a>(
             read.clauses
         }
         Err(reason) => {
-            node.seen();
-            let why = format!("{reason}: the router is left out, and its requests go where others take them");
-            conversion.out.findings.error(
-                &place,
-                &what,
-                why,
-                "write a route by hand: docs/routing.md has the conditions",
-            );
-            return None;
+            return unclear(conversion, point, router, &place, &reason);
         }
     };
     if node.get("parentRefs").is_some() {
-        node.seen();
-        conversion.out.findings.error(
-            &place,
-            &what,
-            "routers below others are not carried over",
-            "write its routes by hand",
-        );
-        return None;
+        return unclear(conversion, point, router, &place, "routers below others are not carried over");
     }
-    let mut chain = Chain::new(tls);
-    let names = point.node.and_then(|node| node.get("http")).map(|http| http.texts("middlewares")).unwrap_or_default();
-    for name in names.into_iter().chain(node.texts("middlewares")) {
-        middleware::add(conversion, name, &node.place, &mut chain, 0);
+    let proxied = !entry_point::trusted(point).is_empty();
+    if proxied
+        && clauses
+            .iter()
+            .any(|clause| clause.is.networks.is_some() || clause.not.iter().any(|not| not.networks.is_some()))
+    {
+        let why = "ClientIP is about the proxy in front, where forwardedHeaders.trustedIPs has one, and lists here are about the client that it names";
+        return unclear(conversion, point, router, &place, why);
     }
+    let mut chain = chain_of(conversion, point, router, tls);
     let ends = chain.steps.last().is_some_and(|step| matches!(step.does, Does::End(_)));
     if !ends {
         let step = end(conversion, router, &chain);
@@ -230,6 +220,48 @@ fn branch<'a>(
     }
     wanted.push((router.name.clone(), chain.needs));
     Some((clauses, chain.steps))
+}
+
+/// Its middlewares, after those of the entry point.
+fn chain_of<'a>(conversion: &mut Conversion<'a>, point: &EntryPoint<'a>, router: &Router<'a>, tls: bool) -> Chain {
+    let mut chain = Chain::new(tls, entry_point::trusted(point));
+    let names = point.node.and_then(|node| node.get("http")).map(|http| http.texts("middlewares")).unwrap_or_default();
+    for name in names.into_iter().chain(router.node.texts("middlewares")) {
+        middleware::add(conversion, name, &router.node.place, &mut chain, 0);
+    }
+    chain
+}
+
+/// A router of which it can't be said which requests it takes. Where it refuses somebody, all that it could take is refused, and does not go to the
+/// routers that are asked after it.
+fn unclear<'a>(
+    conversion: &mut Conversion<'a>,
+    point: &EntryPoint<'a>,
+    router: &Router<'a>,
+    place: &Place,
+    reason: &str,
+) -> Option<Branch> {
+    let what = format!("http.routers.{}", router.name);
+    let chain = chain_of(conversion, point, router, false);
+    let protects = chain.steps.iter().any(|step| decision::refuses(step)) || !chain.needs.is_empty();
+    router.node.seen();
+    let advice = "write a route by hand: docs/routing.md has the conditions";
+    if !protects {
+        let why = format!("{reason}: the router is left out, and its requests go where others take them");
+        conversion.out.findings.error(place, &what, why, advice);
+        return None;
+    }
+    let why = format!("{reason}: the router asks something of clients, so all requests that it could take are refused");
+    conversion.out.findings.error(place, &what, why, format!("{advice}; then take the `deny` away"));
+    let at = place.clone();
+    let change = move |treatment: &mut Treatment| {
+        treatment.table.put(&["respond", "status"], 403, &at);
+        treatment.closed = Some(at.clone());
+        treatment.denies = true;
+    };
+    let does = Does::End(Rc::new(change));
+    let step = Step { when: vec![Clause::default()], does, place: place.clone(), what };
+    Some((rule::at_most(router.node.text("rule").unwrap_or_default()), vec![Rc::new(step)]))
 }
 
 /// The end: the service.

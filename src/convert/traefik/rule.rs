@@ -47,6 +47,36 @@ pub fn read(text: &str) -> Result<Rule, String> {
     Ok(rule)
 }
 
+/// Requests of which all are that a rule could take: what of it can't be read, or said by conditions of ours, could be anything.
+pub fn at_most(text: &str) -> Vec<Clause> {
+    let Ok(tokens) = tokens(text) else { return vec![Clause::default()] };
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0 };
+    match parser.or() {
+        Ok(expression) if parser.at == tokens.len() => loosely(&expression),
+        _ => vec![Clause::default()],
+    }
+}
+
+fn loosely(expression: &Expression) -> Vec<Clause> {
+    let exact = |expression: &Expression| {
+        let mut remarks = Vec::new();
+        let clauses = alternatives(expression, false, &mut remarks).ok()?;
+        let plain =
+            |clause: &Clause| clause.is.networks.is_none() && clause.not.iter().all(|not| not.networks.is_none());
+        clauses.iter().all(plain).then_some(clauses)
+    };
+    match (exact(expression), expression) {
+        (Some(clauses), _) => clauses,
+        (None, Expression::Or(a, b)) => [loosely(a), loosely(b)].concat(),
+        (None, Expression::And(a, b)) => {
+            // a half is more than both together
+            let (a, b) = (loosely(a), loosely(b));
+            if a.contains(&Clause::default()) { b } else { a }
+        }
+        (None, Expression::Matcher(..) | Expression::Not(_)) => vec![Clause::default()],
+    }
+}
+
 /// The names in `HostSNI` of a rule for TCP; empty = all. `None` = it says something else.
 pub fn server_names(text: &str) -> Option<Vec<Host>> {
     fn of(expression: &Expression) -> Option<Vec<Host>> {
@@ -245,6 +275,26 @@ fn host(value: &str) -> Host {
     }
 }
 
+fn host_regexp(values: &[String], remarks: &mut Vec<String>) -> Result<Vec<Conditions>, String> {
+    let mut all = Vec::new();
+    for value in values {
+        let (hosts, exact) = hosts::of_regex(&host_template(value))
+            .ok_or_else(|| format!("hosts are names or `*.name`, which `{value}` is not"))?;
+        if !exact {
+            let below = |host: &Host| match host {
+                Host::Below(name) => format!("`*.{name}`"),
+                Host::Exact(name) => format!("`{name}`"),
+                Host::Any => "every host".to_owned(),
+            };
+            let names: Vec<_> = hosts.iter().map(below).collect();
+            remarks
+                .push(format!("`{value}` becomes {}, which takes all names below, not only those", names.join(", ")));
+        }
+        all.extend(hosts.into_iter().map(Conditions::host));
+    }
+    Ok(all)
+}
+
 /// The alternatives of one matcher.
 fn matcher(name: &str, values: &[String], remarks: &mut Vec<String>) -> Result<Vec<Conditions>, String> {
     let each =
@@ -259,18 +309,7 @@ fn matcher(name: &str, values: &[String], remarks: &mut Vec<String>) -> Result<V
             }
             Ok(Conditions::host(if value == "*" { Host::Any } else { host(value) }))
         }),
-        "hostregexp" => {
-            let mut all = Vec::new();
-            for value in values {
-                let (hosts, exact) = hosts::of_regex(&host_template(value))
-                    .ok_or_else(|| format!("hosts are names or `*.name`, which `{value}` is not"))?;
-                if !exact {
-                    remarks.push(format!("`{value}` becomes `*.`, which takes all names below, not only those"));
-                }
-                all.extend(hosts.into_iter().map(Conditions::host));
-            }
-            Ok(all)
-        }
+        "hostregexp" => host_regexp(values, remarks),
         "path" => each(&mut |value| {
             Ok(Conditions::path(template(value, true).unwrap_or_else(|| Path::Exact(value.to_owned()))))
         }),
@@ -410,5 +449,15 @@ mod tests {
         assert_eq!(server_names("HostSNI(`*`)"), Some(vec![Host::Any]));
         assert_eq!(server_names("HostSNI(`a`) || HostSNI(`b`)").unwrap().len(), 2);
         assert_eq!(server_names("ClientIP(`10.0.0.0/8`)"), None);
+    }
+
+    #[test]
+    fn what_a_rule_could_take_is_known_without_what_cannot_be_said() {
+        let path = |text: &str| Clause::from(Conditions::path(Path::Prefix(text.to_owned())));
+        assert_eq!(at_most("PathPrefix(`/a`) && HeaderRegexp(`x`, `y`)"), [path("/a")]);
+        assert_eq!(at_most("HeaderRegexp(`x`, `y`) && PathPrefix(`/a`)"), [path("/a")]);
+        assert_eq!(at_most("PathPrefix(`/a`) || !HeaderRegexp(`x`, `y`)"), [path("/a"), Clause::default()]);
+        assert_eq!(at_most("PathPrefix(`/a`) && ClientIP(`10.0.0.0/8`)"), [path("/a")]);
+        assert_eq!(at_most("PathPrefix(`/a`"), [Clause::default()]);
     }
 }

@@ -203,3 +203,42 @@ fn hundreds_of_routers_are_converted_in_good_time() {
     let (result, _) = of(STATIC, &text);
     assert!(result.matches("[[listener.route]]").count() >= 50);
 }
+
+/// Two routers: what is asked first, with a list of networks, and another one for everything.
+fn behind(rule: &str, points: &str) -> (String, Vec<String>) {
+    let dynamic = format!(
+        "http:\n  routers:\n    r:\n      rule: {rule}\n      priority: 100\n      entryPoints: [web]\n      middlewares: [m]\n      service: s\n    \
+         all:\n      rule: \"PathRegexp(`^/pub|/admin(/x)?`) || PathPrefix(`/other`)\"\n      priority: 1\n      entryPoints: [web]\n      service: s\n  \
+         middlewares:\n    m:\n      ipAllowList: {{ sourceRange: [\"10.0.0.0/8\"] }}\n  services:\n    s:\n      loadBalancer:\n        servers:\n          - url: http://127.0.0.1:1\n"
+    );
+    of(points, &dynamic)
+}
+
+#[test]
+fn an_expression_that_could_take_what_is_protected_closes_its_router() {
+    let (text, found) = behind("PathPrefix(`/admin`)", STATIC);
+    assert!(is_closed(&text) && found[0].starts_with("error: "), "{found:?}\n{text}");
+}
+
+#[test]
+fn a_list_of_peers_behind_trusted_proxies_closes_its_router() {
+    let trusting = STATIC.replacen(":80\"\n", ":80\"\n    forwardedHeaders:\n      trustedIPs: [127.0.0.0/8]\n", 1);
+    let (text, found) = behind("PathPrefix(`/other/x`)", &trusting);
+    assert!(
+        is_closed(&text) && found.iter().any(|line| line.contains("ipAllowList") && line.starts_with("error: ")),
+        "{found:?}\n{text}"
+    );
+    let (text, _) = behind("PathPrefix(`/other/x`)", STATIC);
+    has(&text, "allow = [\"10.0.0.0/8\"]");
+    let (text, found) = behind("PathPrefix(`/other/x`) && ClientIP(`10.0.0.0/8`)", &trusting);
+    assert!(is_closed(&text) && found[0].starts_with("error: "), "{found:?}\n{text}");
+}
+
+#[test]
+fn a_router_with_a_list_whose_rule_cannot_be_said_refuses_all_that_it_could_take() {
+    let (text, found) = behind("PathPrefix(`/other/x`) && HeaderRegexp(`A`, `b`)", STATIC);
+    has(&text, "path_prefix = \"/other/x\"");
+    assert!(is_closed(&text) && found.iter().any(|line| line.contains("refused")), "{found:?}\n{text}");
+    let (text, _) = behind("PathRegexp(`(?i)^/other`)", STATIC);
+    has(&text, "path_regex = \"(?i)^/other\"");
+}

@@ -59,6 +59,10 @@ pub fn file(status: StatusCode, file: &PageFile, request: &Request) -> Response<
         if let Some(Ok(modified)) = modified {
             headers.insert(header::LAST_MODIFIED, modified);
         }
+        if is_another(&request.headers, &content) {
+            *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+            return response;
+        }
         if matches!(request.method, Method::GET | Method::HEAD) && is_known(&request.headers, &content) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;
@@ -70,6 +74,18 @@ pub fn file(status: StatusCode, file: &PageFile, request: &Request) -> Response<
         *response.body_mut() = bytes.clone();
     }
     response
+}
+
+/// Whether the client wants another content than this one, or none that was changed since (RFC 9110, sections 13.1.1 and 13.1.4).
+fn is_another(headers: &HeaderMap, content: &PageContent) -> bool {
+    if headers.contains_key(header::IF_MATCH) {
+        let tags = headers.get_all(header::IF_MATCH).into_iter().filter_map(|line| line.to_str().ok());
+        let is_it = |tag: &str| tag == "*" || tag.as_bytes() == content.tag.as_bytes();
+        return !tags.flat_map(|line| line.split(',')).map(str::trim).any(is_it);
+    }
+    let since = headers.get(header::IF_UNMODIFIED_SINCE).and_then(|since| since.to_str().ok());
+    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+    since.zip(content.modified).is_some_and(|(since, modified)| modified > since)
 }
 
 /// Whether the client has the same content already. Where it names tags, its date does not count (section 13.2.2).
@@ -90,14 +106,35 @@ fn is_known(headers: &HeaderMap, content: &PageContent) -> bool {
 mod tests {
     use super::*;
 
-    fn known(fields: &[(&'static str, &str)]) -> bool {
+    fn asked(fields: &[(&'static str, &str)], of: fn(&HeaderMap, &PageContent) -> bool) -> bool {
         let modified = httpdate::parse_http_date("Wed, 21 Oct 2015 07:28:00 GMT").ok();
         let body = AnswerBody::Fixed(Bytes::from_static(b"x"));
         let content = PageContent { body, tag: HeaderValue::from_static("\"abc\""), modified };
         let fields = fields
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-        is_known(&fields.collect(), &content)
+        of(&fields.collect(), &content)
+    }
+
+    fn known(fields: &[(&'static str, &str)]) -> bool {
+        asked(fields, is_known)
+    }
+
+    #[test]
+    fn who_wants_another_content_does_not_get_this_one() {
+        for (name, value, wanted) in [
+            ("if-match", "\"abc\"", false),
+            ("if-match", "\"x\", \"abc\"", false),
+            ("if-match", "*", false),
+            ("if-match", "\"zz\"", true),
+            ("if-match", "W/\"abc\"", true),
+            ("if-unmodified-since", "Wed, 21 Oct 2015 07:28:00 GMT", false),
+            ("if-unmodified-since", "Wed, 21 Oct 2015 07:27:59 GMT", true),
+            ("if-unmodified-since", "yesterday", false),
+            ("accept", "*/*", false),
+        ] {
+            assert_eq!(asked(&[(name, value)], is_another), wanted, "{name}: {value}");
+        }
     }
 
     #[test]

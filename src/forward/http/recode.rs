@@ -184,11 +184,17 @@ impl<'s> Wish<'s> {
         true
     }
 
-    /// What a 304 says has to fit the answer that the client has, which had a weak tag if we have recoded it. What a cache has kept gets the fields of the 304
-    /// instead of its own (RFC 9111, section 3.2): a `Vary` of the backend would take away what we have said in ours.
+    /// What a 304 says has to fit the answer that the client has, which had a weak tag if we have recoded it, and the `Vary` that the whole answer has
+    /// (RFC 9110, section 15.4.5). What a cache has kept gets the fields of the 304 instead of its own (RFC 9111, section 3.2): a `Vary` of the backend would take
+    /// away what we have said in ours. Of which type the content is, a 304 seldom says.
     fn not_modified(&self, headers: &mut HeaderMap) {
         let is_weakened = self.has_weak_tags && weaken(headers);
-        if is_weakened || headers.contains_key(header::VARY) {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        let is_compressed =
+            self.rules.policy.compress.as_ref().is_some_and(|rules| {
+                content_type.is_none_or(|content_type| rules.types.contain(content_type.as_bytes()))
+            });
+        if is_weakened || is_compressed || headers.contains_key(header::VARY) {
             vary(headers);
         }
     }

@@ -91,9 +91,28 @@ fn maintenance_that_is_started_and_ended_amid_an_incident_is_planned() {
     driver.run(&[(10 * SECOND, Event::Usable(true)), (10 * SECOND, GOOD)], MINUTE);
     let total = driver.total();
     assert_eq!([total.up, total.down, total.planned], [60 * SECOND, 20 * SECOND, 30 * SECOND]);
-    assert_eq!((total.failed, total.excluded), (2000, 3000));
+    // the look in which it ends is one of maintenance as well
+    assert_eq!((total.failed, total.excluded), (1990, 3010));
     let [ended] = driver.incidents() else { panic!("{:?}", driver.incidents()) };
-    assert_eq!((ended.lasted_ms, ended.down_ms, ended.lost), (50 * SECOND, 20 * SECOND, 2000));
+    assert_eq!((ended.lasted_ms, ended.down_ms, ended.lost), (50 * SECOND, 20 * SECOND, 1990));
+}
+
+#[test]
+fn requests_between_the_beginning_of_maintenance_and_the_look_that_sees_it_do_not_count() {
+    let mut driver = down_for_ten_seconds();
+    let windows = vec![Planned::Once { from: driver.at(), to: driver.at().plus(MINUTE) }];
+    driver.account.set(promise(), windows);
+    let requests = Tally { failed: 5, ..Tally::default() };
+    let look = Look {
+        now: driver.now().plus(Duration::from_millis(300)),
+        at: driver.at().plus(300),
+        is_usable: Some(true),
+        requests,
+    };
+    let booked = driver.account.look(&look, &mut 9);
+    let mut tally = Tally::default();
+    booked.tallies.iter().for_each(|(_, of)| tally += *of);
+    assert_eq!((tally.failed, tally.excluded, tally.planned), (0, 5, 300));
 }
 
 #[test]

@@ -181,11 +181,13 @@ pub fn addresses(out: &mut Output, at: &At<'_>, chain: &mut Chain) {
     if let Some(code) = at.node.get("rejectStatusCode").filter(|node| node.scalar() != Some("403")) {
         out.findings.warning(&code.place, format!("{}.rejectStatusCode", at.what), "who may not come in gets 403", "");
     }
+    let mut peer = true;
     if let Some(strategy) = at.node.get("ipStrategy") {
         let depth = strategy.text("depth").and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
         let excluded = strategy.texts("excludedIPs");
         strategy.get("ipv6Subnet");
         if depth > 0 || !excluded.is_empty() {
+            peer = false;
             let why = "the address is whom X-Forwarded-For names last that is none of trusted_proxies, and not an entry at a depth";
             let advice = if excluded.is_empty() {
                 "name the proxies in front in trusted_proxies: without that the list is about those proxies themselves"
@@ -195,6 +197,19 @@ pub fn addresses(out: &mut Output, at: &At<'_>, chain: &mut Chain) {
             };
             // a list that has the proxy in front in it would let in everybody, where nobody is trusted
             out.findings.error(&strategy.place, format!("{}.ipStrategy", at.what), why, advice);
+        }
+    }
+    if peer && !chain.trusted.is_empty() {
+        let why = "it is about the proxy in front, where forwardedHeaders.trustedIPs has one, and `allow` is about the client that this one names";
+        // a list that has all of these proxies lets in whoever comes by them, and so asks less than ours
+        if chain.trusted.iter().all(|proxy| nets.iter().any(|net| net.contains(proxy))) {
+            let advice = "give `allow` the networks of clients that come by the proxy in front";
+            out.findings.warning(&at.place, &at.what, why, advice);
+        } else {
+            let advice = "give `allow` the networks of clients, or take trusted_proxies away, and then the `deny`";
+            out.findings.error(&at.place, &at.what, format!("{why}: the router is closed"), advice);
+            chain.close(at);
+            return;
         }
     }
     let place = at.place.clone();
