@@ -14,7 +14,6 @@ use super::site::{Made, Site, Which};
 use super::world::{Scope, World};
 use crate::convert::networks;
 use crate::convert::output::{Place, Table, Value, literal};
-use ipnet::IpNet;
 
 /// Routes of one server, at most. More of them can't be read by anybody.
 pub const MOST: usize = 2000;
