@@ -7,6 +7,7 @@ mod condition;
 mod directives;
 mod header;
 mod hosts;
+mod leads;
 mod limits;
 mod listen;
 mod listener;

@@ -1,10 +1,12 @@
 //! Services that no listener leads to.
 
+use std::collections::HashSet;
+
 use super::output::{Output, Table, Value};
 
 /// Takes them out, each with a note: no request came to them in the original either.
 pub fn take_out(out: &mut Output) {
-    let mut named = Vec::new();
+    let mut named = HashSet::new();
     for listener in &out.listeners {
         gather(listener, &mut named);
     }
@@ -18,10 +20,10 @@ pub fn take_out(out: &mut Output) {
 }
 
 /// The names of services that a table leads to.
-fn gather(table: &Table, named: &mut Vec<String>) {
+fn gather(table: &Table, named: &mut HashSet<String>) {
     for entry in &table.entries {
         match &entry.value {
-            Value::Text(name) if entry.key == "service" || entry.key == "stable" => named.push(name.clone()),
+            Value::Text(name) if entry.key == "service" || entry.key == "stable" => drop(named.insert(name.clone())),
             Value::Table(inner) => gather(inner, named),
             Value::List(list) => list.iter().for_each(|value| {
                 if let Value::Table(inner) = value {

@@ -79,7 +79,9 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     if text.len() as u64 > LARGEST {
         return Err(format!("it is larger than {} MiB", LARGEST >> 20));
     }
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    // editors of Windows begin a file with a byte order mark
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    Ok(String::from_utf8_lossy(text).into_owned())
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ pub fn apply(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: &
     }
 }
 
+/// Whether `deny all` stands before all others, and nothing else lets anybody in.
+pub fn denies_all(scope: &Scope<'_>) -> bool {
+    let first = scope.any(&["allow", "deny"]).into_iter().next();
+    first.is_some_and(|first| first.name == "deny" && first.arg(0) == "all") && scope.value("satisfy", "all") != "any"
+}
+
 /// What directives ask of clients.
 const ASKING: [&str; 5] = ["allow", "deny", "auth_basic", "auth_request", "auth_jwt"];
 
@@ -164,8 +170,7 @@ fn basic_auth(world: &mut World<'_>, scope: &Scope<'_>, directive: &Directive, r
     }
     route.put(&["auth", "basic", "file"], file.arg(0), &file.place);
     route.put(&["auth", "basic", "realm"], directive.arg(0), &directive.place);
-    let named = scope.all("proxy_set_header").into_iter().find(|header| header.arg(1) == "$remote_user");
-    if let Some(header) = named {
+    if let Some(header) = told_user(scope) {
         route.put(&["auth", "basic", "user_header"], header.arg(0).to_ascii_lowercase(), &header.place);
     }
     // nginx passes the field on; without a word ours does not
@@ -180,6 +185,12 @@ pub fn weak_hash(text: &str) -> Option<(usize, String)> {
         let weak = !user.starts_with('#') && !good.iter().any(|begin| hash.starts_with(begin));
         weak.then(|| (number + 1, user.to_owned()))
     })
+}
+
+/// The field that tells backends the name that `auth_basic` found.
+pub fn told_user<'a>(scope: &Scope<'a>) -> Option<&'a Directive> {
+    let fields = scope.all("proxy_set_header").into_iter().chain(scope.all("grpc_set_header"));
+    fields.into_iter().find(|header| variables::sole(header.arg(1)) == Some("remote_user"))
 }
 
 fn auth_request(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, directive: &Directive, route: &mut Table) {
@@ -217,26 +228,34 @@ fn auth_request(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, direc
         why,
         "`auth.forward.request_headers` names those that it is to have",
     );
+    answered(world, scope, route);
+}
+
+/// Fields of the answer that go on, to the backend or to the client.
+fn answered(world: &mut World<'_>, scope: &Scope<'_>, route: &mut Table) {
     for set in scope.all("auth_request_set") {
         let Some(field) = set.arg(1).strip_prefix("$upstream_http_").map(|field| field.replace('_', "-")) else {
             continue;
         };
         let variable = set.arg(0);
-        let to_backend = scope.all("proxy_set_header").into_iter().find(|header| header.arg(1) == variable);
+        let mut to_backend = scope.all("proxy_set_header");
+        to_backend.extend(scope.all("grpc_set_header"));
+        to_backend.retain(|header| variables::sole(header.arg(1)) == variables::sole(variable));
         let to_client = scope.all("add_header").into_iter().find(|header| header.arg(1) == variable);
-        if let Some(header) = to_backend {
+        let nothing = to_backend.is_empty();
+        for header in to_backend {
+            route.push_once(&["auth", "forward", "response_headers"], field.as_str(), &set.place);
             if header.arg(0).eq_ignore_ascii_case(&field) {
-                route.push_from(&["auth", "forward", "response_headers"], field.as_str(), &set.place);
-            } else {
-                let why = format!(
-                    "the answer's `{field}` can't go on under another name; `{}` is taken out of requests",
-                    header.arg(0)
-                );
-                world.findings().warning(&header.place, header.text(), why, "have the backend read the other name");
-                route.push_from(&["auth", "forward", "response_headers"], field.as_str(), &set.place);
-                route.push_from(&["request_headers", "remove"], header.arg(0).to_ascii_lowercase(), &header.place);
+                continue;
             }
-        } else if to_client.is_some() {
+            let why = format!(
+                "the answer's `{field}` can't go on under another name; `{}` is taken out of requests",
+                header.arg(0)
+            );
+            world.findings().warning(&header.place, header.text(), why, "have the backend read the other name");
+            route.push_once(&["request_headers", "remove"], header.arg(0).to_ascii_lowercase().as_str(), &header.place);
+        }
+        if nothing && to_client.is_some() {
             route.push_from(&["auth", "forward", "client_headers"], field.as_str(), &set.place);
         }
     }

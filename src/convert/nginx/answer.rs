@@ -105,6 +105,11 @@ pub enum Paths {
     Prefix(String),
 }
 
+/// Whether an expression takes all paths.
+pub fn takes_all(regex: &str) -> bool {
+    ["^", ".*", "^.*", "^.*$", "^(.*)$", "^(.*)", "(.*)", "^/(.*)$", "^/(.*)", "^/.*", "^/.*$"].contains(&regex)
+}
+
 /// What a `rewrite` means, as far as routes can say it.
 pub fn rewrite(directive: &Directive) -> Rewrite {
     let (regex, to, flag) = (directive.arg(0), directive.arg(1), directive.arg(2));
@@ -117,8 +122,7 @@ pub fn rewrite(directive: &Directive) -> Rewrite {
     let (to, ends_query) = to.strip_suffix('?').map_or((to, false), |to| (to, true));
     // the query goes along unless the target ends in `?`, or has one of its own, to which it is added
     let query = if ends_query || to.contains('?') { "" } else { "$evenkeel_query" };
-    let whole =
-        ["^", ".*", "^.*", "^.*$", "^(.*)$", "^(.*)", "(.*)", "^/(.*)$", "^/(.*)", "^/.*", "^/.*$"].contains(&regex);
+    let whole = takes_all(regex);
     if status != 0 {
         let slash = if regex.starts_with("^/") { "/" } else { "" };
         let filled = match (to.split_once(&format!("{slash}$1")), whole) {

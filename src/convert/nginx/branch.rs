@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::answer::{self, Paths};
 use super::condition::{self, Condition};
+use super::leads;
 use super::parse::Directive;
 use super::paths;
 use super::site::{Made, Site, Which};
@@ -105,18 +106,11 @@ fn asked<'a>(world: &mut World<'a>, site: &Site<'a>, scope: &Scope<'a>, directiv
 /// A `rewrite` of a server that redirects.
 fn rewritten<'a>(world: &mut World<'a>, site: &Site<'a>, directive: &'a Directive) -> Option<Step<'a>> {
     let place = &directive.place;
-    let rewrite = answer::rewrite(directive);
-    if let answer::Rewrite::Prefix(from, to) = &rewrite
-        && super::routes::is_asked_elsewhere(site, directive, to)
-    {
-        let why = "it may lead to a location that asks something of clients: these paths are closed";
-        world.findings().error(place, directive.text(), why, "make a route of what it leads to");
-        let mut done = Table::at(place);
-        done.put(&["respond", "status"], 403, place);
-        done.close(place);
-        return Some(Step { condition: Condition::Path(vec![Paths::Prefix(from.clone())]), done, directive });
-    }
-    let answer::Rewrite::Redirect(paths, to, status) = rewrite else {
+    let answer::Rewrite::Redirect(paths, to, status) = answer::rewrite(directive) else {
+        if leads::to_refusal(site, site.server, directive) {
+            let (condition, done) = leads::closed(world, directive);
+            return Some(Step { condition, done, directive });
+        }
         let advice = "a route with `path_prefix` and `rewrite.prefix` replaces the beginning of a path; groups of an expression are not known";
         world.findings().warning(place, directive.text(), "it is not done: requests go on as they came", advice);
         return None;
@@ -151,7 +145,8 @@ fn act(
     let returned = inner.here("return").into_iter().next();
     let rewrite = inner.here("rewrite").into_iter().next();
     let status = returned.and_then(|returned| returned.arg(0).parse::<u16>().ok());
-    let denies = status.is_some_and(|status| status >= 400);
+    let refused = rewrite.filter(|rewrite| returned.is_none() && leads::to_refusal(site, site.server, rewrite));
+    let denies = status.is_some_and(|status| status >= 400) || refused.is_some();
     if let Condition::Unknown(asks) = condition {
         let what = if denies { "who is refused by it comes in" } else { "what it does is not done" };
         let why = format!("no route has such a condition: {what}");
@@ -177,7 +172,12 @@ fn act(
     }
     if let Some(returned) = returned {
         answer::returned(world, site, inner, returned, done);
-        any_case(world, directive, condition, denies);
+        condition::any_case(world, directive, condition, denies);
+        return true;
+    }
+    if let Some(rewrite) = refused {
+        leads::refused(world, site, rewrite, done);
+        condition::any_case(world, directive, condition, true);
         return true;
     }
     if let Some(rewrite) = rewrite
@@ -191,16 +191,6 @@ fn act(
     let why = format!("what it does is not done ({})", what.join(", "));
     world.findings().warning(&directive.place, directive.text(), why, "make a route with the condition");
     false
-}
-
-/// nginx finds parameters by their names in any case.
-fn any_case(world: &mut World<'_>, directive: &Directive, condition: &Condition, denies: bool) {
-    if denies && matches!(condition, Condition::Field("query", _, _, true)) {
-        let why =
-            "only the parameter of just this name is refused; nginx takes it in any case, and before it is decoded";
-        let advice = "have the backend refuse it, or add a route for each spelling";
-        world.findings().error(&directive.place, directive.text(), why, advice);
-    }
 }
 
 /// Routes for those for whom the condition holds, and for the others.

@@ -162,3 +162,13 @@ fn of_field(name: &str, value: &str, holds: bool) -> Condition {
         _ => Condition::Unknown(!holds || name.starts_with("ssl_client")),
     }
 }
+
+/// nginx finds parameters by their names in any case.
+pub fn any_case(world: &mut World<'_>, directive: &Directive, condition: &Condition, denies: bool) {
+    if denies && matches!(condition, Condition::Field("query", _, _, true)) {
+        let why =
+            "only the parameter of just this name is refused; nginx takes it in any case, and before it is decoded";
+        let advice = "have the backend refuse it, or add a route for each spelling";
+        world.findings().error(&directive.place, directive.text(), why, advice);
+    }
+}

@@ -17,7 +17,7 @@ const KNOWN: &str = "http stream events server location upstream map geo split_c
     default_type root alias try_files index autoindex fastcgi_pass uwsgi_pass scgi_pass memcached_pass redis_pass stub_status api dav_methods \
     flv mp4 empty_gif content_by_lua_block js_content perl types ssl_preread proxy_timeout proxy_protocol proxy_ssl proxy_responses \
     worker_shutdown_timeout gzip gzip_types gzip_min_length gzip_comp_level brotli brotli_types brotli_min_length \
-    error_page proxy_intercept_errors";
+    error_page proxy_intercept_errors proxy_pass_request_headers proxy_pass_request_body";
 
 /// Directives that nothing has to be done for, with the reason.
 const HARMLESS: &[(&str, &str)] = &[
@@ -95,7 +95,7 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
         "have the backend set them for the outer host and path",
     ),
     (
-        "proxy_pass_header proxy_pass_request_headers proxy_pass_request_body proxy_method proxy_set_body proxy_limit_rate proxy_force_ranges",
+        "proxy_pass_header proxy_method proxy_set_body proxy_limit_rate proxy_force_ranges",
         "requests go on as they came",
         "",
     ),

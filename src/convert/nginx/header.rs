@@ -96,18 +96,25 @@ fn one_field(
     match translated(value, &site.known(scope, false)) {
         Ok(ours) => route.put(&["request_headers", "set", field], ours, place),
         Err(unknown) => {
-            if unknown.iter().any(|name| name == "$remote_user") {
-                // `auth` tells it; where nobody is asked for a password, nobody's word counts
-                if scope.value("auth_basic", "off") == "off" {
-                    route.push_from(&["request_headers", "remove"], field, place);
-                }
-                return;
-            }
-            if unknown.iter().all(|name| is_of_auth_request(scope, name)) {
+            // what `auth` tells backends by itself
+            if is_told_by_auth(scope, directive) {
                 return;
             }
             // a backend that believes the field must not get it from a client
-            route.push_from(&["request_headers", "remove"], field, place);
+            route.push_once(&["request_headers", "remove"], field, place);
+            let of_auth = |name: &String| {
+                name == "$remote_user" || scope.all("auth_request_set").iter().any(|set| set.arg(0) == *name)
+            };
+            if unknown.iter().any(of_auth) {
+                let why = "the answer of `auth` can't be put into a value: the field is taken out of requests";
+                let advice = "have the backend read the field of the answer itself: `auth.forward.response_headers`, `auth.basic.user_header`";
+                if unknown.iter().any(|name| name == "$remote_user") && scope.value("auth_basic", "off") == "off" {
+                    // nobody is asked for a password, so nobody's word counts, and nginx sends no name
+                    return;
+                }
+                world.findings().error(place, directive.text(), why, advice);
+                return;
+            }
             let why = format!(
                 "there is no variable for {}; the field is taken out, so that no client can send it",
                 unknown.join(", ")
@@ -122,9 +129,54 @@ fn one_field(
     }
 }
 
-/// Whether the answer of `auth_request` sets the variable.
-fn is_of_auth_request(scope: &Scope<'_>, name: &str) -> bool {
-    scope.all("auth_request_set").iter().any(|set| set.arg(0) == name)
+/// Whether `auth` of the route sets the field, so that no client's goes through: to the whole of what was found out, and not to a text made of it.
+fn is_told_by_auth(scope: &Scope<'_>, header: &Directive) -> bool {
+    let Some(name) = variables::sole(header.arg(1)) else { return false };
+    let is_on = |directive: &str| scope.value(directive, "off") != "off";
+    if name == "remote_user" {
+        let first = super::access::told_user(scope);
+        return is_on("auth_basic") && first.is_some_and(|first| std::ptr::eq(first, header));
+    }
+    let sets = scope.all("auth_request_set");
+    let set = sets.into_iter().find(|set| variables::sole(set.arg(0)) == Some(name));
+    is_on("auth_request") && set.is_some_and(|set| set.arg(1).starts_with("$upstream_http_"))
+}
+
+/// What is not sent to backends at all. An internal question of `auth_request` or `mirror` has no body here anyway.
+pub fn not_sent(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, pass: &Directive, route: &mut Table) {
+    let off = |name: &str| scope.one(name).filter(|directive| directive.arg(0) == "off");
+    let advice = "`request_headers = { remove = [...] }` names those that backends must not get";
+    if let Some(directive) = off("proxy_pass_request_headers") {
+        let why = "all fields of requests would go on, which the original keeps from backends: it is closed";
+        world.findings().error(&directive.place, directive.text(), why, advice);
+        route.close(&directive.place);
+    }
+    if let Some(directive) = off("proxy_pass_request_body")
+        && !is_asked(site.server, site.server.inner(), pass)
+    {
+        let why = "bodies of requests go on, which the original keeps from backends";
+        world.findings().error(
+            &directive.place,
+            directive.text(),
+            why,
+            "`max_body = \"0B\"` of a listener refuses them",
+        );
+    }
+}
+
+/// Whether the location that passes requests on by this line is one that `auth_request` or `mirror` asks.
+fn is_asked(server: &Directive, inner: &[Directive], pass: &Directive) -> bool {
+    fn names(inner: &[Directive], path: &str) -> bool {
+        inner.iter().any(|directive| {
+            matches!(directive.name.as_str(), "auth_request" | "mirror") && directive.arg(0) == path
+                || names(directive.inner(), path)
+        })
+    }
+    inner.iter().filter(|directive| directive.name == "location").any(|location| {
+        location.inner().iter().any(|directive| std::ptr::eq(directive, pass))
+            && names(server.inner(), location.args.concat().trim_start_matches('='))
+            || is_asked(server, location.inner(), pass)
+    })
 }
 
 /// `add_header`, `expires`, `proxy_hide_header`.

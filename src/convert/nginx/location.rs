@@ -52,9 +52,9 @@ fn kind(args: &[String]) -> Kind {
     let joined = args.concat();
     let modified = |begin: &str| joined.strip_prefix(begin).map(str::to_owned);
     if let Some(path) = modified("^~") {
-        Kind::First(path)
+        Kind::First(encoded(&path))
     } else if let Some(path) = modified("=") {
-        Kind::Exact(path)
+        Kind::Exact(encoded(&path))
     } else if let Some(regex) = modified("~*") {
         Kind::Regex(expression::insensitive(&expression::of_path(&regex)))
     } else if let Some(regex) = modified("~") {
@@ -62,8 +62,14 @@ fn kind(args: &[String]) -> Kind {
     } else if joined.starts_with('@') {
         Kind::Named
     } else {
-        Kind::Prefix(joined)
+        Kind::Prefix(encoded(&joined))
     }
+}
+
+/// A decoded path as routes compare it: what is no visible ASCII is percent-encoded, and so is what would begin an escape, a query or a fragment.
+fn encoded(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'?' | b'#');
+    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Whether a block does the work of a proxy, or what else it does with requests.
@@ -123,5 +129,6 @@ mod tests {
         assert_eq!(of(&["^~", "/a"]), Kind::First("/a".into()));
         assert_eq!(of(&["~*", r"\.php$"]), Kind::Regex(r"(?i)\.php$".into()));
         assert_eq!(of(&["@app"]), Kind::Named);
+        assert_eq!(of(&["/a b/ü%41?"]), Kind::Prefix("/a%20b/%C3%BC%2541%3F".into()));
     }
 }

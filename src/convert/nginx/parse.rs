@@ -64,7 +64,8 @@ struct Reader<'a, 'f> {
 
 impl Reader<'_, '_> {
     fn file(&mut self, file: &Rc<str>, text: &str, includes: usize) -> Vec<Directive> {
-        let mut tokens = Tokens { rest: text, line: 1 };
+        // editors of Windows begin a file with a byte order mark
+        let mut tokens = Tokens { rest: text.trim_start_matches('\u{feff}'), line: 1 };
         let (directives, mistake) = block(&mut tokens, file, 0);
         if let Some((line, why)) = mistake {
             self.findings.error(
@@ -350,6 +351,11 @@ mod tests {
         assert_eq!(shown(&found), "2:http{1:a<1>;1:b;2:c;};");
         assert_eq!(found[0].inner()[2].place.to_string(), "conf.d/b.conf:2");
         assert!(findings.all().is_empty());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_word() {
+        assert_eq!(shown(&parse("\u{feff}http { a; }").0), "1:http{1:a;};");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::access;
 use super::answer::{self, Paths, Rewrite};
 use super::branch::{self, Level};
 use super::header;
+use super::leads;
 use super::limits;
 use super::location::{self, Kind, Location, Work};
 use super::pages;
@@ -81,6 +82,9 @@ fn of_location<'a>(world: &mut World<'a>, site: &Site<'a>, taken: &Taken<'a>, li
     let (scope, directive) = (&location.scope, location.directive);
     let place = &directive.place;
     let mut route = Table::at(place);
+    if directive.args.concat().contains("//") && !doubled(world, location, &mut route) {
+        return if route.is_empty() { Vec::new() } else { vec![Made::new(route)] };
+    }
     if !conditions(world, location, &mut route) {
         return Vec::new();
     }
@@ -124,6 +128,34 @@ fn hosts(made: Vec<Table>) -> Vec<Made> {
         Made { route, hosts }
     };
     made.into_iter().map(of).collect()
+}
+
+/// A location whose path has two slashes in a row. `false`: all has been said of it, and what is in `route` is all that comes of it.
+fn doubled(world: &mut World<'_>, location: &Location<'_>, route: &mut Table) -> bool {
+    let directive = location.directive;
+    if location.scope.value("merge_slashes", "on") != "off" {
+        let is_regex = matches!(location.kind, Kind::Regex(_));
+        if !is_regex {
+            let why = "no request comes here, since slashes in a row count as one: it is left out";
+            world.findings().warning(&directive.place, directive.text(), why, "");
+        }
+        return is_regex;
+    }
+    let kind = match &location.kind {
+        Kind::Exact(path) => Kind::Exact(path.replace("//", "/")),
+        Kind::Prefix(path) => Kind::Prefix(path.replace("//", "/")),
+        Kind::First(path) => Kind::First(path.replace("//", "/")),
+        Kind::Regex(regex) => Kind::Regex(regex.replace("//", "/")),
+        Kind::Named => return true,
+    };
+    let why =
+        "slashes in a row count as one here, so it can't be told from the same path without them: both are closed";
+    world.findings().error(&directive.place, directive.text(), why, "docs/routing.md says what a path means");
+    if conditions(world, &Location { kind, ..location.clone() }, route) {
+        route.put(&["respond", "status"], 403, &directive.place);
+        route.close(&directive.place);
+    }
+    false
 }
 
 /// The paths of a location. `false`: no route can have them.
@@ -172,7 +204,13 @@ fn work<'a>(
         header::to_client(world, site, scope, &mut route);
         return vec![route];
     }
-    match location::work(scope) {
+    let work = location::work(scope);
+    if matches!(work, Work::Program(_) | Work::Files(_)) && access::denies_all(scope) {
+        route.put(&["respond", "status"], 403, place);
+        header::to_client(world, site, scope, &mut route);
+        return vec![route];
+    }
+    match work {
         Work::Return(directive) => {
             answer::returned(world, site, scope, directive, &mut route);
             header::to_client(world, site, scope, &mut route);
@@ -255,14 +293,11 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
                 answer::returned(world, site, &location.scope, &as_return, route);
                 return Some(true);
             }
-            // without `break` another location may take the new path, and ask what this one doesn't
-            Rewrite::Prefix(_, to)
-                if directive.arg(2) != "break" && is_asked_elsewhere(site, location.directive, &to) =>
-            {
-                let why =
-                    "it may lead to a location that asks something of clients, which this one does not: it is closed";
+            // without `break` another location may take the new path
+            _ if directive.arg(2) != "break" && leads::to_refusal(site, location.directive, directive) => {
+                let why = "it may lead to a location that refuses what this one lets in: this one is closed";
                 let advice =
-                    "write what is asked there into the route of this location, and take `respond` and `deny` away";
+                    "write what is asked there into a route for these paths, and take `respond` and `deny` away";
                 world.findings().error(place, directive.text(), why, advice);
                 route.put(&["respond", "status"], 403, place);
                 route.close(place);
@@ -289,18 +324,6 @@ fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, rou
     None
 }
 
-/// Whether another location that may take paths which begin with `to` asks something of clients by itself.
-pub fn is_asked_elsewhere(site: &Site<'_>, from: &Directive, to: &str) -> bool {
-    location::all(&site.scope, site.server).iter().any(|other| {
-        let takes = match &other.kind {
-            Kind::Exact(path) | Kind::Prefix(path) | Kind::First(path) => path.starts_with(to) || to.starts_with(path),
-            Kind::Regex(_) => true,
-            Kind::Named => false,
-        };
-        takes && !std::ptr::eq(other.directive, from) && access::asks_itself(&other.scope)
-    })
-}
-
 fn put_prefix(route: &mut Table, from: &str, to: &str, prefix: &str, place: &Place) {
     // `/api` is replaced by `/`, and what follows begins with a slash: so `/api/` is, and `/api` alone has a route for its slash
     let to = if from == prefix { to.to_owned() } else { to.trim_end_matches('/').to_owned() };
@@ -323,6 +346,7 @@ fn passed<'a>(
             super::proxy::timeouts(scope, prefix, route);
             pass::mirrored(world, site, scope, route);
             access::apply(world, site, scope, route);
+            header::not_sent(world, site, scope, directive, route);
         }
         header::to_client(world, site, scope, route);
     }

@@ -363,3 +363,94 @@ fn what_would_leave_less_of_a_guard_is_an_error() {
         assert_eq!(errors(&server(&format!("{lines} {PASS}"))), 0, "{lines}");
     }
 }
+
+#[test]
+fn a_rewrite_does_not_lead_around_what_another_location_asks() {
+    let admin = "location /admin { deny all; proxy_pass http://app; }";
+    for (rewrite, path) in [
+        ("rewrite (?i)^/admin(.*)$ /admin$1 last;", "/ADMIN/x"),
+        ("rewrite ^/index\\.php/admin(.*)$ /admin$1 last;", "/index.php/admin/x"),
+        ("rewrite ^/old/(.*)$ /admin/$1 break;", "/old/x"),
+        ("location /old/ { rewrite ^/old/(.*)/y$ /admin/$1 last; proxy_pass http://app; }", "/old/x"),
+    ] {
+        let out = server(&format!("{rewrite} {PASS} {admin}"));
+        assert_eq!((status(&out, &get(path)), errors(&out)), (403, 1), "{rewrite}: {}", out.render());
+        assert_eq!(status(&out, &get("/a")), 200, "{rewrite}: {}", out.render());
+    }
+    // what leads elsewhere is a warning, as before
+    let out =
+        server(&format!("rewrite ^/old/(.*)$ /new/$1 last; rewrite ^/blog /index.php?q=$uri last; {PASS} {admin}"));
+    assert_eq!(errors(&out), 0, "{}", out.render());
+}
+
+#[test]
+fn an_if_that_rewrites_to_a_refusal_refuses() {
+    let lines = "if ($http_x_secret != \"tok\") { rewrite ^(.*)$ /denied break; }";
+    for denied in ["location /denied { return 403; }", "location = /denied { deny all; }"] {
+        let out = server(&format!("{lines} {PASS} {denied}"));
+        assert_eq!((status(&out, &get("/a")), errors(&out)), (403, 0), "{}", out.render());
+        let with = Request { fields: &[("x-secret", "tok")], ..PLAIN };
+        assert_eq!(status(&out, &with), 200, "{}", out.render());
+    }
+    let out = server(&format!(
+        "if ($http_user_agent ~* bot) {{ rewrite ^ /no last; }} {PASS} location /no {{ return 403; }}"
+    ));
+    assert_eq!(errors(&out), 1, "{}", out.render());
+}
+
+#[test]
+fn no_client_sends_a_field_that_the_original_makes_of_who_it_is() {
+    let asked = "location = /auth { internal; proxy_pass http://app; }";
+    let of = |lines: &str| server(&format!("{asked} location / {{ {lines} proxy_pass http://app; }}"));
+    let removed = |out: &Output| out.render().contains("remove = [");
+    let asks =
+        "auth_request /auth; auth_request_set $user $upstream_http_x_user; auth_request_set $c $upstream_cookie_c;";
+    for line in [
+        "proxy_set_header X-Grp g-$user;",
+        "proxy_set_header Authorization \"Bearer $user\";",
+        "proxy_set_header X-C $c;",
+    ] {
+        let out = of(&format!("{asks} {line}"));
+        assert_eq!((removed(&out), errors(&out)), (true, 1), "{line}: {}", out.render());
+    }
+    let out = of(&format!("{asks} auth_request off; proxy_set_header X-User $user;"));
+    assert_eq!((removed(&out), errors(&out)), (true, 1), "{}", out.render());
+    let out = of(&format!("{asks} proxy_set_header X-User $user; proxy_set_header X-Name ${{user}};"));
+    assert!(removed(&out) && out.render().contains("response_headers = [\"x-user\"]"), "{}", out.render());
+    let basic = "auth_basic a; auth_basic_user_file users;";
+    let out = of(&format!("{basic} proxy_set_header X-User $remote_user; proxy_set_header X-Who u-$remote_user;"));
+    assert!(removed(&out) && errors(&out) == 1, "{}", out.render());
+    let out = of("proxy_pass_request_headers off;");
+    assert_eq!((status(&out, &PLAIN), errors(&out)), (403, 1), "{}", out.render());
+    assert_eq!(errors(&of("proxy_pass_request_body off;")), 1);
+    let out = server(&format!(
+        "location = /auth {{ proxy_pass http://app; proxy_pass_request_body off; }} location / {{ auth_request /auth; proxy_pass http://app; }}"
+    ));
+    assert_eq!(errors(&out), 0, "{}", out.render());
+}
+
+#[test]
+fn paths_are_written_as_routes_compare_them() {
+    let out = server(&format!(
+        "location \"/a b\" {{ deny all; proxy_pass http://app; }} location /pct%41 {{ return 410; }} {PASS}"
+    ));
+    for (path, wanted) in [("/a%20b", 403), ("/pctA", 200), ("/pct%2541", 410)] {
+        assert_eq!(status(&out, &get(path)), wanted, "{path}: {}", out.render());
+    }
+    let out = server(&format!("merge_slashes off; location ~ ^/a//b {{ deny all; proxy_pass http://app; }} {PASS}"));
+    assert_eq!((status(&out, &get("/a/b")), errors(&out)), (403, 1), "{}", out.render());
+    let out = server(&format!(
+        "location /a {{ deny all; proxy_pass http://app; }} location /a//b {{ proxy_pass http://app; }} {PASS}"
+    ));
+    assert_eq!(status(&out, &get("/a/b")), 403, "{}", out.render());
+}
+
+#[test]
+fn what_only_denies_answers_403() {
+    let out = server(&format!(
+        "location ~ \\.ht {{ deny all; }} location ~ \\.php$ {{ deny all; fastcgi_pass a:9; }} {PASS}"
+    ));
+    let of = |path| status(&out, &get(path));
+    assert_eq!((of("/.ht"), of("/a.php"), of("/a")), (403, 403, 200), "{}", out.render());
+    assert!(out.findings.of(Severity::Warning).is_empty(), "{}", out.render());
+}

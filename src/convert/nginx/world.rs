@@ -1,6 +1,7 @@
 //! What all parts of the conversion of `nginx.conf` look at: the blocks that others refer to by name, and what comes out.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::parse::Directive;
 use crate::convert::original::Original;
@@ -76,20 +77,45 @@ fn named<'a>(top: &[&'a Directive], block: &str, last: bool) -> HashMap<&'a str,
     blocks.filter_map(|directive| Some((name(directive)?.trim_start_matches('$'), *directive))).collect()
 }
 
+/// The directives of one block, with where each name stands among them: `http` of a large site has thousands, and is asked for each location.
+struct Level<'a> {
+    all: Vec<&'a Directive>,
+    by_name: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Level<'a> {
+    fn of(all: Vec<&'a Directive>) -> Rc<Self> {
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (number, directive) in all.iter().enumerate() {
+            by_name.entry(directive.name.as_str()).or_default().push(number);
+        }
+        Rc::new(Self { all, by_name })
+    }
+
+    /// Those of these names, in the order of the file.
+    fn named(&self, names: &[&str]) -> Vec<&'a Directive> {
+        let mut numbers: Vec<usize> =
+            names.iter().filter_map(|name| self.by_name.get(name)).flatten().copied().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().map(|number| self.all[number]).collect()
+    }
+}
+
 /// Where a directive is looked for: the blocks that are around it, the outermost first.
 #[derive(Clone)]
-pub struct Scope<'a>(Vec<Vec<&'a Directive>>);
+pub struct Scope<'a>(Vec<Rc<Level<'a>>>);
 
 impl<'a> Scope<'a> {
     /// The outermost block.
     pub fn of(directives: Vec<&'a Directive>) -> Self {
-        Self(vec![directives])
+        Self(vec![Level::of(directives)])
     }
 
     /// A block in this one.
     pub fn within(&self, block: &'a Directive) -> Self {
         let mut levels = self.0.clone();
-        levels.push(block.inner().iter().collect());
+        levels.push(Level::of(block.inner().iter().collect()));
         Self(levels)
     }
 
@@ -105,24 +131,17 @@ impl<'a> Scope<'a> {
 
     /// The same of several names that are inherited together.
     pub fn any(&self, names: &[&str]) -> Vec<&'a Directive> {
-        for level in self.0.iter().rev() {
-            let found: Vec<_> = level.iter().filter(|d| names.contains(&d.name.as_str())).copied().collect();
-            if !found.is_empty() {
-                return found;
-            }
-        }
-        Vec::new()
+        self.0.iter().rev().map(|level| level.named(names)).find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     /// All directives of the innermost block, in the order of the file.
     pub fn innermost(&self) -> Vec<&'a Directive> {
-        self.0.last().cloned().unwrap_or_default()
+        self.0.last().map(|level| level.all.clone()).unwrap_or_default()
     }
 
     /// The directives of that name in the innermost block only.
     pub fn here(&self, name: &str) -> Vec<&'a Directive> {
-        let level = self.0.last().map(Vec::as_slice).unwrap_or_default();
-        level.iter().filter(|directive| directive.name == name).copied().collect()
+        self.0.last().map(|level| level.named(&[name])).unwrap_or_default()
     }
 
     /// The first argument of the directive in force, or a default.
@@ -137,7 +156,7 @@ impl<'a> Scope<'a> {
 
     /// What `set $name` has, which has to be said in these blocks.
     pub fn set(&self, name: &str) -> Option<&'a str> {
-        let levels = self.0.iter().rev();
-        levels.flatten().find(|d| d.name == "set" && d.arg(0).strip_prefix('$') == Some(name)).map(|d| d.arg(1))
+        let said = self.0.iter().rev().flat_map(|level| level.named(&["set"]));
+        said.into_iter().find(|set| set.arg(0).strip_prefix('$') == Some(name)).map(|set| set.arg(1))
     }
 }

@@ -121,6 +121,14 @@ impl Table {
         self.comes_from(path, place);
     }
 
+    /// The same, unless that text is in the array already.
+    pub fn push_once(&mut self, path: &[&str], text: &str, place: &Place) {
+        if !matches!(self.get(path), Some(Value::List(list)) if list.contains(&Value::from(text))) {
+            self.push(path, text);
+        }
+        self.comes_from(path, place);
+    }
+
     /// Says that what stands at `path` comes from there as well; nothing, where nothing stands there.
     pub fn comes_from(&mut self, path: &[&str], place: &Place) {
         if self.get(path).is_some()
