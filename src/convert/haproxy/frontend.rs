@@ -93,9 +93,9 @@ fn listener(
 
 /// Writes ways as routes.
 fn routes(ways: Ways, (tcp, by_name): (bool, bool), listener: &mut Table, out: &mut Output) {
-    let services =
+    let mut services =
         ways.all.iter().filter_map(|way| if let End::Service(name) = &way.end { Some(name.clone()) } else { None });
-    let service = services.last();
+    let service = services.next_back();
     for way in ways.all {
         let mut route = Table::at(&way.place);
         way.conditions.put(&way.place, &mut route);

@@ -86,7 +86,7 @@ fn to_nobody<'a>(site: &Site<'a>, rewrite: &Directive) -> Option<(Scope<'a>, Opt
 /// Whether a block refuses somebody by itself.
 fn refuses(scope: &Scope<'_>) -> bool {
     let asks = |name: &&str| scope.here(name).iter().any(|directive| directive.arg(0) != "off");
-    REFUSING.iter().any(|name| asks(&name))
+    REFUSING.iter().any(asks)
         || scope.here("return").into_iter().any(status)
         || scope.here("if").into_iter().flat_map(Directive::inner).any(|inner| inner.name == "return" && status(inner))
 }

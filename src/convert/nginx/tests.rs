@@ -423,9 +423,9 @@ fn no_client_sends_a_field_that_the_original_makes_of_who_it_is() {
     let out = of("proxy_pass_request_headers off;");
     assert_eq!((status(&out, &PLAIN), errors(&out)), (403, 1), "{}", out.render());
     assert_eq!(errors(&of("proxy_pass_request_body off;")), 1);
-    let out = server(&format!(
-        "location = /auth {{ proxy_pass http://app; proxy_pass_request_body off; }} location / {{ auth_request /auth; proxy_pass http://app; }}"
-    ));
+    let out = server(
+        "location = /auth { proxy_pass http://app; proxy_pass_request_body off; } location / { auth_request /auth; proxy_pass http://app; }",
+    );
     assert_eq!(errors(&out), 0, "{}", out.render());
 }
 
