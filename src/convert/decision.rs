@@ -8,10 +8,12 @@
 //! 2. [`order`] makes routes of the list that decide the same by being more specific: where an earlier entry is less specific than a later
 //!    one, what both would take becomes a route of its own.
 
-pub mod conditions;
 mod case;
+pub mod conditions;
 mod order;
 mod refusal;
+mod route;
+mod step;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,8 @@ mod treatment;
 pub use conditions::{Conditions, Host, Path};
 pub use order::{Letters, routes};
 pub use refusal::refuses;
-pub use steps::{Branch, Clause, Does, Step, unfold};
+pub use step::{Branch, Clause, Does, Step};
+pub use steps::unfold;
 pub use treatment::{PathChange, Treatment};
 
 use super::output::Place;

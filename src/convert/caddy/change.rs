@@ -49,14 +49,7 @@ pub fn put(out: &mut Output, what: &str, words: &[&str], place: &Place) -> Optio
     }
     let request = matches!(what, "header_up" | "request_header");
     if values.len() > 1 || name.contains('*') {
-        let why = format!("parts of a value can't be replaced, nor several fields at once: `{name}` is left as it is");
-        if request {
-            let why = format!("{why}, and backends get what clients say there");
-            out.findings.error(place, what, why, "`request_headers = { remove = [...] }` takes fields out");
-            return None;
-        }
-        left_out(out, place, what, &why, "`set`, `add`, `remove`, `default`: docs/headers.md");
-        return None;
+        return several(out, place, what, &name, request);
     }
     let value = match template(values.first().copied().unwrap_or_default()) {
         Ok(value) => value,
@@ -86,6 +79,18 @@ pub fn put(out: &mut Output, what: &str, words: &[&str], place: &Place) -> Optio
         }
     };
     Some(Put { kind, name, value, place: place.clone() })
+}
+
+/// Tells that a change of a part of a value, or of several fields, is left out.
+fn several(out: &mut Output, place: &Place, what: &str, name: &str, request: bool) -> Option<Put> {
+    let why = format!("parts of a value can't be replaced, nor several fields at once: `{name}` is left as it is");
+    if request {
+        let why = format!("{why}, and backends get what clients say there");
+        out.findings.error(place, what, why, "`request_headers = { remove = [...] }` takes fields out");
+    } else {
+        left_out(out, place, what, &why, "`set`, `add`, `remove`, `default`: docs/headers.md");
+    }
+    None
 }
 
 /// The changes of a directive: those on its line, or those in its block.

@@ -2,7 +2,7 @@
 
 use super::Entry;
 use super::conditions::{Conditions, Path, beginning_of};
-use super::order::Route;
+use super::route::Route;
 use crate::convert::output::Findings;
 
 /// Has routes that refuse somebody take their paths in any case; the others may stay as they are. A route becomes a regular expression where

@@ -6,18 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::Entry;
 use super::case;
 use super::conditions::{Conditions, Meet, Path};
+use super::route::Route;
 use crate::convert::output::{Findings, Place, Table};
 
 /// More routes than that for one listener are left out, with an error.
 const MOST: usize = 4096;
-
-/// A route, and the entry that it is for.
-pub struct Route {
-    /// Which requests.
-    pub when: Conditions,
-    /// The index of what happens to them.
-    pub entry: usize,
-}
 
 /// What is told of entries, and which of them are closed because an earlier one protects what they would take; where that stands.
 struct Told<'a> {

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::conditions::Conditions;
-use super::steps::{Clause, Does, Step};
+use super::step::{Clause, Does, Step};
 use super::treatment::Treatment;
 
 /// Whether somebody is refused by a step.

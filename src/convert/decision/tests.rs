@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::conditions::{Conditions, Host, Path};
-use super::steps::{Clause, Does, Step, unfold};
+use super::step::{Clause, Does, Step};
+use super::steps::unfold;
 use super::treatment::{PathChange, Treatment};
 use super::{Entry, Letters, routes};
 use crate::convert::output::{Findings, Place, Table, Value};

@@ -4,6 +4,9 @@ use super::condition::Term;
 use super::parse::Line;
 use crate::convert::output::Table;
 
+/// Fields that belong to the connection, which are ours to write.
+pub const OF_THE_CONNECTION: [&str; 5] = ["connection", "upgrade", "content-length", "transfer-encoding", "keep-alive"];
+
 /// What a rule does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {

@@ -1,8 +1,7 @@
 //! Rules that change what a request asks for: its path, its query, a part of a field.
 
-use super::act::{Act, Part};
+use super::act::{Act, OF_THE_CONNECTION, Part};
 use super::parse::Line;
-use super::rule::OF_THE_CONNECTION;
 use crate::convert::output::{Findings, Table};
 
 /// What of a request is no longer what the client sent.

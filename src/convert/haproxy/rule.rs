@@ -1,6 +1,6 @@
 //! The rules of a section, in the order in which HAProxy goes through them: each has a condition, and what is done.
 
-use super::act::{Act, Part, Rule};
+use super::act::{Act, OF_THE_CONNECTION, Part, Rule};
 use super::condition::{Around, Term, of_line};
 use super::format::translated;
 use super::maps;
@@ -270,9 +270,6 @@ fn answered(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Table 
     }
     answer
 }
-
-/// Fields that belong to the connection, which are ours to write.
-pub const OF_THE_CONNECTION: [&str; 5] = ["connection", "upgrade", "content-length", "transfer-encoding", "keep-alive"];
 
 /// `set-header`, `add-header`, `del-header`
 fn changed(around: &Around<'_>, line: &Line, findings: &mut Findings) -> Option<Table> {

@@ -10,25 +10,13 @@ use super::condition::{self, Condition};
 use super::leads;
 use super::parse::Directive;
 use super::paths;
-use super::site::{Made, Site, Which};
+use super::site::{Level, MOST, Made, Site, Which};
 use super::world::{Scope, World};
 use crate::convert::networks;
 use crate::convert::output::{Place, Table, Value, literal};
 
-/// Routes of one server, at most. More of them can't be read by anybody.
-pub const MOST: usize = 2000;
-
 /// Keys of a route that are conditions.
 const CONDITIONS: [&str; 6] = ["path", "path_prefix", "path_regex", "methods", "headers", "query"];
-
-/// Where `if`s stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// In a server: they are asked before a location is chosen.
-    Server,
-    /// In a location; `true`: other locations take some of the paths that begin as its own do.
-    Location(bool),
-}
 
 /// Something that is asked, and what is done where it holds.
 struct Step<'a> {

@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::branch::{Level, MOST};
 use super::parse::Directive;
-use super::site::Made;
+use super::site::{Level, MOST, Made};
 use super::world::World;
 use crate::convert::decision::{Path, conditions::Meet};
 use crate::convert::expression;

@@ -2,7 +2,7 @@
 
 use super::access;
 use super::answer::{self, Paths, Rewrite};
-use super::branch::{self, Level};
+use super::branch;
 use super::header;
 use super::leads;
 use super::limits;
@@ -12,7 +12,7 @@ use super::parse::Directive;
 use super::pass;
 use super::paths;
 use super::sequence::{self, Taken};
-use super::site::{Made, Site, Which};
+use super::site::{Level, Made, Site, Which};
 use super::variables;
 use super::world::{Scope, World};
 use crate::convert::output::{Place, Table, Value, literal};

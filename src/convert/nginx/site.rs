@@ -5,6 +5,18 @@ use super::variables::Known;
 use super::world::Scope;
 use crate::convert::output::Table;
 
+/// Routes of one server, at most. More of them can't be read by anybody.
+pub const MOST: usize = 2000;
+
+/// Where `if`s stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// In a server: they are asked before a location is chosen.
+    Server,
+    /// In a location; `true`: other locations take some of the paths that begin as its own do.
+    Location(bool),
+}
+
 /// A server at one of its addresses.
 pub struct Site<'a> {
     /// The server.

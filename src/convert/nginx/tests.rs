@@ -1,6 +1,6 @@
 //! Whether routes that were made of a configuration take requests as nginx does: which route wins is decided here as docs/routing.md says.
 
-use super::branch::MOST;
+use super::site::MOST;
 use crate::convert::networks;
 use crate::convert::original::Original;
 use crate::convert::output::{Output, Severity, Table, Value};
