@@ -379,12 +379,12 @@ fn a_page_that_becomes_something_else_stays_what_it_was() {
         assert!(made.success());
     };
     let changes: [(&str, &dyn Fn()); 4] = [
-        ("gone", &|| std::fs::remove_file(&path).unwrap()),
-        ("a folder", &|| std::fs::create_dir(&path).unwrap()),
-        ("a pipe", &|| {
-            std::fs::remove_dir(&path).unwrap();
-            make_pipe();
+        ("a folder", &|| {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::create_dir(&path).unwrap();
         }),
+        ("gone", &|| std::fs::remove_dir(&path).unwrap()),
+        ("a pipe", &|| make_pipe()),
         ("too large", &|| {
             std::fs::remove_file(&path).unwrap();
             std::fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
