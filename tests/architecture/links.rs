@@ -1,5 +1,7 @@
 //! The documentation holds together: every link leads to a file and a heading that are there, and every page of `docs/` is reached from its index.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails should say so at once")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 

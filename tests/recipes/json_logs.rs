@@ -49,7 +49,8 @@ fn each_line_is_an_object_with_the_members_that_were_asked_for() {
         let line: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         let mut members: Vec<&str> = line.keys().map(String::as_str).collect();
         let mut expected = fields.clone();
-        (members.sort_unstable(), expected.sort_unstable());
+        members.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(members, expected);
         for number in
             ["status", "bytes", "bytes_in", "duration_ms", "first_byte_ms", "connect_ms", "queue_ms", "attempts"]
