@@ -41,6 +41,7 @@ mod running;
 mod service_manager;
 mod sharing;
 mod signals;
+mod source;
 mod start;
 mod upgrade;
 mod upkeep;
@@ -54,7 +55,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use crate::admin;
-use crate::config::{Loaded, model};
+use crate::config::{Files, Loaded, model};
 use crate::event::Events;
 use crate::metrics::Registry;
 use crate::otlp::Exporter;
@@ -80,13 +81,13 @@ pub struct Ready {
     pub events: Arc<Events>,
 }
 
-/// Runs until a signal ends it. `source` is the file that the configuration came from, if it came from one: it is read again at
+/// Runs until a signal ends it. `source` is the file that the configuration came from, if it came from one, with what was read of it: it is read again at
 /// a reload. `ready` is called once clients are served.
 ///
 /// # Errors
 ///
 /// Why it could not start; for people.
-pub fn run(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&Ready)) -> Result<(), String> {
+pub fn run(loaded: Loaded, source: Option<(&Path, Files)>, ready: impl FnOnce(&Ready)) -> Result<(), String> {
     // this has to come before the first thread: it changes the environment
     let inherited = Inherited::take();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
@@ -126,7 +127,7 @@ fn begin(system: &mut System, before: Option<UnixStream>) {
 /// The control plane's life.
 async fn control(
     mut loaded: Loaded,
-    source: Option<&Path>,
+    source: Option<(&Path, Files)>,
     mut inherited: Inherited,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), String> {

@@ -19,6 +19,9 @@ pub struct Stamp {
     changed: (i64, i64),
 }
 
+/// Files and folders, each with its stamp as of the last look.
+pub type Seen = Vec<(PathBuf, Option<Stamp>)>;
+
 impl Stamp {
     /// `None` when there is no such file.
     pub fn of(path: &Path) -> Option<Self> {

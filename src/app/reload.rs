@@ -6,12 +6,10 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::access_files::AccessFiles;
 use super::accounts::Accounting;
@@ -29,13 +27,13 @@ use super::listeners::{Listeners, Prepared, Unusable};
 use super::page_files::PageFiles;
 use super::recovery::Recovering;
 use super::sharing::Follower;
+use super::source::Source;
 use super::upkeep::Upkeep;
 use super::{canaries, kept_certificates, maintenance_pages, parts, service_manager};
 use crate::admin::{self, Refused};
 use crate::certificate::watch::Watch;
 use crate::clock::Moment;
-use crate::config::{self, Effective, Loaded, model};
-use crate::discover::watch::FileWatch;
+use crate::config::{Effective, Loaded, model};
 use crate::event::{Events, Kind, ListenerChange, Subject};
 use crate::health::dependencies::Dependencies;
 use crate::health::monitor::Monitor;
@@ -50,10 +48,8 @@ use crate::why::Why;
 
 /// Everything that runs, and what it was made of.
 pub(super) struct System {
-    /// The file that the configuration came from, if it came from one.
-    pub source: Option<PathBuf>,
-    /// A hash of what the file held when it was last read.
-    pub source_hash: Option<u64>,
+    /// Where the configuration comes from.
+    pub source: Source,
     pub store: Arc<Store>,
     pub registry: Arc<Registry>,
     pub counters: ReloadCounters,
@@ -89,38 +85,6 @@ pub(super) struct System {
     pub tokens: Vec<AdminToken>,
     /// The access log.
     pub log: Option<access::Log>,
-}
-
-/// Sends a message when the file has changed, or one that it includes. Without a file, never.
-pub(super) fn changes(source: Option<&Path>) -> mpsc::Receiver<()> {
-    let (tell, told) = mpsc::channel(1);
-    let source = source.map(Path::to_path_buf);
-    tokio::task::spawn_local(async move {
-        let Some(source) = source else { return tell.closed().await };
-        let mut watch = FileWatch::new(source.clone());
-        // what is included may have changed since it was read
-        let mut has_changed = watch_all(&mut watch, &source).await;
-        loop {
-            if !std::mem::take(&mut has_changed) {
-                watch.changed().await;
-                // before anybody reads them: what changes after this look is told of again
-                watch_all(&mut watch, &source).await;
-            }
-            if tell.send(()).await.is_err() {
-                return;
-            }
-        }
-    });
-    told
-}
-
-/// Has all files watched that the configuration consists of now; whether something may have changed since they were read: there are several, of which
-/// only the first was watched, or that one has changed meanwhile.
-async fn watch_all(watch: &mut FileWatch, source: &Path) -> bool {
-    let source = source.to_path_buf();
-    let Ok(files) = background::run(move || config::files(&source)).await else { return false };
-    let several = files.seen.len() > 1;
-    watch.watch_instead(files.seen) || several
 }
 
 impl System {
@@ -274,32 +238,16 @@ impl System {
         tokio::task::spawn_local(share::run(Arc::clone(&self.integrations.sharing), follower));
     }
 
-    /// Whether the file, with what it includes, holds something else than when it was last read. A watcher tells of every touch, also of one that was
-    /// followed by a signal and has been read since.
-    pub async fn source_has_changed(&self) -> bool {
-        let Some(source) = self.source.clone() else { return false };
-        background::run(move || hash(&source)).await.is_ok_and(|now| now != self.source_hash)
-    }
-
-    /// Reads and checks the file, elsewhere: names are looked up, which may take its time.
+    /// Reads and checks the configuration.
     async fn read(&mut self) -> Result<Loaded, Refused> {
-        let Some(source) = self.source.clone() else {
-            return Err(Refused::because("it was started without a file".to_owned()));
-        };
-        // what the files held is known only if it was the same before and after they were read: otherwise they are read again when somebody tells of them
-        let read = background::run(move || (hash(&source), config::load(&source), hash(&source)));
-        let (before, loaded, after) = read.await.map_err(Refused::because)?;
-        self.source_hash = before.filter(|_| before == after);
-        match loaded {
-            Ok(loaded) => Ok(loaded),
-            Err(mistakes) => {
-                certificates::tell_failed(&mistakes, self.store.events());
-                Err(Refused {
-                    detail: format!("the configuration can't be used\n{mistakes}"),
-                    mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
-                })
+        let loaded = self.source.load().await.map_err(Refused::because)?;
+        loaded.map_err(|mistakes| {
+            certificates::tell_failed(&mistakes, self.store.events());
+            Refused {
+                detail: format!("the configuration can't be used\n{mistakes}"),
+                mistakes: serde_json::to_value(&mistakes).unwrap_or_default(),
             }
-        }
+        })
     }
 
     /// Tells of a listener that can't be had, and makes that the reason why the reload is refused.
@@ -356,11 +304,6 @@ impl System {
 pub(super) fn shown(effective: &Arc<Effective>) -> admin::Effective {
     let (hash, effective) = (effective.hash().to_owned(), Arc::clone(effective));
     admin::Effective { to_json: Box::new(move || effective.to_json()), hash }
-}
-
-/// A hash of what a file holds, with all that it includes; `None` when it can't be read.
-pub(super) fn hash(file: &Path) -> Option<u64> {
-    config::files(file).hash
 }
 
 /// Tells of the backends that `before` has and `after` has not.

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::parts::AdminAddress;
-use super::reload::{self, System};
+use super::reload::System;
 use super::signals::{Signal, Signals};
 use super::upgrade::{Invocation, Successor};
 use super::{Ready, background, hand_over, inherit, service_manager};
@@ -78,7 +78,7 @@ impl Running {
 
     /// Serves until a signal says stop, or another process has taken over.
     pub async fn serve(&mut self) -> Ended {
-        let mut changes = reload::changes(self.system.source.as_deref());
+        let mut changes = self.system.source.changes();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut successor: Option<Successor> = None;
         loop {
@@ -86,7 +86,7 @@ impl Running {
             tokio::select! {
                 biased;
                 signal = async { match told { Some(told) => told, None => self.signals.next().await } } => match signal {
-                    Signal::Hangup if self.system.source.is_some() => {
+                    Signal::Hangup if self.system.source.is_file() => {
                         if let Some(log) = &self.system.log {
                             log.reopen();
                         }
@@ -196,7 +196,7 @@ impl Running {
     /// Whether the file that was touched holds something else than when it was read.
     async fn source_has_changed(&mut self) -> bool {
         tokio::select! {
-            source_has_changed = self.system.source_has_changed() => source_has_changed,
+            source_has_changed = self.system.source.has_changed() => source_has_changed,
             signal = self.signals.stop() => {
                 self.told = Some(signal);
                 false
@@ -209,7 +209,7 @@ impl Running {
         let started = async {
             let invocation =
                 self.invocation.as_ref().map_err(|error| format!("the binary's path is not known: {error}"))?;
-            if self.system.source.is_none() {
+            if !self.system.source.is_file() {
                 return Err("it was started without a file".to_owned());
             }
             let mut sockets = self.system.listeners.duplicates().map_err(|error| error.to_string())?;

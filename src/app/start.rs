@@ -16,11 +16,12 @@ use super::listeners::Listeners;
 use super::page_files::PageFiles;
 use super::recovery::{self, Recovering};
 use super::reload::{self, System};
+use super::source::Source;
 use super::{canaries, listener_events, maintenance_pages, parts};
 use crate::admin;
 use crate::certificate::watch::Watch;
 use crate::clock::Moment;
-use crate::config::{Effective, Loaded, model};
+use crate::config::{Effective, Files, Loaded, model};
 use crate::event::Events;
 use crate::health::faults::Faults;
 use crate::health::monitor::Monitor;
@@ -37,8 +38,8 @@ use crate::why::{self, Why};
 pub(super) struct Startup<'a> {
     /// The configuration.
     pub loaded: Loaded,
-    /// The file that it came from, if it came from one.
-    pub source: Option<&'a Path>,
+    /// The file that it came from, if it came from one, with what was read of it.
+    pub source: Option<(&'a Path, Files)>,
     /// What everything is counted in.
     pub registry: Arc<Registry>,
     /// What everything that happens is told to.
@@ -91,8 +92,7 @@ impl Startup<'_> {
             requests: self.requests,
         }));
         Ok(System {
-            source: self.source.map(Path::to_path_buf),
-            source_hash: self.source.and_then(reload::hash),
+            source: Source::new(self.source),
             certificates: certificates(&config, &store, &registry),
             certificate_watch: Watch::default(),
             access_files: access_files(&config, &store),

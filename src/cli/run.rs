@@ -7,16 +7,17 @@ use std::process::ExitCode;
 use tracing::Level;
 
 use super::{FAILURE, bad_configuration, fail};
-use crate::config::{self, Diagnostics, Loaded, model::LogFormat};
+use crate::config::{self, Diagnostics, Files, Loaded, model::LogFormat};
 use crate::{app, log};
 
 pub(super) fn run(path: &Path) -> ExitCode {
-    let loaded = match config::load(path) {
+    let (files, loaded) = config::read(path);
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(mistakes) => return bad_configuration(&mistakes),
     };
     let json = loaded.config.log.format == LogFormat::Json;
-    match start(loaded, Some(path), |_| {}) {
+    match start(loaded, Some((path, files)), |_| {}) {
         Ok(()) => ExitCode::SUCCESS,
         // a machine reads the log, so this is a record of it, unless the log is off
         Err(why) if json && tracing::enabled!(Level::ERROR) => {
@@ -27,12 +28,16 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-/// Runs a configuration to its end; `source` is the file that it came from.
+/// Runs a configuration to its end; `source` is the file that it came from, with what was read of it.
 ///
 /// # Errors
 ///
 /// Why it could not start.
-pub(super) fn start(loaded: Loaded, source: Option<&Path>, ready: impl FnOnce(&app::Ready)) -> Result<(), String> {
+pub(super) fn start(
+    loaded: Loaded,
+    source: Option<(&Path, Files)>,
+    ready: impl FnOnce(&app::Ready),
+) -> Result<(), String> {
     log::start(&loaded.config.log)?;
     warn(&loaded.warnings, loaded.config.log.format);
     app::run(loaded, source, ready)

@@ -14,7 +14,7 @@ use super::not_toml;
 use super::path::{KeyPath, Trail};
 use super::shape;
 use super::tree::{Node, Table, Value};
-use crate::stamp::Stamp;
+use crate::stamp::{Seen, Stamp};
 
 /// The key that names other files.
 const KEY: &str = "include";
@@ -22,15 +22,12 @@ const KEY: &str = "include";
 /// How deep files may include one another. Nobody needs more than two or three.
 const DEEPEST: usize = 8;
 
-/// The files and folders that were looked at, as they were right before.
-pub(super) type Seen = Vec<(PathBuf, Option<Stamp>)>;
-
 /// The contents of all files as one tree.
 pub(super) struct Tree<'s> {
     pub(super) root: Node<'s>,
     /// What is no TOML.
     pub(super) syntax: Vec<Mistake>,
-    /// What was looked at beside the first file.
+    /// What was looked at beside the first file, as it was right before.
     pub(super) seen: Seen,
 }
 

@@ -37,12 +37,12 @@ mod tree;
 mod units;
 mod wording;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize as _;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::stamp::Stamp;
+use crate::stamp::{Seen, Stamp};
 use diagnostics::Sources;
 use environment::Written;
 use mistake::{Findings, Mistake};
@@ -76,12 +76,23 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with the file, in one go; warnings are among it.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    read(path).1
+}
+
+/// As [`load`], with the files that were read, whatever came of it.
+pub fn read(path: &Path) -> (Files, Result<Loaded, Diagnostics>) {
+    let mut seen = vec![(path.to_path_buf(), Stamp::of(path))];
     match include::text(path, MAX_FILE_BYTES) {
-        Ok(text) => parse(&text, path),
+        Ok(text) => {
+            let sources = Sources::default();
+            sources.add(path, text);
+            let loaded = check_all(&sources, path, &mut seen);
+            (Files::new(&sources, seen), loaded)
+        }
         Err((reason, help)) => {
             let message = format!("the configuration can't be read: {reason}");
             let help = help.unwrap_or("name the file with -c, and see to its permissions");
-            Err(Diagnostics::unreadable(path, message, help))
+            (Files { seen, hash: None }, Err(Diagnostics::unreadable(path, message, help)))
         }
     }
 }
@@ -90,9 +101,20 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 #[derive(Debug, Default)]
 pub struct Files {
     /// Each with its stamp, as it was right before it was looked at: whoever finds another stamp now looks at something else.
-    pub seen: Vec<(PathBuf, Option<Stamp>)>,
+    pub seen: Seen,
     /// A hash of what the files hold; `None` when the first one can't be read.
     pub hash: Option<u64>,
+}
+
+impl Files {
+    fn new(sources: &Sources, seen: Seen) -> Self {
+        let mut hasher = Xxh3::new();
+        for file in sources.iter() {
+            hasher.update(&file.text.len().to_le_bytes());
+            hasher.update(file.text.as_bytes());
+        }
+        Self { seen, hash: Some(hasher.digest()) }
+    }
 }
 
 /// Looks which files a configuration consists of, and what they hold. Nothing is checked.
@@ -105,12 +127,7 @@ pub fn files(path: &Path) -> Files {
     if includes {
         seen.extend(include::read(&sources, path, &environment::process, &mut Findings::default()).seen);
     }
-    let mut hasher = Xxh3::new();
-    for file in sources.iter() {
-        hasher.update(&file.text.len().to_le_bytes());
-        hasher.update(file.text.as_bytes());
-    }
-    Files { seen, hash: Some(hasher.digest()) }
+    Files::new(&sources, seen)
 }
 
 /// `[admin]` of a file, unchecked and with `${NAME}` replaced: for a command that talks to a running process whose file
@@ -141,9 +158,15 @@ pub fn admin(path: &Path) -> Result<serde_json::Value, String> {
 pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     let sources = Sources::default();
     sources.add(file_name, text.to_owned());
+    check_all(&sources, file_name, &mut Seen::new())
+}
+
+/// Checks the file that is the first of `sources` with what it includes, and adds that to what was `seen`.
+fn check_all(sources: &Sources, file_name: &Path, seen: &mut Seen) -> Result<Loaded, Diagnostics> {
     let mut findings = Findings::default();
-    let include::Tree { mut root, syntax, .. } =
-        include::read(&sources, file_name, &environment::process, &mut findings);
+    let tree = include::read(sources, file_name, &environment::process, &mut findings);
+    seen.extend(tree.seen);
+    let (mut root, syntax) = (tree.root, tree.syntax);
     if !syntax.is_empty() {
         findings.mistakes.extend(syntax);
         return Err(sources.diagnostics(findings.mistakes));
@@ -169,7 +192,7 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     raw.server.state_dir.get_or_insert_with(|| environment::state_dir(given.as_deref()));
     raw.service.values_mut().for_each(raw::Service::fill_in);
     let folder = file_name.parent().unwrap_or(Path::new(""));
-    let config = check::check(&raw, &root, folder, &sources, &mut findings);
+    let config = check::check(&raw, &root, folder, sources, &mut findings);
     given::conceal(&mut findings.mistakes, &written);
     let told = defaults.tell_once(findings.mistakes, config.is_some());
     let failed = told.iter().any(|mistake| mistake.severity == Severity::Error);
@@ -177,7 +200,7 @@ pub fn parse(text: &str, file_name: &Path) -> Result<Loaded, Diagnostics> {
     match config {
         Some(config) if !failed => {
             let names_state_dir = root.has(&KeyPath::default().key("server").key("state_dir"));
-            let effective = Effective::new(raw, written, &config, &sources, names_state_dir);
+            let effective = Effective::new(raw, written, &config, sources, names_state_dir);
             Ok(Loaded { config, warnings: diagnostics, effective })
         }
         _ => Err(diagnostics),

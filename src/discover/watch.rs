@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use crate::stamp::{Stamp, folders, is_only_reading};
+use crate::stamp::{Seen, Stamp, folders, is_only_reading};
 
 /// How long nothing may happen in a folder before the file is looked at: an editor's several steps are one change.
 const QUIET: Duration = Duration::from_millis(50);
@@ -28,8 +28,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Watches files, which need not exist. A folder among them has changed when something has come into it or has gone.
 #[derive(Debug)]
 pub struct FileWatch {
-    /// The files, each with what was seen of it last.
-    seen: Vec<(PathBuf, Option<Stamp>)>,
+    seen: Seen,
     hint: Arc<Notify>,
     /// `None` when the system has no watches left: then the file is looked at now and then.
     watcher: Option<RecommendedWatcher>,
@@ -55,13 +54,9 @@ impl FileWatch {
         watch
     }
 
-    /// Watches these instead, each with its stamp: [`changed`](Self::changed) tells of what has happened since that was taken. Returns whether one that was
-    /// watched before has changed until then.
-    pub fn watch_instead(&mut self, files: Vec<(PathBuf, Option<Stamp>)>) -> bool {
-        let has_changed =
-            self.seen.iter().any(|(path, seen)| files.iter().any(|(other, now)| other == path && now != seen));
-        self.seen = files;
-        has_changed
+    /// Watches these instead: [`changed`](Self::changed) tells of what has happened since they were seen.
+    pub fn watch_instead(&mut self, seen: Seen) {
+        self.seen = seen;
     }
 
     /// Waits until a file differs from what it was when this last returned, or at the start. A file that is gone has changed as well.
@@ -114,7 +109,7 @@ impl FileWatch {
 }
 
 /// The folders in which the files are, and those that are watched themselves.
-fn all_folders(files: &[(PathBuf, Option<Stamp>)]) -> BTreeSet<PathBuf> {
+fn all_folders(files: &Seen) -> BTreeSet<PathBuf> {
     let itself = |path: &PathBuf| path.is_dir().then(|| path.clone());
     files.iter().flat_map(|(path, _)| folders(path).into_iter().chain(itself(path))).collect()
 }

@@ -1,6 +1,11 @@
 //! A configuration of several files, one of which changes, appears, goes, or is broken.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -90,6 +95,57 @@ fn a_file_that_is_included_by_its_name_may_go_and_come_back() {
     let text = std::fs::read_to_string(&main).unwrap();
     swap(&main, &text.replace("conf.d/*.toml", "other.d/*.toml"));
     wait_until("the first file is still watched", || total(&proxy) == "0s");
+}
+
+#[test]
+fn what_somebody_else_has_had_read_in_between_is_compared_with_what_is_there_now() {
+    let proxy = Proxy::start(&including(""));
+    let by_name = proxy.path("by-name.toml");
+    swap(&proxy.path("conf.d/a.toml"), "include = [\"../by-name.toml\"]\n");
+    let gone = "by-name.toml` can't be read: No such file or directory";
+    wait_until("it is missed", || proxy.stderr().contains(gone));
+    // while something happens in its folder all the time, the files are looked at only every 0.5 s: the file comes and goes between two looks
+    let is_over = Arc::new(AtomicBool::new(false));
+    let busy = std::thread::spawn({
+        let (noise, is_over) = (proxy.path("noise"), Arc::clone(&is_over));
+        move || {
+            while !is_over.load(Ordering::Relaxed) {
+                std::fs::write(&noise, "").unwrap();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    });
+    swap(&by_name, &with_total("3s"));
+    proxy.signal("HUP");
+    wait_until("it is read", || total(&proxy) == "3s");
+    let missed = proxy.stderr().matches(gone).count();
+    std::fs::remove_file(&by_name).unwrap();
+    is_over.store(true, Ordering::Relaxed);
+    busy.join().unwrap();
+    wait_until("it is missed again", || proxy.stderr().matches(gone).count() > missed);
+}
+
+#[test]
+fn a_file_that_changes_while_the_process_starts_is_read_again() {
+    let origin = Origin::ok();
+    let affinity = "[service.api.affinity]\nby = \"cookie\"\n";
+    let mut proxy = Proxy::start(&(config("", "", &[&origin]) + affinity));
+    assert_eq!(total(&proxy), "0s");
+    // the next process has read its configuration when it asks for this key, and goes on when it gets it
+    let key = proxy.path("state/affinity.key");
+    let bytes = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
+    let main = proxy.path("proxy.toml");
+    let writer = std::thread::spawn(move || {
+        let mut pipe = std::fs::File::options().write(true).open(key).unwrap();
+        let text = std::fs::read_to_string(&main).unwrap();
+        swap(&main, &text.replace(affinity, &with_total("3s")));
+        pipe.write_all(&bytes).unwrap();
+    });
+    proxy.kill_and_start();
+    writer.join().unwrap();
+    wait_until("it is read", || total(&proxy) == "3s");
 }
 
 #[test]
