@@ -112,9 +112,9 @@ class Redis:
             self.process.send_signal(signal.SIGCONT)
 
 
-def is_up(admin):
+def gauge(admin, name):
     lines = get(admin, "/metrics").splitlines()
-    return next(line.split()[-1] for line in lines if line.startswith("evenkeel_limit_store_up{")) == "1"
+    return next(line.split()[-1] for line in lines if line.startswith(f"evenkeel_limit_store_{name}{{"))
 
 
 def rows(binary, short):
@@ -130,7 +130,7 @@ def rows(binary, short):
             processes.start(f"{number}.log", [binary, "run", "--config", path], start_new_session=False)
 
         def all_are_up():
-            return wait_until("all reach the store", lambda: all(is_up(admin) for _, admin in ports))
+            return wait_until("all reach the store", lambda: all(gauge(admin, "up") == "1" for _, admin in ports))
 
         all_are_up()
         clients = [Client(port) for port, _ in ports]
@@ -141,10 +141,15 @@ def rows(binary, short):
             seen, _ = play(clients, offered, seconds)
             error, over = sum(seen) / RATE - 1, max(seen) / (RATE / 3) - 1
             each = " + ".join(f"{allowed:.1f}" for allowed in seen)
+            target, told, holds = f"{RATE}/s +- 5 %", f"{each} = {sum(seen):.1f}/s, error {error:+.1%}", abs(error) <= 0.05
             if shares:
-                told = f"{each}, the most {over:+.1%} of a share"
-                return Row(f"three instances, {what}", "none above a share by 5 %", told, over <= 0.05)
-            return Row(f"three instances, {what}", f"{RATE}/s +- 5 %", f"{each} = {sum(seen):.1f}/s, error {error:+.1%}", abs(error) <= 0.05)
+                target, told, holds = "none above a share by 5 %", f"{each}, the most {over:+.1%} of a share", over <= 0.05
+            if not holds or sum(seen) / RATE < 0.95:
+                known = [(gauge(admin, "up"), gauge(admin, "instances")) for _, admin in ports]
+                known = "; ".join(", ".join(one) for one in known)
+                late = max(client.late for client in clients)
+                told += f" (requests came up to {late * 1e3:.0f} ms late, which a burst of 100 ms does not forgive; each: is the store up, instances known: {known})"
+            return Row(f"three instances, {what}", target, told, holds)
 
         yield row("requests dealt evenly", EVEN)
         yield row("dealt 500, 80, 40", UNEVEN)

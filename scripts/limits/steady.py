@@ -11,6 +11,8 @@ class Client(threading.Thread):
     def __init__(self, port):
         super().__init__(daemon=True)
         self.port, self.rate, self.allowed, self.sent = port, 0, 0, 0
+        # the most, in seconds, by which a request was sent later than due: those that are late come all at once, and a burst does not let all of them through
+        self.late = 0.0
 
     def run(self):
         try:
@@ -30,6 +32,7 @@ class Client(threading.Thread):
                 continue
             due += 1 / self.rate
             time.sleep(max(0.0, due - time.monotonic()))
+            self.late = max(self.late, time.monotonic() - due)
             connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             self.sent += 1
             self.allowed += b" 200 " in answers.readline()
@@ -45,6 +48,8 @@ def play(clients, offered, seconds):
     for client, rate in zip(clients, offered):
         client.rate = rate
     time.sleep(1.5)
+    for client in clients:
+        client.late = 0.0
     before, began = [(client.allowed, client.sent) for client in clients], time.monotonic()
     time.sleep(seconds)
     took = time.monotonic() - began
