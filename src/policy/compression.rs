@@ -63,32 +63,31 @@ pub enum MediaRange {
     One(Box<str>),
 }
 
-/// Media types whose content is compressed by itself, by the beginning of their names: it would become no shorter.
-const COMPRESSED: [&str; 24] = [
-    "application/gzip",
-    "application/java-archive",
-    "application/pdf",
-    "application/vnd.android.package-archive",
-    "application/vnd.openxmlformats",
-    "application/vnd.rar",
-    "application/x-7z-compressed",
-    "application/x-brotli",
-    "application/x-bzip",
-    "application/x-gzip",
-    "application/x-rar",
-    "application/x-xz",
-    "application/zip",
-    "application/zstd",
-    "audio/",
-    "font/woff",
-    "image/avif",
-    "image/gif",
-    "image/heic",
-    "image/jp",
-    "image/jxl",
-    "image/png",
-    "image/webp",
-    "video/",
+/// Media types whose content is compressed by itself, because of which it would become no shorter: by their kind, and the beginning of what follows its slash.
+const COMPRESSED: [(&str, &[&str]); 5] = [
+    (
+        "application",
+        &[
+            "gzip",
+            "java-archive",
+            "pdf",
+            "vnd.android.package-archive",
+            "vnd.openxmlformats",
+            "vnd.rar",
+            "x-7z-compressed",
+            "x-brotli",
+            "x-bzip",
+            "x-gzip",
+            "x-rar",
+            "x-xz",
+            "zip",
+            "zstd",
+        ],
+    ),
+    ("audio", &[""]),
+    ("font", &["woff"]),
+    ("image", &["avif", "gif", "heic", "jp", "jxl", "png", "webp"]),
+    ("video", &[""]),
 ];
 
 impl Algorithm {
@@ -179,7 +178,10 @@ impl MediaTypes {
 
 /// Whether content of this type is compressed by itself.
 pub fn is_compressed_by_itself(media_type: &[u8]) -> bool {
-    COMPRESSED.iter().any(|of| starts_with(media_type, of))
+    let Some(slash) = media_type.iter().position(|byte| *byte == b'/') else { return false };
+    let (kind, name) = (&media_type[..slash], &media_type[slash + 1..]);
+    let alike = COMPRESSED.iter().find(|(of, _)| kind.eq_ignore_ascii_case(of.as_bytes()));
+    alike.is_some_and(|(_, begins)| begins.iter().any(|with| starts_with(name, with)))
 }
 
 fn is_never_compressed(media_type: &[u8]) -> bool {
@@ -219,7 +221,8 @@ mod tests {
             "application/grpc",
             "application/grpc+proto",
             "application/grpc-web-text",
-            "image/png",
+            "Image/PNG",
+            "audio/mpeg",
             "video/mp4",
             "font/woff2",
             "application/zip",

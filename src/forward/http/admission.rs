@@ -43,8 +43,10 @@ impl Connection {
         let (of_route, meaning) =
             found.map_or((&[][..], None), |(route, meaning)| (&*route.rate_limits, meaning.as_ref()));
         let by = CountedBy { request, path: compared(request, meaning), claims: None };
-        let looked = self.limit(listener, of_route, by, exchange);
-        Ok(rate_limits::settle(looked, request, context, exchange).await)
+        match self.limit(listener, of_route, by, exchange) {
+            Ok(None) => Ok(None),
+            looked => Ok(rate_limits::settle(looked, request, context, exchange).await),
+        }
     }
 
     /// Lets a request in that a route has taken and that was counted. What is given back is its answer, where it may not come in and that is not an error.
@@ -73,8 +75,10 @@ impl Connection {
             Entry::Admitted(None) => Ok(None),
             Entry::Admitted(Some(claims)) => {
                 let by = CountedBy { request, path: compared(request, meaning), claims: Some(&claims) };
-                let looked = self.limit(listener, &route.rate_limits, by, exchange);
-                Ok(rate_limits::settle(looked, request, context, exchange).await)
+                match self.limit(listener, &route.rate_limits, by, exchange) {
+                    Ok(None) => Ok(None),
+                    looked => Ok(rate_limits::settle(looked, request, context, exchange).await),
+                }
             }
             Entry::Answered(mut response) => {
                 context.answering(None).complete(&mut response, Message::Error);

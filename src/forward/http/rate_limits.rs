@@ -60,9 +60,12 @@ impl AboveRateLimit {
     }
 }
 
+/// What has to be waited for, if anything; or that a limit refuses the request, which is boxed because almost none is.
+pub type Looked = Result<Option<Pin<Box<Sleep>>>, Box<AboveRateLimit>>;
+
 /// Waits for as long as a request is held back; nothing is done for a client that leaves meanwhile. Gives back the answer to one that is above a limit.
 pub async fn settle(
-    looked: Result<Option<Pin<Box<Sleep>>>, AboveRateLimit>,
+    looked: Looked,
     request: &Request,
     context: &Context<'_>,
     exchange: &mut Exchange,
@@ -115,7 +118,7 @@ impl Connection {
         of_route: &[RateLimit],
         by: CountedBy<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Option<Pin<Box<Sleep>>>, AboveRateLimit> {
+    ) -> Looked {
         if listener.rate_limits.is_empty() && of_route.is_empty() {
             return Ok(None);
         }
@@ -134,7 +137,7 @@ impl Connection {
         listener: &Listener,
         by: CountedBy<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Duration, AboveRateLimit> {
+    ) -> Result<Duration, Box<AboveRateLimit>> {
         let RateLimit { rule: settings, table, counts, policy, .. } = limit;
         let key = self.limit_key(limit, listener, by);
         let now = clock::monotonic(exchange.began());
@@ -162,7 +165,8 @@ impl Connection {
                 counts.count(worker, LimitResult::Refused);
                 exchange.above_limit(&settings.name);
                 let seconds = wait.as_millis().div_ceil(1000).max(1);
-                Err(AboveRateLimit { seconds: u32::try_from(seconds).unwrap_or(u32::MAX), policy: policy.clone() })
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                Err(Box::new(AboveRateLimit { seconds, policy: policy.clone() }))
             }
         }
     }

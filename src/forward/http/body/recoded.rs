@@ -370,10 +370,10 @@ mod tests {
         let pool = Rc::new(Pool::default());
         let text = Bytes::from(b"something that can be compressed ".repeat(32 << 10));
         let alone = drain(&mut encoding(&pool, Content::Own(text.clone()))).1;
-        assert!(alone + 1 >= text.len() / (16 << 10), "{alone}");
+        assert!(alone + 1 >= text.len() / (4 << 10), "{alone}");
         let _others: Vec<_> = (0..7).map(|_| encoding(&pool, Content::Own(Bytes::new()))).collect();
         let among_others = drain(&mut encoding(&pool, Content::Own(text))).1;
-        assert!(among_others >= 3 * alone, "{among_others} {alone}");
+        assert!(among_others + 2 >= 2 * alone, "{among_others} {alone}");
     }
 
     #[test]
