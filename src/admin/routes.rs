@@ -16,7 +16,8 @@ use http::header::{ALLOW, HeaderValue};
 use super::answer::Problem;
 use super::{
     Shared, backends, canary, certificates, cluster, events, faults, guard, hand_over, history, live, login,
-    maintenance, maintenance_page, metrics, page, pick, probes, recovery, reload, ring, route_list, sla, status, why,
+    maintenance_page, metrics, page, pick, probes, recovery, reload, ring, route_list, service_maintenance, sla,
+    status, why,
 };
 use crate::canary::Word as CanaryWord;
 use crate::operator::Command;
@@ -48,7 +49,10 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/v1/sla/incidents/{number}/note", allow("POST", post(sla::note)))
         .route(
             "/api/v1/services/{service}/maintenance",
-            allow("GET, HEAD, POST, DELETE", get(maintenance::show).post(maintenance::start).delete(maintenance::stop)),
+            allow(
+                "GET, HEAD, POST, DELETE",
+                get(service_maintenance::show).post(service_maintenance::start).delete(service_maintenance::stop),
+            ),
         )
         .route(
             "/api/v1/listeners/{listener}/maintenance",

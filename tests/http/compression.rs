@@ -221,13 +221,7 @@ fn what_the_backend_has_sent_is_passed_on_while_it_pauses() {
             assert_eq!(text, b"first,");
         }
         cue.give();
-        loop {
-            let next = chunk(&mut client);
-            if next.is_empty() {
-                break;
-            }
-            coded.extend_from_slice(&next);
-        }
+        coded.extend(chunks(&mut client));
         assert_eq!(decoded(Some(coding), &coded, 100), b"first,second");
         assert_eq!(String::from_utf8(client.bytes(14)).unwrap().to_ascii_lowercase(), "x-after: y\r\n\r\n");
     }
@@ -246,6 +240,18 @@ fn chunk(client: &mut Client) -> Vec<u8> {
     let mut data = client.bytes(length + 2);
     data.truncate(length);
     data
+}
+
+/// The data of all chunks from the next one to the last, whose trailers follow.
+fn chunks(client: &mut Client) -> Vec<u8> {
+    let mut data = Vec::new();
+    loop {
+        let next = chunk(client);
+        if next.is_empty() {
+            return data;
+        }
+        data.extend_from_slice(&next);
+    }
 }
 
 #[test]
@@ -401,15 +407,7 @@ fn long_answers_leave_the_worker_to_others() {
         assert_eq!(other.get("/other").text(), "ok");
     }
     for mut client in clients {
-        let mut coded = Vec::new();
-        loop {
-            let next = chunk(&mut client);
-            if next.is_empty() {
-                break;
-            }
-            coded.extend_from_slice(&next);
-        }
-        assert!(gunzip(&coded).len() >= 8 << 20);
+        assert!(gunzip(&chunks(&mut client)).len() >= 8 << 20);
     }
 }
 
@@ -438,13 +436,7 @@ fn a_pause_after_which_nothing_is_held_back_is_no_end() {
         assert_eq!(client.response_head().field("content-encoding"), Some("br"));
         let mut coded = chunk(&mut client);
         cue.give();
-        loop {
-            let next = chunk(&mut client);
-            if next.is_empty() {
-                break;
-            }
-            coded.extend_from_slice(&next);
-        }
+        coded.extend(chunks(&mut client));
         client.bytes(2);
         let text = decoded(Some("br"), &coded, 0);
         assert!(text == [&page.as_bytes()[at * PART..(at + 1) * PART], b"more"].concat(), "{at}: {}", text.len());
@@ -561,14 +553,7 @@ fn a_worker_compresses_for_no_more_clients_than_it_has_memory_for() {
     clients.iter().for_each(|_| cue.give());
     cue.give();
     for (client, coded) in clients.iter_mut().zip(&coded[1..]) {
-        let mut text = Vec::new();
-        loop {
-            let next = chunk(client);
-            if next.is_empty() {
-                break;
-            }
-            text.extend_from_slice(&next);
-        }
+        let text = chunks(client);
         assert!(!coded || gunzip(&text).len() >= 3_000);
     }
     wait_until("others are compressed again", || {

@@ -1,7 +1,9 @@
 //! Answers that a route has for itself: no backend is asked.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 
 use super::context::Context;
@@ -78,28 +80,36 @@ pub fn file(status: StatusCode, file: &PageFile, request: &Request) -> Response<
 
 /// Whether the client wants another content than this one, or none that was changed since (RFC 9110, sections 13.1.1 and 13.1.4).
 fn is_another(headers: &HeaderMap, content: &PageContent) -> bool {
-    if headers.contains_key(header::IF_MATCH) {
-        let tags = headers.get_all(header::IF_MATCH).into_iter().filter_map(|line| line.to_str().ok());
-        let is_it = |tag: &str| tag == "*" || tag.as_bytes() == content.tag.as_bytes();
-        return !tags.flat_map(|line| line.split(',')).map(str::trim).any(is_it);
+    if let Some(names_it) = names_tag(headers, &header::IF_MATCH, |tag| tag == content.tag.as_bytes()) {
+        return !names_it;
     }
-    let since = headers.get(header::IF_UNMODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+    let since = date(headers, &header::IF_UNMODIFIED_SINCE);
     since.zip(content.modified).is_some_and(|(since, modified)| modified > since)
 }
 
 /// Whether the client has the same content already. Where it names tags, its date does not count (section 13.2.2).
 fn is_known(headers: &HeaderMap, content: &PageContent) -> bool {
-    if headers.contains_key(header::IF_NONE_MATCH) {
-        let tags = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
-        // tags are compared weakly here (section 13.1.2): a cache may have made it a weak one
-        let is_it =
-            |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == content.tag.as_bytes();
-        return tags.flat_map(|line| line.split(',')).map(str::trim).any(is_it);
+    // tags are compared weakly here (section 13.1.2): a cache may have made it a weak one
+    let is_it = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag) == content.tag.as_bytes();
+    if let Some(names_it) = names_tag(headers, &header::IF_NONE_MATCH, is_it) {
+        return names_it;
     }
-    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+    let since = date(headers, &header::IF_MODIFIED_SINCE);
     since.zip(content.modified).is_some_and(|(since, modified)| modified <= since)
+}
+
+/// Whether one of the tags in this field is the one, or the field is `*`, which stands for all tags; `None` = the request has no such field.
+fn names_tag(headers: &HeaderMap, field: &HeaderName, is_it: impl Fn(&[u8]) -> bool) -> Option<bool> {
+    headers.contains_key(field).then(|| {
+        let lines = headers.get_all(field).into_iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).map(str::trim).any(|tag| tag == "*" || is_it(tag.as_bytes()))
+    })
+}
+
+/// The date in this field; `None` = there is none, or it can't be read.
+fn date(headers: &HeaderMap, field: &HeaderName) -> Option<SystemTime> {
+    let text = headers.get(field)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok()
 }
 
 #[cfg(test)]
