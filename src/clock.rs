@@ -131,9 +131,18 @@ pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     text.parse::<Timestamp>().ok().and_then(|time| SystemTime::try_from(time).ok())
 }
 
-/// Reads a time span such as `30s`, `1h30m` or `500ms`; `None` = it is none.
+/// Reads a time span such as `30s`, `1h30m`, `500ms`, `2d` or `1d12h`; a day has 24 hours. `None` = it is none.
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok())
+    let exact = |text: &str| text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    // the library has no days, because those of a calendar differ in length
+    let days = text.split_once('d').and_then(|(days, rest)| Some((days.parse::<u32>().ok()?, rest)));
+    match days {
+        None => exact(text),
+        Some((days, rest)) => {
+            let rest = if rest.is_empty() { Duration::ZERO } else { exact(rest)? };
+            Some(Duration::from_secs(u64::from(days) * 86_400) + rest)
+        }
+    }
 }
 
 /// The time since the machine has started, which goes on while it sleeps and while this process is stopped, and which nobody can set. All
@@ -214,6 +223,9 @@ mod tests {
         let spans = ["30s", "1h30m", "500ms", "-3s", "3", "soon"].map(parse_duration);
         let [secs, millis] = [Duration::from_secs, Duration::from_millis];
         assert_eq!(spans, [Some(secs(30)), Some(secs(5400)), Some(millis(500)), None, None, None]);
+        let days = ["2d", "1d12h", "0d", "d", "-1d", "1.5d", "2dx", "12h1d", "5 seconds"].map(parse_duration);
+        let days_are = [Some(secs(172_800)), Some(secs(129_600)), Some(secs(0)), None, None, None, None, None];
+        assert_eq!((&days[..8], days[8]), (&days_are[..], Some(secs(5))));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl From<Unusable> for String {
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "listener `{}`: {}: {}", self.name, self.address, self.reason)
+        write!(f, "listener `{}` can't be opened at {}: {}", self.name, self.address, self.reason)
     }
 }
 

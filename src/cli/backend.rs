@@ -20,7 +20,7 @@ struct CommandArgs {
     /// The service and the backend's id: its address, unless the configuration gives it another. Also as two arguments
     #[arg(value_name = "SERVICE/BACKEND", num_args = 1..=2)]
     of: Vec<String>,
-    /// For how long, such as 30m; without it until it is taken back
+    /// For how long, such as 30m or 2d; without it until it is taken back
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     span: Option<Duration>,
     /// Why; it is in the log, in the events and in the status
@@ -78,7 +78,7 @@ pub(super) struct Weigh {
 struct Weight(Option<u16>);
 
 fn span(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "a time is such as 30s, 5m or 1h30m".to_owned())
+    parse_duration(text).ok_or_else(|| "a time is such as 30s, 5m, 1h30m or 2d".to_owned())
 }
 
 fn weight(text: &str) -> Result<Weight, String> {

@@ -19,7 +19,7 @@ pub(super) struct Maintenance {
     /// A listener in place of a service: its clients are shown the page, whatever its routes say
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
-    /// For how long, such as 30m; at most seven days where what happens meanwhile does not count
+    /// For how long, such as 30m or 2d; at most seven days where what happens meanwhile does not count
     #[arg(long = "for", value_name = "TIME", value_parser = span, required_unless_present_any = ["end", "show", "only_page", "listener"])]
     span: Option<Duration>,
     /// Why; it is in the log, in the events and in the report
@@ -42,7 +42,7 @@ pub(super) struct Maintenance {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "a time is such as 30s, 5m or 1h30m".to_owned())
+    parse_duration(text).ok_or_else(|| "a time is such as 30s, 5m, 1h30m or 2d".to_owned())
 }
 
 pub(super) fn run(asked: &Maintenance) -> ExitCode {
@@ -168,6 +168,8 @@ mod tests {
         let path = "/api/v1/services/api/maintenance".to_owned();
         let body = json!({ "until": "1970-01-01T00:30:00.000Z", "reason": "disks" });
         assert_eq!(of("api --for 30m --reason disks"), ("POST", path.clone(), Some(body.clone())));
+        let two_days = json!({ "until": "1970-01-03T00:00:00.000Z", "reason": "disks" });
+        assert_eq!(of("api --for 2d --reason disks").2, Some(two_days));
         assert_eq!(of("api --show"), ("GET", path.clone(), None));
         assert_eq!(of("api --end"), ("DELETE", path.clone(), None));
         assert_eq!(of("api --end --page"), ("DELETE", format!("{path}?only=page"), None));

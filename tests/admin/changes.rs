@@ -73,6 +73,13 @@ fn a_listener_whose_address_is_taken_refuses_the_reload_and_both_are_told() {
     );
     let cause = json!({ "address": format!("127.0.0.1:{port}"), "reason": "address already in use" });
     assert_eq!(failed["cause"], cause);
+    // nobody is to think that a listener which was open has gone
+    let text = format!(
+        "a reload wants to listen at 127.0.0.1:{port}, which can't be opened: address already in use; what is open stays open"
+    );
+    assert_eq!(failed["text"], text);
+    wait_until("the log says so", || proxy.stderr().contains("can't be opened: what is open stays open"));
+    assert_eq!(proxy.client().get("/").status, 200);
     // the file's change may have been seen as well as the request
     let configs = events(&proxy, "config_");
     assert!(!configs.is_empty() && configs.iter().all(|(kind, _)| kind == "refused"), "{configs:?}");

@@ -1,6 +1,6 @@
 //! Times of the past, as people write them.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -14,17 +14,11 @@ use crate::clock::{parse_duration, parse_rfc3339};
 ///
 /// A sentence that says what can be written.
 pub(super) fn parse(text: &str, now: SystemTime, zone: &TimeZone) -> Result<SystemTime, String> {
-    let ago = || now.checked_sub(length(text.strip_prefix('-')?)?);
+    let ago = || now.checked_sub(parse_duration(text.strip_prefix('-')?)?);
     let found = parse_rfc3339(text).or_else(ago).or_else(|| of_day(text, now, zone));
     found.ok_or_else(|| {
         format!("--at {text}: a time such as 14:02, 14:02:30, -10m (ten minutes ago), -2d or 2026-11-27T14:02:00Z")
     })
-}
-
-/// How long ago: as everywhere, or in days.
-fn length(text: &str) -> Option<Duration> {
-    let days = || text.strip_suffix('d')?.parse::<u32>().ok().map(|days| Duration::from_secs(86_400) * days);
-    parse_duration(text).or_else(days)
 }
 
 /// The last time that a clock in this zone has shown this.
@@ -69,6 +63,7 @@ mod tests {
     fn spans_and_whole_times_are_read_as_well() {
         assert_eq!(at("-10m", "UTC").unwrap(), "2026-11-27T14:20:00.000Z");
         assert_eq!(at("-1h30m", "UTC").unwrap(), "2026-11-27T13:00:00.000Z");
+        assert_eq!(at("-2d", "UTC").unwrap(), "2026-11-25T14:30:00.000Z");
         assert_eq!(at("2026-11-27T15:00:00+01:00", "UTC").unwrap(), "2026-11-27T14:00:00.000Z");
         for wrong in ["", "now", "25:00", "14:60", "10m", "-", "14:2", "1402", "-soon"] {
             assert!(at(wrong, "UTC").is_err_and(|why| why.contains("14:02:30")), "{wrong}");

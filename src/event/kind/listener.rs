@@ -61,7 +61,9 @@ impl ListenerChange {
             Self::Changed { address, was: None } => format!("the listener at {address} has other settings"),
             Self::Changed { address, was: Some(was) } => format!("listening at {address}, no longer at {was}"),
             Self::Removed { address } => format!("no longer listening at {address}"),
-            Self::Failed { address, reason } => format!("can't listen at {address}: {reason}"),
+            Self::Failed { address, reason } => {
+                format!("a reload wants to listen at {address}, which can't be opened: {reason}; what is open stays open")
+            }
         }
     }
 
@@ -79,7 +81,10 @@ impl ListenerChange {
             Self::Added { address, protocol, tls } => info!(listener, address, protocol, tls, "listening"),
             Self::Changed { address, was } => info!(listener, address, was, "listener changed"),
             Self::Removed { address } => info!(listener, address, "listener removed"),
-            Self::Failed { address, reason } => error!(listener, address, reason, "listener failed"),
+            Self::Failed { address, reason } => error!(
+                listener,
+                address, reason, "a reload wants a listener that can't be opened: what is open stays open"
+            ),
         }
     }
 }
