@@ -32,6 +32,8 @@ pub struct Outcome {
     pub body_bytes: u64,
     /// How it ended as a gRPC call, where it is one.
     pub grpc: Option<Grpc>,
+    /// How it ended, where its status and its failure don't say that: it was a tunnel, or was cut off.
+    pub end: Option<TunnelEnd>,
 }
 
 /// How a gRPC call ended.
@@ -77,7 +79,49 @@ impl Outcome {
             connected: None,
             body_bytes: 0,
             grpc: None,
+            end: None,
         }
+    }
+}
+
+/// How a tunnel ended, which an exchange is after an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TunnelEnd {
+    /// This side ended its direction, and then the other side did. The side that did so first is the one that wanted the end.
+    ClosedBy(Peer),
+    /// The connection with this side broke: it was reset, or could not be written to.
+    BrokenBy(Peer),
+    /// Nothing was sent for `timeout.idle`.
+    Idle,
+    /// We have cut it off: the listener is gone, or the process ends.
+    Cut,
+}
+
+/// One of the two whom we stand between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// The client.
+    Client,
+    /// The backend.
+    Backend,
+}
+
+impl TunnelEnd {
+    /// The word for it in the access log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClosedBy(Peer::Client) => "closed_by_client",
+            Self::ClosedBy(Peer::Backend) => "closed_by_backend",
+            Self::BrokenBy(Peer::Client) => "broken_by_client",
+            Self::BrokenBy(Peer::Backend) => "broken_by_backend",
+            Self::Idle => "idle",
+            Self::Cut => "cut",
+        }
+    }
+
+    /// Whether it ended as tunnels do: somebody wanted that, or nobody had anything to say.
+    pub fn is_usual(self) -> bool {
+        matches!(self, Self::ClosedBy(_) | Self::Idle)
     }
 }
 

@@ -88,7 +88,7 @@ impl Proxy {
         let [backend, none] = [&service.series[0].backends[0], &service.series[0].none].map(|requests| requests.read());
         let series = || service.series.iter().flat_map(|series| series.backends.iter().chain([&series.none]));
         let all = (0..backend.len()).map(|class| series().map(|requests| requests.read()[class]).sum::<u64>());
-        assert!(all.eq(service.totals.read()), "the totals are what the series add up to");
+        assert!(all.eq(service.totals.requests.read()), "the totals are what the series add up to");
         (promised, backend.iter().sum(), none.iter().sum(), service.upstream[0].attempts().ended)
     }
 }

@@ -16,6 +16,7 @@ pub mod concurrency;
 mod denials;
 mod durations;
 mod exemplar;
+mod failures;
 mod family;
 mod fold;
 mod format;
@@ -45,6 +46,7 @@ mod shadow;
 mod slots;
 mod stages;
 mod text;
+mod totals;
 mod upstream;
 
 use std::sync::Arc;
@@ -56,6 +58,7 @@ pub use concurrency::ConcurrencyCounts;
 pub use denials::{Denial, Denials};
 pub use durations::{Distribution, Durations};
 pub use exemplar::Exemplar;
+pub use failures::{FailureReason, Failures};
 pub use format::Format;
 pub use grpc::GrpcCalls;
 pub use hedges::HedgeCounts;
@@ -71,6 +74,7 @@ pub use retries::Retries;
 pub use routes::RouteHits;
 pub use shadow::ShadowPicks;
 pub use stages::StageDurations;
+pub use totals::Totals;
 pub use upstream::{
     AttemptCounts, AttemptDetails, AttemptEnd, BeganIn, EPOCHS, Epoch, Failure, ServiceAttempts, UpstreamMetrics,
 };
@@ -89,7 +93,7 @@ use session_lookups::SessionLookups;
 pub struct Registry {
     workers: usize,
     requests: Family<3, Requests>,
-    totals: Family<1, Requests>,
+    totals: Family<1, Totals>,
     durations: Family<1, Durations>,
     listeners: Family<1, ListenerMetrics>,
     upstreams: Family<2, UpstreamMetrics>,
@@ -172,9 +176,10 @@ impl Registry {
     }
 
     /// Ended exchanges with a service, whatever listener they came through and whatever backend had them: what the series of
-    /// [`requests`](Self::requests) with its name add up to. Who looks at ten thousand backends each second reads these instead.
-    pub fn totals(&self, service: &str) -> Arc<Requests> {
-        self.totals.get([service], || Requests::new(self.workers))
+    /// [`requests`](Self::requests) with its name add up to. Who looks at ten thousand backends each second reads these instead. `service` is
+    /// empty for exchanges that ended before a service was found.
+    pub fn totals(&self, service: &str) -> Arc<Totals> {
+        self.totals.get([service], || Totals::new(self.workers))
     }
 
     /// Durations of a service's exchanges.

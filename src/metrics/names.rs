@@ -92,6 +92,8 @@ macro_rules! metrics {
 metrics! {
     REQUESTS: Counter "evenkeel_requests_total" [listener, service, backend, code_class] Source::Registry
         => "Exchanges by the class of their answer; `none`: the client left before an answer. Service and backend are empty where none was involved.";
+    FAILURES: Counter "evenkeel_exchange_failures_total" [service, reason] Source::Registry
+        => "Exchanges that Evenkeel answered with an error of its own, or whose answer broke off, and sessions that failed, by reason, such as `no_backend`, `connect_failed`, `timeout`. Service is empty where none was found.";
     REQUEST_DURATION: Histogram "evenkeel_request_duration_seconds" [service] Source::Registry
         => "From the head of the request to the end of the answer.";
     FIRST_BYTE: Histogram "evenkeel_first_byte_seconds" [service] Source::Registry

@@ -1,5 +1,6 @@
 //! One reading of everything: the registry's own counters, what rooms have counted through the facade, and what is known elsewhere.
 
+mod failures;
 mod recoded;
 mod stores;
 
@@ -87,6 +88,7 @@ impl Registry {
         let fold = self.folding.begin(readings.backends, |service, id| self.upstreams.is_held([service, id]));
         let mut out = Sink::new(to, fold);
         self.requests_to(&mut out);
+        self.failures_to(&mut out);
         self.durations_to(&mut out);
         self.stages_to(&mut out);
         backends_to(readings.backends, &mut out);

@@ -1,6 +1,7 @@
 //! Recording: what came of every exchange and of every session goes to the counters, the durations and the access log.
 
 pub mod access;
+mod failure;
 mod promise;
 pub mod samples;
 
@@ -9,7 +10,7 @@ pub use promise::Promised;
 use std::time::{Duration, Instant};
 
 use crate::error::{Kind, Side};
-use crate::metrics::{Durations, Exemplar, GrpcCalls, PromiseEnd, Requests, SessionEnd};
+use crate::metrics::{Durations, Exemplar, Failures, GrpcCalls, PromiseEnd, Requests, SessionEnd};
 use crate::outcome::{Outcome, SessionOutcome};
 use crate::trace;
 
@@ -27,6 +28,8 @@ pub struct Handles<'a> {
     pub requests: &'a Requests,
     /// The exchanges of its service, all together.
     pub totals: Option<&'a Requests>,
+    /// Those of its service that failed, or of no service.
+    pub failures: Option<&'a Failures>,
     /// Its service's durations.
     pub durations: Option<&'a Durations>,
     /// How its service's gRPC calls ended.
@@ -42,6 +45,14 @@ pub struct Ended {
     pub elapsed: Duration,
     /// How it counts for the promise of its service, where there is one.
     pub promise: Option<PromiseEnd>,
+}
+
+impl Handles<'_> {
+    fn count_failure(&self, worker: usize, failure: Option<Kind>) {
+        if let Some((kind, failures)) = failure.zip(self.failures) {
+            failures.count(worker, failure::reason(kind));
+        }
+    }
 }
 
 impl Recorder {
@@ -78,6 +89,7 @@ impl Recorder {
         exemplar: Option<Exemplar>,
     ) -> Ended {
         let elapsed = ended.saturating_duration_since(outcome.began);
+        handles.count_failure(worker, outcome.failure);
         let status = outcome.status.map_or(0, |status| status.as_u16());
         handles.requests.count(worker, status);
         if let Some(totals) = handles.totals {
@@ -109,6 +121,7 @@ impl Recorder {
     /// Counts a session that ended then.
     pub fn session(&self, worker: usize, handles: &Handles<'_>, outcome: &SessionOutcome, ended: Instant) -> Ended {
         let elapsed = ended.saturating_duration_since(outcome.began);
+        handles.count_failure(worker, outcome.failure);
         let end = match outcome.failure {
             None => SessionEnd::Ok,
             Some(kind) if kind.side() == Side::Client => SessionEnd::Gone,

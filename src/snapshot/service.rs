@@ -21,7 +21,9 @@ use crate::endpoint::precedence::{self, Rules};
 use crate::endpoint::state::Condition;
 use crate::endpoint::waiters::Waiters;
 use crate::endpoint::{Endpoint, standing};
-use crate::metrics::{Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, UpstreamMetrics};
+use crate::metrics::{
+    Durations, GrpcCalls, PromisedRequests, Requests, Retries, ServiceAttempts, Totals, UpstreamMetrics,
+};
 use crate::pages::ErrorPages;
 use crate::policy::{
     Balance, Breaker, Dependency, Fallback, HeaderChanges, Health, KeyFrom, LoadReports, Outlier, Pool, ProxyHeader,
@@ -117,7 +119,7 @@ pub struct ServiceSettings {
     /// A client that ends its side is taken for gone while it waits for a place, and nothing was sent to a backend.
     pub abort_on_close: bool,
     /// Its exchanges, all together.
-    pub totals: Arc<Requests>,
+    pub totals: Arc<Totals>,
     /// How long they take.
     pub durations: Arc<Durations>,
     /// Its retries.

@@ -17,7 +17,7 @@ use crate::endpoint::{Endpoint, Target};
 use crate::limit::{self, RateLimitRule};
 use crate::metrics::rate_limited::RateLimited;
 use crate::metrics::recoded::Recoded;
-use crate::metrics::{Denial, Denials, Requests, RouteHits};
+use crate::metrics::{Denial, Denials, Requests, RouteHits, Totals};
 use crate::pages::{ErrorPages, PageFile};
 use crate::policy::access_log::AccessLines;
 use crate::policy::compression;
@@ -153,6 +153,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// Exchanges that no service takes.
     pub local: Arc<Requests>,
+    /// Exchanges and sessions that end before a service is found for them, of all listeners.
+    pub unrouted: Arc<Totals>,
     /// The field that carries the id of each request; `None` = requests get none.
     pub request_id: Option<HeaderName>,
     /// The field that tells backends the client's address; `None` = none does.

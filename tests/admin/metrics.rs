@@ -91,6 +91,37 @@ fn a_retry_is_counted_for_the_backend_that_has_failed() {
 }
 
 #[test]
+fn errors_of_our_own_are_counted_by_reason_and_those_of_backends_are_not() {
+    let origin = Origin::script(|conn| {
+        let Ok(request) = conn.request() else { return };
+        if request.target() == "/fails" {
+            conn.send("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
+        }
+        // else it ends without an answer
+    });
+    let down = "[service.none]\nbackend = [{ address = \"127.0.0.1:9\", drain = true }]\n";
+    let listener = "route = [{ path_prefix = \"/none\", service = \"none\" }, { path_prefix = \"/\", service = \"api\", methods = [\"POST\"] }]\n";
+    let service = "retry.attempts = 0\noutlier = { consecutive_failures = 0, max_ejected = 0.0 }";
+    let proxy = Proxy::start(&(config(listener, service, &[&origin]).replacen("service = \"api\"\n", "", 1) + down));
+    let post = |target: &str| {
+        let mut client = proxy.client();
+        client.send(format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        client.response().status
+    };
+    let failures = |service: &str, reason: &str| {
+        let series = format!("evenkeel_exchange_failures_total{{service=\"{service}\",reason=\"{reason}\"}}");
+        value(&proxy, &series)
+    };
+    assert_eq!([post("/fails"), post("/ends"), post("/ends"), post("/none")], [502, 502, 502, 503]);
+    assert_eq!(proxy.client().get("/nowhere").status, 404);
+    wait_until("the last one is counted", || failures("", "no_route") == Some(1.0));
+    assert_eq!(failures("api", "connection_closed"), Some(2.0), "the backend's own 502 is none of them");
+    assert_eq!(failures("none", "no_backend"), Some(1.0));
+    let all = proxy.metrics();
+    assert_eq!(all.lines().filter(|line| line.starts_with("evenkeel_exchange_failures_total{")).count(), 3, "{all}");
+}
+
+#[test]
 fn the_configuration_that_runs_is_told_by_the_hash_of_its_file() {
     let origin = Origin::ok();
     let proxy = Proxy::to(&origin);

@@ -184,7 +184,7 @@ fn a_drain_that_is_over_is_nothing_that_the_client_did() {
     proxy.signal("TERM");
     proxy.wait();
     let line = proxy.logged();
-    assert_eq!((line.get("aborted"), &line["failure"]), (None, &Value::Null), "{line}");
+    assert_eq!((line.get("aborted"), &line["failure"], &line["end"]), (None, &Value::Null, &"cut".into()), "{line}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 
 use crate::support::h2::{self, Client, get, post};
-use crate::support::{OK, Origin, Proxy, config, wait_until};
+use crate::support::{LOG, OK, Origin, Proxy, config, wait_until};
 
 const MIB: usize = 1024 * 1024;
 
@@ -188,7 +188,7 @@ fn a_websocket_over_http_2_reaches_an_http_1_backend() {
             return conn.echo();
         }
     });
-    let proxy = Proxy::to(&origin);
+    let proxy = Proxy::start(&(config("", "", &[&origin]) + LOG));
     h2::run(async {
         let client = Client::connect(proxy.address()).await;
         assert!(client.takes_extended_connect().await);
@@ -207,4 +207,5 @@ fn a_websocket_over_http_2_reaches_an_http_1_backend() {
         assert_eq!(h2::whole(answer).await.unwrap().body, "");
     });
     wait_until("the tunnel ends", || origin.open() <= 1);
+    wait_until("its line is written", || proxy.log().iter().any(|line| line.contains("\"end\":\"closed_by_client\"")));
 }

@@ -161,7 +161,7 @@ async fn rates_are_those_of_the_last_seconds() {
     (0..30).for_each(|_| a.count(0, 200));
     (0..10).for_each(|_| b.count(0, 503));
     let totals = shared.registry.totals("api");
-    (0..40).for_each(|n| totals.count(0, if n < 30 { 200 } else { 503 }));
+    (0..40).for_each(|n| totals.requests.count(0, if n < 30 { 200 } else { 503 }));
     shared.live.refresh(&shared, now.plus(Duration::from_secs(2)));
     let document = frames.borrow().document.to_json();
     let service = &document["services"]["api"];

@@ -130,8 +130,8 @@ mod tests {
         let at = |reading: u32| (start.plus(READING * reading), SystemTime::UNIX_EPOCH + READING * reading);
         let read = |pasts: &mut Pasts, snapshot: &Snapshot, reading| pasts.read(snapshot, at(reading).0, at(reading).1);
         read(&mut pasts, &first, 0);
-        registry.totals("api").count(0, 200);
-        registry.totals("web").count(0, 503);
+        registry.totals("api").requests.count(0, 200);
+        registry.totals("web").requests.count(0, 503);
         (1..=2).for_each(|reading| read(&mut pasts, &first, reading));
         let shown = |pasts: &Pasts, of| {
             let shown = pasts.history(of);

@@ -22,7 +22,7 @@ pub(in crate::admin) struct Sample {
 impl Sample {
     /// The counters of a service as they are now.
     pub(in crate::admin) fn of(service: &Service) -> Self {
-        let (succeeded, failed, _) = add_up([&*service.totals].into_iter());
+        let (succeeded, failed, _) = add_up([&service.totals.requests].into_iter());
         let [retries_succeeded, retries_failed, ..] = service.retries.read();
         Self {
             succeeded,

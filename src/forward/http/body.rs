@@ -15,6 +15,7 @@ use crate::bandwidth::{Pace, Paces};
 use crate::error::Error;
 use crate::io::pipe::Pipe;
 use crate::layer4::splice::MaySplice;
+use crate::outcome::TunnelEnd;
 use crate::protocol::http::tunnel::{MayTunnel, Relay};
 use crate::timer::Alarm;
 use crate::upstream::terms::too_late;
@@ -319,9 +320,10 @@ impl MayTunnel for Body {
         relay.take().map(|relay| relay.paced(Paces { up, down }))
     }
 
-    fn tunnelled(&mut self, bytes: u64) {
+    fn tunnelled(&mut self, bytes: u64, end: TunnelEnd) {
         if let Some(exchange) = &mut self.exchange {
             exchange.sent(bytes);
+            exchange.tunnel_ended(end);
         }
     }
 }

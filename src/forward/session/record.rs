@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::forward::Worker;
 use crate::forward::placement::Admission;
 use crate::forward::placement::attempt_result::{self, AttemptResult};
-use crate::metrics::{AttemptEnd, BeganIn, Durations, Requests, UpstreamMetrics};
+use crate::metrics::{AttemptEnd, BeganIn, Durations, Requests, Totals, UpstreamMetrics};
 use crate::outcome::{End, SessionOutcome};
 use crate::policy::Breaker;
 use crate::record::{self, access};
@@ -37,7 +37,7 @@ pub struct Record {
 #[derive(Debug)]
 struct ServiceHandles {
     asked: Arc<str>,
-    totals: Arc<Requests>,
+    totals: Arc<Totals>,
     durations: Arc<Durations>,
     promised: Option<Arc<Promised>>,
     index: usize,
@@ -233,7 +233,8 @@ impl Drop for Record {
         self.give_back();
         let handles = record::Handles {
             requests: &self.requests,
-            totals: self.service.as_ref().map(|s| &*s.totals),
+            totals: self.service.as_ref().map(|s| &s.totals.requests),
+            failures: self.service.as_ref().map(|s| &s.totals.failures),
             durations: self.service.as_ref().map(|s| &*s.durations),
             grpc: None,
             promised: self.service.as_ref().and_then(|s| s.promised.as_ref()).map(|promised| promised.counted()),

@@ -248,6 +248,7 @@ fn each_metric_about_backends_and_services_is_on_the_board_or_in_an_alert() {
     // the board has the state and the details; what is left out here is on the page, or told by an event
     let left_out = [
         "evenkeel_access_denied_total",
+        "evenkeel_exchange_failures_total",
         "evenkeel_backends_folded",
         "evenkeel_client_connections_total",
         "evenkeel_proxy_protocol_refused_total",

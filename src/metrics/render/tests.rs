@@ -11,7 +11,7 @@ use super::super::mirrored::MirrorResult;
 use super::super::rate_limited::LimitResult;
 use super::super::recoded::{Skip, Undecoded, Way};
 use super::super::session_lookups::LookupResult;
-use super::super::{ConcurrencyReading, Format, PromiseEnd};
+use super::super::{ConcurrencyReading, FailureReason, Format, PromiseEnd};
 use super::*;
 
 /// What a scraper reads: the value of each series, by its name and its labels' values.
@@ -175,6 +175,10 @@ type Kept = Vec<Box<dyn Any>>;
 fn of_listeners(registry: &Registry) -> Kept {
     let requests = registry.requests("web", "api", "a");
     [0, 101, 200, 301, 404, 502].into_iter().for_each(|status| requests.count(0, status));
+    let totals = [registry.totals("api"), registry.totals("")];
+    let failed = [(0, FailureReason::NoBackend), (1, FailureReason::NoBackend), (1, FailureReason::ConnectFailed)];
+    failed.into_iter().for_each(|(worker, why)| totals[0].failures.count(worker, why));
+    totals[1].failures.count(0, FailureReason::NoRoute);
     let durations = registry.durations("api");
     durations.observe(0, Duration::from_millis(1), None);
     let denials = registry.denials("web", "path /admin");
@@ -193,7 +197,7 @@ fn of_listeners(registry: &Registry) -> Kept {
     client_limited.count(0, ClientLimit::Connections, false);
     client_limited.count(1, ClientLimit::Requests, true);
     client_limited.count(1, ClientLimit::Download, false);
-    vec![Box::new((requests, durations, denials)), Box::new((listener, limited, client_limited))]
+    vec![Box::new((requests, totals, durations, denials)), Box::new((listener, limited, client_limited))]
 }
 
 /// What attempts at backends are counted by.

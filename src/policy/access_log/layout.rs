@@ -43,6 +43,7 @@ const EXCHANGE: &[(&str, Field, bool)] = &[
     (",\"bytes\":", Field::Bytes, false),
     (",\"client\":", Field::Client, false),
     (",\"duration_ms\":", Field::Duration, false),
+    (",\"end\":", Field::End, true),
     (",\"failure\":", Field::Failure, false),
     (",\"grpc_status\":", Field::GrpcStatus, true),
     (",\"host\":", Field::Host, false),

@@ -26,7 +26,7 @@ use crate::eviction::{IdleConnection, IdleList};
 use crate::io::{Socket, Stream};
 use crate::protocol::http::length::{Announced, Length, announced, is_bodiless};
 use crate::protocol::http::partial::Partial;
-use crate::protocol::http::tunnel::{MayTunnel, Relay};
+use crate::protocol::http::tunnel::{MayTunnel, Relay, Tunnel};
 use crate::protocol::http::{self as neutral, Handler, HeadLimits, Interim, Leniency, Presence, Request, Setup};
 use crate::timer::{Alarm, TICK};
 
@@ -333,23 +333,25 @@ impl<H: Handler> Connection<'_, H> {
     }
 
     /// Turns the connection into a tunnel for another protocol.
-    async fn tunnel(&mut self, mut response: Response<H::Body>, mut relay: Relay) -> Next {
+    async fn tunnel(&mut self, response: Response<H::Body>, mut relay: Relay) -> Next {
         {
             let wire = &mut *self.wire.borrow_mut();
             encode::response(wire.out.buffer(), response.status(), response.headers(), None, None, After::Upgrade);
             relay.add_early_bytes(wire.inbound.buf.split());
         }
-        let done = poll_fn(|cx| {
+        let mut tunnel = Tunnel::new(response.into_body(), relay);
+        poll_fn(|cx| {
             let wire = &mut *self.wire.borrow_mut();
-            match ready!(wire.out.poll_flush(&mut wire.io, cx)) {
-                Ok(()) => relay.poll(&mut wire.io, cx),
-                Err(error) => Poll::Ready(Err(error)),
+            if ready!(wire.out.poll_flush(&mut wire.io, cx)).is_ok() {
+                return tunnel.poll(&mut wire.io, cx);
             }
-        });
-        let whole = done.await.is_ok();
-        response.body_mut().tunnelled(relay.to_client());
+            tunnel.client_broke();
+            Poll::Ready(())
+        })
+        .await;
+        let relay = tunnel.relay();
         self.handler.transferred(relay.from_client(), relay.to_client());
-        if !whole {
+        if !relay.is_whole() {
             self.wire.borrow().reset_on_close();
         }
         Next::Abort

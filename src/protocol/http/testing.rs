@@ -17,6 +17,7 @@ use crate::drain::Drain;
 use crate::error::Error;
 use crate::io::pipe::Pipe;
 use crate::layer4::splice::MaySplice;
+use crate::outcome::TunnelEnd;
 use crate::policy::RequestLimits;
 use crate::timer::Timers;
 
@@ -56,7 +57,7 @@ impl MayTunnel for EchoBody {
         None
     }
 
-    fn tunnelled(&mut self, _: u64) {}
+    fn tunnelled(&mut self, _: u64, _: TunnelEnd) {}
 }
 
 impl MaySplice for EchoBody {

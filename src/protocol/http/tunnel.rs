@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::bandwidth::{self, Pace, Paces};
 use crate::io::Stream;
+use crate::outcome::{Peer, TunnelEnd};
 use crate::timer::{Alarm, Timers};
 
 /// The size of a read buffer in bytes.
@@ -21,8 +22,50 @@ pub trait MayTunnel {
     /// The relay to the backend, when this response is a 101 (or the 200 to an extended CONNECT).
     fn take_tunnel(&mut self) -> Option<Relay>;
 
-    /// The tunnel has ended, after this many bytes were sent to the client.
-    fn tunnelled(&mut self, bytes: u64);
+    /// The tunnel has ended in this way, after so many bytes were sent to the client.
+    fn tunnelled(&mut self, bytes: u64, end: TunnelEnd);
+}
+
+/// A tunnel under way, with the response that it began with. It may be dropped at any time, because a task is cut off: what came of the tunnel is told
+/// when it is dropped, whatever the reason.
+#[derive(Debug)]
+pub struct Tunnel<B: MayTunnel> {
+    body: B,
+    relay: Relay,
+    end: TunnelEnd,
+}
+
+impl<B: MayTunnel> Tunnel<B> {
+    /// Begins, with the body of the response that says so.
+    pub fn new(body: B, relay: Relay) -> Self {
+        Self { body, relay, end: TunnelEnd::Cut }
+    }
+
+    /// The bytes in transit.
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    /// Moves bytes in both directions. Ready when the tunnel has ended.
+    pub fn poll<C: AsyncRead + AsyncWrite + Unpin>(&mut self, client: &mut C, cx: &mut Context<'_>) -> Poll<()> {
+        self.relay.poll(client, cx).map(|end| self.end = end)
+    }
+
+    /// The client can't be written to.
+    pub fn client_broke(&mut self) {
+        self.end = self.relay.broken_by(Peer::Client);
+    }
+
+    /// How it ended.
+    pub fn end(&self) -> TunnelEnd {
+        self.end
+    }
+}
+
+impl<B: MayTunnel> Drop for Tunnel<B> {
+    fn drop(&mut self) {
+        self.body.tunnelled(self.relay.to_client(), self.end);
+    }
 }
 
 /// The backend's side of a tunnel, and the bytes in transit in both directions. A half-close is passed on. The tunnel ends when
@@ -32,6 +75,8 @@ pub struct Relay {
     backend: Backend,
     up: Direction,
     down: Direction,
+    /// Who has ended its direction first.
+    ended_first: Option<Peer>,
     idle: Duration,
     alarm: Alarm,
 }
@@ -48,6 +93,15 @@ pub enum Backend {
     Connection(Stream),
     /// A stream of an HTTP/2 connection that is shared with others (RFC 8441).
     Stream(Box<dyn Duplex>),
+}
+
+/// Which connection has broken, as seen from one direction.
+#[derive(Debug, Clone, Copy)]
+enum BrokenSide {
+    /// The connection that is read from.
+    From,
+    /// The connection that is written to.
+    To,
 }
 
 /// One direction of a tunnel.
@@ -69,7 +123,8 @@ impl Relay {
     /// A relay to `backend`. `early` are bytes that were already read from it. The tunnel ends when no byte has moved for `idle`.
     pub fn new(backend: Backend, early: BytesMut, idle: Duration, timers: &Timers) -> Self {
         let down = Direction { buf: early, ..Direction::default() };
-        Self { backend, up: Direction::default(), down, idle, alarm: Alarm::new(timers, idle) }
+        let (up, alarm) = (Direction::default(), Alarm::new(timers, idle));
+        Self { backend, up, down, ended_first: None, idle, alarm }
     }
 
     /// Holds it to these paces.
@@ -93,27 +148,46 @@ impl Relay {
         self.down.bytes
     }
 
+    /// Whether both directions have ended, and both ends were passed on.
+    pub fn is_whole(&self) -> bool {
+        self.up.end_passed_on && self.down.end_passed_on
+    }
+
+    /// The end of a tunnel whose connection with this side broke. One that has ended its direction first, and is then gone altogether, has closed it.
+    fn broken_by(&self, side: Peer) -> TunnelEnd {
+        if self.ended_first == Some(side) { TunnelEnd::ClosedBy(side) } else { TunnelEnd::BrokenBy(side) }
+    }
+
     /// Moves bytes in both directions. Ready when the tunnel has ended.
-    ///
-    /// # Errors
-    ///
-    /// An I/O error of either side, or `TimedOut` when no byte has moved for the idle time-out.
-    pub fn poll<C: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        client: &mut C,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll<C: AsyncRead + AsyncWrite + Unpin>(&mut self, client: &mut C, cx: &mut Context<'_>) -> Poll<TunnelEnd> {
         let before = self.up.bytes + self.down.bytes;
-        let up = self.up.poll(client, &mut self.backend, cx)?;
-        let down = self.down.poll(&mut self.backend, client, cx)?;
-        if up.is_ready() && down.is_ready() {
-            return Poll::Ready(Ok(()));
+        let up = self.up.poll(client, &mut self.backend, cx);
+        self.note_end(self.up.ended, Peer::Client);
+        let down = self.down.poll(&mut self.backend, client, cx);
+        self.note_end(self.down.ended, Peer::Backend);
+        match (up, down) {
+            (Poll::Ready(Err(BrokenSide::From)), _) | (_, Poll::Ready(Err(BrokenSide::To))) => {
+                return Poll::Ready(self.broken_by(Peer::Client));
+            }
+            (Poll::Ready(Err(BrokenSide::To)), _) | (_, Poll::Ready(Err(BrokenSide::From))) => {
+                return Poll::Ready(self.broken_by(Peer::Backend));
+            }
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => {
+                return Poll::Ready(TunnelEnd::ClosedBy(self.ended_first.unwrap_or(Peer::Client)));
+            }
+            (Poll::Pending, _) | (_, Poll::Pending) => {}
         }
         let is_held = [&self.up, &self.down].into_iter().any(|to| bandwidth::is_held(to.pace.as_deref()));
         if self.up.bytes + self.down.bytes > before || is_held {
             self.alarm.set(self.idle);
         }
-        self.alarm.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        self.alarm.poll(cx).map(|()| TunnelEnd::Idle)
+    }
+
+    fn note_end(&mut self, has_ended: bool, side: Peer) {
+        if has_ended {
+            self.ended_first.get_or_insert(side);
+        }
     }
 }
 
@@ -150,16 +224,16 @@ impl AsyncWrite for Backend {
 }
 
 impl Direction {
-    fn poll<F, T>(&mut self, from: &mut F, to: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    fn poll<F, T>(&mut self, from: &mut F, to: &mut T, cx: &mut Context<'_>) -> Poll<Result<(), BrokenSide>>
     where
         F: AsyncRead + Unpin,
         T: AsyncWrite + Unpin,
     {
         loop {
             while !self.buf.is_empty() {
-                let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.buf))?;
+                let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.buf)).unwrap_or(0);
                 if written == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    return Poll::Ready(Err(BrokenSide::To));
                 }
                 self.buf.advance(written);
                 self.bytes += written as u64;
@@ -167,7 +241,7 @@ impl Direction {
             }
             if self.ended {
                 if !self.end_passed_on {
-                    ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(|_| BrokenSide::To)?;
                     self.end_passed_on = true;
                 }
                 return Poll::Ready(Ok(()));
@@ -181,7 +255,7 @@ impl Direction {
             };
             match polled {
                 Poll::Ready(read) => {
-                    let read = read?;
+                    let read = read.map_err(|_| BrokenSide::From)?;
                     self.ended = read == 0;
                     if let Some(pace) = &mut self.pace {
                         pace.moved(read as u64);
@@ -189,7 +263,7 @@ impl Direction {
                 }
                 Poll::Pending => {
                     if self.unflushed {
-                        ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                        ready!(Pin::new(&mut *to).poll_flush(cx)).map_err(|_| BrokenSide::To)?;
                         self.unflushed = false;
                     }
                     // an idle tunnel keeps no buffer

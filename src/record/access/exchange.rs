@@ -11,7 +11,7 @@ use http::{Method, Uri, Version};
 use super::attempts::aborted;
 use super::value::{Facts, Value};
 use super::{AttemptLog, Ended, LineEnd, Lines, Names};
-use crate::outcome::{Grpc, Outcome};
+use crate::outcome::{Grpc, Outcome, TunnelEnd};
 use crate::policy::access_log::Field;
 
 /// What a line says of a request; kept while the exchange lasts.
@@ -111,6 +111,7 @@ pub(super) fn is_good(entry: &ExchangeEntry, outcome: &Outcome, ended: &Ended) -
     let is_answered = outcome.status.is_some_and(|status| status.as_u16() < 400);
     let is_within_limits = entry.chosen.limit.is_none();
     outcome.failure.is_none()
+        && outcome.end.is_none_or(TunnelEnd::is_usual)
         && is_answered
         && is_good_call
         && is_within_limits
@@ -158,7 +159,8 @@ impl Facts for ExchangeFacts<'_> {
             Field::UserAgent => Value::header(entry.user_agent.as_ref()),
             Field::RequestHeader(at) => Value::header(chosen.request_headers.get(at).and_then(Option::as_ref)),
             Field::ResponseHeader(at) => Value::header(chosen.response_headers.get(at).and_then(Option::as_ref)),
-            Field::End | Field::Datagrams | Field::DatagramsReceived => Value::Absent,
+            Field::End => outcome.end.map_or(Value::Absent, |end| Value::Plain(end.as_str().as_bytes())),
+            Field::Datagrams | Field::DatagramsReceived => Value::Absent,
             _ => end.value(field, names, ended),
         }
     }

@@ -70,6 +70,7 @@ pub(super) fn build(
         idle_timeout: listener.idle_timeout,
         max_connections: listener.max_connections,
         local: registry.requests(&listener.name, "", ""),
+        unrouted: registry.totals(""),
         request_id: listener.request_id.clone(),
         client_ip_header: listener.client_ip_header.clone(),
         request_headers: listener.request_headers.clone(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::waiters::Waiters;
-use crate::metrics::{Durations, GrpcCalls, HedgeCounts, Requests, UpstreamMetrics};
+use crate::metrics::{Durations, Failures, GrpcCalls, HedgeCounts, Requests, Totals, UpstreamMetrics};
 use crate::policy::Breaker;
 use crate::record;
 use crate::snapshot::{Current, Promised, Service};
@@ -48,7 +48,7 @@ pub struct Detached {
 #[derive(Debug)]
 struct AskedHandles {
     name: Arc<str>,
-    totals: Arc<Requests>,
+    totals: Arc<Totals>,
     durations: Arc<Durations>,
     grpc: Arc<GrpcCalls>,
     promised: Option<Arc<Promised>>,
@@ -72,7 +72,7 @@ pub struct AskedView<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its exchanges, all together.
-    pub totals: &'a Requests,
+    pub totals: &'a Totals,
     /// How long they take.
     pub durations: &'a Durations,
     /// How its gRPC calls ended.
@@ -195,6 +195,17 @@ impl Counted {
         match self {
             Self::InSnapshot(places) => places.requests(),
             Self::Detached(detached) => &detached.requests,
+        }
+    }
+
+    /// What failures are counted in: those of the service that is asked, or of no service.
+    pub fn failures(&self) -> Option<&Failures> {
+        match self {
+            Self::InSnapshot(places) => {
+                let unrouted = || &places.snapshot.listeners[places.listener].unrouted;
+                Some(&places.asked().map_or_else(unrouted, |service| &service.totals).failures)
+            }
+            Self::Detached(detached) => detached.asked.as_ref().map(|handles| &handles.totals.failures),
         }
     }
 

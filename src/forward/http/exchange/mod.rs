@@ -22,7 +22,7 @@ use crate::forward::http::load_report;
 use crate::forward::placement::Admission;
 use crate::forward::placement::attempt_result::{self, AttemptResult};
 use crate::metrics::{AttemptEnd, BeganIn, Failure};
-use crate::outcome::{Grpc, Outcome};
+use crate::outcome::{Grpc, Outcome, Peer, TunnelEnd};
 use crate::protocol::http::grpc;
 use crate::record;
 use crate::record::access as log;
@@ -238,9 +238,17 @@ impl Exchange {
 
     /// It ended before its answer did. Where nothing else went wrong, and we have not cut it off ourselves, that is the client's doing.
     pub fn broke_off(&mut self) {
-        if !self.ingress.is_cut() {
+        if self.ingress.is_cut() {
+            self.outcome.end = Some(TunnelEnd::Cut);
+        } else {
             self.outcome.failure.get_or_insert(Kind::ClientGone);
         }
+    }
+
+    /// It was a tunnel, which ended in this way. A client that is gone because its connection was cut off has not broken it.
+    pub fn tunnel_ended(&mut self, end: TunnelEnd) {
+        let is_cut = end == TunnelEnd::BrokenBy(Peer::Client) && self.ingress.is_cut();
+        self.outcome.end = Some(if is_cut { TunnelEnd::Cut } else { end });
     }
 
     /// So many more bytes of the answer's body were sent.
@@ -363,7 +371,8 @@ impl Drop for Exchange {
         let asked = self.counted.asked();
         let handles = record::Handles {
             requests: self.counted.requests(),
-            totals: asked.map(|asked| asked.totals),
+            totals: asked.map(|asked| &asked.totals.requests),
+            failures: self.counted.failures(),
             durations: asked.map(|asked| asked.durations),
             grpc: asked.map(|asked| asked.grpc),
             promised: asked.and_then(|asked| asked.promised),

@@ -16,7 +16,7 @@ use crate::protocol::h2::frame::Reason;
 use crate::protocol::h2::link::stream::Stream;
 use crate::protocol::h2::tunnel_io::TunnelIo;
 use crate::protocol::http::length::{Announced, announced, is_bodiless};
-use crate::protocol::http::tunnel::{MayTunnel, Relay};
+use crate::protocol::http::tunnel::{MayTunnel, Relay, Tunnel};
 use crate::protocol::http::{Handler, InterimSink, Request, Setup};
 use crate::timer::Alarm;
 
@@ -104,15 +104,15 @@ where
 }
 
 /// Turns the stream into a tunnel for another protocol (RFC 8441).
-async fn tunnel<B: MayTunnel>(stream: &Rc<Stream>, mut response: Response<B>, mut relay: Relay, setup: &Setup) {
+async fn tunnel<B: MayTunnel>(stream: &Rc<Stream>, response: Response<B>, relay: Relay, setup: &Setup) {
     let date = setup.date.now(&setup.timers);
     stream.become_tunnel();
     stream.head(response.status(), response.headers(), &date, None, false);
     let mut io = TunnelIo::new(stream);
-    let relayed = poll_fn(|cx| relay.poll(&mut io, cx)).await;
-    response.body_mut().tunnelled(relay.to_client());
-    if let Err(error) = relayed {
-        tracing::debug!(%error, "a tunnel over HTTP/2 broke");
+    let mut tunnel = Tunnel::new(response.into_body(), relay);
+    poll_fn(|cx| tunnel.poll(&mut io, cx)).await;
+    if !tunnel.relay().is_whole() {
+        tracing::debug!(end = tunnel.end().as_str(), "a tunnel over HTTP/2 broke");
         return stream.reset(Reason::Connect);
     }
     // the last bytes may still wait for the client's flow-control window
