@@ -23,7 +23,7 @@ use std::time::Duration;
 use http::header::HeaderValue;
 
 pub use admin::{Access, AdminToken, TokenSecret};
-pub use balancing::{Affinity, Balance, KeyFrom, LoadReports, Ring, SplitBy};
+pub use balancing::{Affinity, Balance, KeyFrom, LoadReports, Ring, SplitBy, weights_differ};
 pub use cors::{Cors, Origin, Origins};
 pub use dependency::{Dependency, DependencyEndpoint, Question};
 pub use headers::{Field, HeaderChanges};

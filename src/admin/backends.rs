@@ -132,8 +132,16 @@ pub(super) async fn weigh(
     }
     let command = Command::Weight(weight);
     let (endpoint, mut answer) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
-    answer["weight"] = json!(endpoint.live.standing.weight(endpoint.weight));
+    let weight = endpoint.live.standing.weight(endpoint.weight);
+    answer["weight"] = json!(weight);
+    answer["weight_ignored"] = json!(shared.service(&path.service).and_then(|service| ignored(&service, &endpoint, weight)));
     Ok(answer::json(&answer))
+}
+
+/// Why a weight changes nothing, where it is another one than configured and the algorithm of its service does not heed it. Weight 0 is heeded by all.
+fn ignored(service: &Service, endpoint: &Endpoint, weight: u32) -> Option<String> {
+    let heeding = service.balance.heeding().filter(|_| weight != 0 && weight != endpoint.weight)?;
+    Some(format!("`{}` does not heed weights: {heeding}", service.balance.as_str()))
 }
 
 /// Puts a command in force, and then writes it to `state_dir`. Gives back the backend, and the members that every answer to a command has.

@@ -1,7 +1,8 @@
 //! Discovered backends in the configuration: one look-out for each service that has a `discover` section, and what they have
 //! found put where the file's own backends stand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::discover::board::{Board, Shown};
 use crate::discover::dns::{Dns, Query};
 use crate::discover::{Backend, Discovery, ETCD_PATIENCE, LastAnswer, Source};
 use crate::endpoint::Target;
-use crate::event::Events;
+use crate::event::{DiscoveryChange, Events, Kind, Subject};
 use crate::io::HostPort;
 use crate::metrics::{Registry, names};
 
@@ -34,6 +35,8 @@ pub(super) struct Discoveries {
     events: Arc<Events>,
     /// How the sources stand.
     board: Arc<Board>,
+    /// Services of which it was told that their algorithm does not heed the weights that were found.
+    ignoring: RefCell<HashSet<String>>,
 }
 
 /// Look-outs that a configuration needs and that are not running yet. They look already.
@@ -55,7 +58,8 @@ impl Discoveries {
         let (news, told) = mpsc::channel(1);
         let names = BackendNames::default();
         tokio::task::spawn_local(names.clone().resolve_forever(crate::io::resolve, news.clone()));
-        (Self { running: HashMap::new(), names, news, events, board: Arc::default() }, told)
+        let ignoring = RefCell::default();
+        (Self { running: HashMap::new(), names, news, events, board: Arc::default(), ignoring }, told)
     }
 
     /// Has a snapshot built with what is known then: for what else changes without another configuration.
@@ -110,6 +114,7 @@ impl Discoveries {
         }
         let shown = self.running.iter().map(|(service, discovery)| (service.clone(), discovery.shown.clone()));
         self.board.set(shown.collect::<BTreeMap<_, _>>());
+        self.tell_of_ignored_weights(config);
     }
 
     fn start(&self, service: &str, what: &model::Discover, before: LastAnswer) -> Result<ServiceDiscovery, String> {
@@ -149,6 +154,22 @@ impl Discoveries {
     pub fn fill(&self, config: &mut model::Config) {
         self.names.fill(config);
         self.fill_with(&NewDiscoveries(HashMap::new()), config);
+        self.tell_of_ignored_weights(config);
+    }
+
+    /// Tells, once until that is over, of each service for which weights were found that its algorithm does not heed.
+    fn tell_of_ignored_weights(&self, config: &model::Config) {
+        let ignoring = config.services.iter().filter(|service| service.ignores_found_weights());
+        let ignoring: HashMap<&str, &model::Service> = ignoring.map(|service| (&*service.name, service)).collect();
+        let mut told = self.ignoring.borrow_mut();
+        told.retain(|name| ignoring.contains_key(&**name));
+        for (name, service) in ignoring {
+            if told.insert(name.to_owned()) {
+                let (balance, heeding) = (service.balance.as_str(), service.balance.heeding().unwrap_or_default());
+                let change = DiscoveryChange::WeightsIgnored { balance, heeding };
+                self.events.tell(Subject::service(&name.into()), Kind::Discovery(change));
+            }
+        }
     }
 
     /// The same before [`commit`](Self::commit): names that could be looked up when the configuration was read stay as they are in it.

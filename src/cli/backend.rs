@@ -112,7 +112,8 @@ pub(super) fn weigh(Weigh { said, weight }: &Weigh) -> ExitCode {
     let body = Map::from_iter([("weight".to_owned(), json!(weight))]);
     said.ask("PUT", "", body, Duration::ZERO, |name, answer| {
         let effect = if answer["weight"] == 0 { ": it gets no new work, and keeps its sessions" } else { "" };
-        format!("{name} has the weight {}{effect}{}", answer["weight"], sessions(answer))
+        let ignored = answer["weight_ignored"].as_str().map(|why| format!(", which changes nothing: {why}"));
+        format!("{name} has the weight {}{effect}{}{}", answer["weight"], ignored.unwrap_or_default(), sessions(answer))
     })
 }
 

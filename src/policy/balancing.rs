@@ -54,6 +54,29 @@ impl Balance {
             Self::PowerOfTwo => "power_of_two",
         }
     }
+
+    /// In words, which algorithm heeds weights and is most like this one; `None` = this one does. A weight of 0 is a backend without new work
+    /// with all algorithms.
+    pub fn heeding(self) -> Option<&'static str> {
+        match self {
+            Self::WeightedRoundRobin | Self::WeightedLeastConnections | Self::ConsistentHash(_) => None,
+            Self::RoundRobin => Some("`weighted_round_robin` does"),
+            Self::LeastConnections | Self::PowerOfTwo => Some("`weighted_least_connections` does"),
+            Self::ResourceBased | Self::ResponseTime => {
+                Some("`weighted_round_robin`, `weighted_least_connections` and `consistent_hash` do")
+            }
+        }
+    }
+}
+
+/// Whether some backends, each given as its weight and whether it is in reserve, are to get more work than others. Those in reserve are compared
+/// among themselves; one of weight 0 gets no work with any algorithm.
+pub fn weights_differ(backends: impl Iterator<Item = (u32, bool)> + Clone) -> bool {
+    [false, true].into_iter().any(|reserve| {
+        let mut weights =
+            backends.clone().filter(|(weight, backup)| *backup == reserve && *weight != 0).map(|(weight, _)| weight);
+        weights.next().is_some_and(|first| weights.any(|other| other != first))
+    })
 }
 
 /// The settings of the ring in `[service.NAME.hash]`.

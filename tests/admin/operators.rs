@@ -46,9 +46,16 @@ fn a_weight_counts_as_of_its_answer() {
     let (status, answer) = say(&proxy, "", &json!({ "weight": 3, "reason": "it is larger" }));
     assert_eq!((status, &answer["weight"], &answer["kept"]), (200, &json!(3), &json!(true)));
     assert_eq!(share(&mut client), 30);
+    assert_eq!(answer["weight_ignored"], json!(null), "it is heeded");
     let (_, answer) = say(&proxy, "", &json!({ "weight": null }));
     assert_eq!(answer["weight"], 1, "as configured");
     assert_eq!(share(&mut client), 20);
+    assert_eq!(proxy.reload(&toml(&_origins, "")).status, 200);
+    let (_, answer) = say(&proxy, "", &json!({ "weight": 3 }));
+    let ignored = "`round_robin` does not heed weights: `weighted_round_robin` does";
+    assert_eq!(answer["weight_ignored"], ignored);
+    let (_, answer) = say(&proxy, "", &json!({ "weight": 0 }));
+    assert_eq!(answer["weight_ignored"], json!(null), "no algorithm gives it new work");
 }
 
 pub fn toml_weighted(origins: &[Origin; 2]) -> String {
@@ -176,7 +183,9 @@ fn the_commands_say_what_the_api_says() {
     assert!(status.contains("a  draining (a new disk (by 127.0.0.1, until "), "{status}");
     assert_eq!(evenkeel(&["disable", "api", "a"]).1, "api/a gets nothing; 0 under way\n");
     assert_eq!(evenkeel(&["enable", "api/a"]), (Some(0), "api/a takes part\n".into()));
-    assert_eq!(evenkeel(&["weight", "api/a", "--to", "7"]), (Some(0), "api/a has the weight 7\n".into()));
+    let ignored = "changes nothing: `round_robin` does not heed weights: `weighted_round_robin` does";
+    let weighed = format!("api/a has the weight 7, which {ignored}\n");
+    assert_eq!(evenkeel(&["weight", "api/a", "--to", "7"]), (Some(0), weighed));
     assert_eq!(evenkeel(&["weight", "api/a", "--to", "configured"]).1, "api/a has the weight 1\n");
     assert_eq!(evenkeel(&["weight", "api/a"]).0, Some(1));
     assert_eq!(evenkeel(&["drain", "api"]).0, Some(1));

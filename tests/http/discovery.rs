@@ -98,3 +98,39 @@ fn the_configuration_is_reloaded_when_its_file_changes() {
     proxy.rewrite(&config("", "", &[&b]));
     wait_until("b takes over", || client.get("/x").text() == "b");
 }
+
+#[test]
+fn weights_that_the_algorithm_does_not_heed_are_told_of_once_until_that_is_over() {
+    let (a, b) = (Origin::saying("a"), Origin::saying("b"));
+    let proxy = discovering();
+    let write = |weights: [u32; 2]| {
+        let [a, b] = [(&a, weights[0]), (&b, weights[1])]
+            .map(|(origin, weight)| format!("{{ \"address\": \"{}\", \"weight\": {weight} }}", origin.address()));
+        std::fs::write(proxy.path("draft"), format!("[{a}, {b}]")).unwrap();
+        std::fs::rename(proxy.path("draft"), proxy.path("backends.json")).unwrap();
+    };
+    let told = || proxy.stderr().matches("which `round_robin` does not heed: `weighted_round_robin` does").count();
+    // what is told of an answer is told before its backends are asked
+    let mut client = proxy.client();
+    let mut is_in_force = |weights: [u32; 2]| {
+        write(weights);
+        let shown = || {
+            let backends = proxy.status()["services"]["api"]["backends"].clone();
+            let shown = |at: usize| backends[at]["weight"].as_u64();
+            let mut both = [shown(0), shown(1)];
+            both.sort_unstable();
+            both
+        };
+        let mut wanted = weights.map(|weight| Some(u64::from(weight)));
+        wanted.sort_unstable();
+        wait_until("it is in force", || shown() == wanted);
+        client.get("/x").status
+    };
+    assert_eq!((is_in_force([5, 5]), told()), (200, 0), "all alike are shared alike");
+    assert_eq!((is_in_force([5, 0]), told()), (200, 0), "0 is heeded by all");
+    assert_eq!((is_in_force([5, 1]), told()), (200, 1));
+    assert_eq!((is_in_force([6, 1]), told()), (200, 1), "it was told");
+    assert_eq!((is_in_force([1, 1]), told()), (200, 1));
+    assert_eq!((is_in_force([1, 2]), told()), (200, 2));
+    assert_eq!(proxy.metric("evenkeel_events_total{kind=\"discovery_weights_ignored\"}"), 2);
+}

@@ -1,10 +1,17 @@
 //! How a backend is picked: the algorithm, the hash, affinity, load reports.
 
+use std::path::Path;
+
+use serde::Deserialize;
+
 use super::Checker;
 use crate::config::raw;
 use crate::config::syntax::service as syntax;
 use crate::config::tree::KeyPath;
-use crate::policy::{Balance, KeyFrom, LoadReports, Ring};
+use crate::policy::{Balance, KeyFrom, LoadReports, Ring, weights_differ};
+
+/// Larger files of backends are not looked at.
+const LARGEST: u64 = 16 << 20;
 
 impl Checker<'_> {
     pub(super) fn balance(&mut self, at: &KeyPath, raw: &raw::Service) -> Balance {
@@ -68,28 +75,56 @@ fn algorithm(by: raw::Balance, raw: &raw::Service) -> Balance {
     }
 }
 
+/// Which algorithm heeds weights, where neither that of the service nor one in its shadow does.
+fn heeding(raw: &raw::Service) -> Option<&'static str> {
+    let heeds = |by: &raw::Balance| algorithm(*by, raw).heeding().is_none();
+    algorithm(raw.balance, raw).heeding().filter(|_| !raw.shadow.iter().any(heeds))
+}
+
+/// What counts of a backend in a file for how work is shared.
+#[derive(Debug, Deserialize)]
+struct Weighed {
+    #[serde(default = "usual_weight")]
+    weight: u32,
+    #[serde(default)]
+    backup: bool,
+}
+
+fn usual_weight() -> u32 {
+    raw::Backend::default().weight
+}
+
+/// The weights in a file of backends; none where it can't be read.
+fn weights_in(file: &Path) -> Vec<Weighed> {
+    let is_readable = std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() <= LARGEST);
+    let text = is_readable.then(|| std::fs::read(file).ok()).flatten().unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
 impl Checker<'_> {
     /// Warns, once for a service, of weights that its algorithm does not look at. A weight of 0 is a backend without new
     /// work with all algorithms.
     fn weights_without_effect(&mut self, at: &KeyPath, raw: &raw::Service) {
-        use raw::Balance as By;
-        let heeds = |by: &By| matches!(by, By::WeightedRoundRobin | By::WeightedLeastConnections | By::ConsistentHash);
-        if raw.shadow.iter().any(heeds) {
-            return;
-        }
-        let heeding = match raw.balance {
-            By::WeightedRoundRobin | By::WeightedLeastConnections | By::ConsistentHash => return,
-            By::RoundRobin => "`weighted_round_robin` does",
-            By::LeastConnections | By::PowerOfTwo => "`weighted_least_connections` does",
-            By::ResourceBased | By::ResponseTime => {
-                "`weighted_round_robin`, `weighted_least_connections` and `consistent_hash` do"
-            }
-        };
+        let Some(heeding) = heeding(raw) else { return };
         let usual = raw::Backend::default().weight;
         let Some(index) = raw.backend.iter().position(|b| b.weight != 0 && b.weight != usual) else { return };
         let message = format!("`{}` does not heed weights", raw.balance.as_str());
         let mistake = self.key_mistake(&at.key("backend").index(index).key("weight"), message);
         self.report(mistake.warning().help(heeding));
+    }
+
+    /// Warns of different weights in a file of backends, as far as it can be read now: the process tells what is wrong with it. What DNS and etcd say
+    /// is told by the process as well.
+    pub(super) fn discovered_weights(&mut self, at: &KeyPath, raw: &raw::Service) {
+        let Some(file) = raw.discover.as_ref().and_then(|discover| discover.file.as_ref()) else { return };
+        let known = self.findings.removed(&at.key("balance")).is_none();
+        let Some(heeding) = heeding(raw).filter(|_| known) else { return };
+        let found = weights_in(&self.file(file));
+        if weights_differ(found.iter().map(|of| (of.weight, of.backup))) {
+            let message = format!("`{}` does not heed weights, and those in `{file}` differ", raw.balance.as_str());
+            let mistake = self.mistake(&at.key("discover").key("file"), message);
+            self.report(mistake.warning().help(heeding));
+        }
     }
 
     /// What the hash is taken of; a value that can't be read has been reported.

@@ -78,6 +78,7 @@ impl Checker<'_> {
         let fallback = raw.fallback.as_ref().map(|fallback| self.fallback(&at.key("fallback"), fallback));
         let health = raw.health.as_ref().map(|health| self.health(&at.key("health"), health));
         let discover = raw.discover.as_ref().map(|discover| self.discover(&at.key("discover"), discover));
+        self.discovered_weights(at, raw);
         let detect = raw.detect.as_ref().map(|detect| self.detect(&at.key("detect"), detect));
         let recovery = self.recovery(at, name, raw);
         let sla = raw.sla.as_ref().map(|sla| self.sla(&at.key("sla"), sla));

@@ -91,6 +91,17 @@ pub struct Service {
     pub pool: Pool,
 }
 
+impl Service {
+    /// Whether backends were found that are to get more work than others, and neither the algorithm nor one in the shadow looks at that.
+    pub fn ignores_found_weights(&self) -> bool {
+        let heeds = |by: &policy::Balance| by.heeding().is_none();
+        let is_heeded = [&self.balance].into_iter().chain(&self.shadow).any(heeds);
+        self.backends.len() > self.written
+            && !is_heeded
+            && policy::weights_differ(self.backends.iter().map(|of| (of.weight, of.backup)))
+    }
+}
+
 /// `[service.NAME.affinity]`
 #[derive(Debug)]
 pub struct Affinity {

@@ -38,6 +38,13 @@ pub enum DiscoveryChange {
         /// How many backends there are now.
         backends: usize,
     },
+    /// The backends have different weights, which the algorithm of their service does not heed.
+    WeightsIgnored {
+        /// The algorithm.
+        balance: &'static str,
+        /// In words, which algorithm heeds weights.
+        heeding: &'static str,
+    },
 }
 
 /// A part of an answer that can't be used, while the others are.
@@ -61,12 +68,13 @@ impl DiscoveryChange {
             Self::Failed { .. } => "discovery_failed",
             Self::Recovered { .. } => "discovery_recovered",
             Self::Refused { .. } => "discovery_refused",
+            Self::WeightsIgnored { .. } => "discovery_weights_ignored",
         }
     }
 
     pub(super) fn level(&self) -> Level {
         match self {
-            Self::Failed { .. } | Self::Refused { .. } => Level::Warn,
+            Self::Failed { .. } | Self::Refused { .. } | Self::WeightsIgnored { .. } => Level::Warn,
             _ => Level::Info,
         }
     }
@@ -89,6 +97,9 @@ impl DiscoveryChange {
                 }
                 format!("what was discovered can't be used in part: {}", named.join("; "))
             }
+            Self::WeightsIgnored { balance, heeding } => {
+                format!("the discovered backends have different weights, which `{balance}` does not heed: {heeding}")
+            }
         }
     }
 
@@ -106,6 +117,7 @@ impl DiscoveryChange {
                     .map(|Refused { key, reason, is_kept }| json!({ "key": key, "reason": reason, "kept": is_kept }));
                 json!({ "keys": named.collect::<Vec<_>>(), "refused": refused, "backends": backends })
             }
+            Self::WeightsIgnored { balance, .. } => json!({ "balance": balance }),
         }
     }
 
@@ -117,6 +129,7 @@ impl DiscoveryChange {
             Self::Failed { backends, .. } | Self::Refused { backends, .. } => {
                 warn!(service, backends, "{}", self.text());
             }
+            Self::WeightsIgnored { .. } => warn!(service, "{}", self.text()),
             Self::Recovered { backends } => info!(service, backends, "{}", self.text()),
         }
     }

@@ -1,7 +1,7 @@
 //! The names of all kinds of events.
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`](crate::endpoint::state::State::ALL).
-pub const NAMES: [&str; 96] = [
+pub const NAMES: [&str; 97] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -91,6 +91,7 @@ pub const NAMES: [&str; 96] = [
     "discovery_failed",
     "discovery_recovered",
     "discovery_refused",
+    "discovery_weights_ignored",
     "config_reloaded",
     "config_refused",
     "hand_over_began",

@@ -1,6 +1,6 @@
 //! Mistakes in `[service.NAME]`.
 
-use crate::support::{GOOD, bad, good, only_mistake, told};
+use crate::support::{Folder, GOOD, bad, good, only_mistake, told};
 
 #[test]
 fn services_must_have_distinct_backends() {
@@ -160,6 +160,35 @@ fn a_weight_that_the_algorithm_does_not_heed_is_warned_of_once() {
     let idle = good(&service("balance = 'round_robin'", 0)).warnings;
     assert!(idle.iter().all(|warning| !warning.message.contains("heed")), "{idle}");
     assert!(only_mistake(&service("balance = 'wieghted'\nhash.on = 'path'", 3)).starts_with("service.app.balance: "));
+}
+
+#[test]
+fn different_weights_in_a_file_of_backends_are_warned_of_where_the_algorithm_does_not_heed_them() {
+    let folder = Folder::new();
+    let warned = |file: &str, service: &str| {
+        folder.write("backends.json", file);
+        let discover = format!("[service.found]\n{service}\ndiscover = {{ file = 'backends.json' }}\n");
+        let loaded = folder.load(&format!("{GOOD}\n{discover}")).unwrap();
+        let heeded = |warning: &&str| warning.contains("heed");
+        told(&loaded.warnings).iter().map(String::as_str).filter(heeded).count()
+    };
+    let two = |first: &str, second: &str| {
+        format!("[{{ \"address\": \"127.0.0.1:1\"{first} }}, {{ \"address\": \"127.0.0.1:2\"{second} }}]")
+    };
+    let different = two(", \"weight\": 3", "");
+    assert_eq!(warned(&different, ""), 1);
+    assert_eq!(warned(&different, "balance = 'least_connections'"), 1);
+    assert_eq!(warned(&different, "balance = 'weighted_round_robin'"), 0);
+    assert_eq!(warned(&different, "shadow = ['weighted_round_robin']"), 0);
+    for alike in [
+        two(", \"weight\": 3", ", \"weight\": 3"),
+        two(", \"weight\": 3", ", \"weight\": 0"),
+        two(", \"weight\": 3", ", \"backup\": true"),
+        "[]".to_owned(),
+        "no JSON".to_owned(),
+    ] {
+        assert_eq!(warned(&alike, ""), 0, "{alike}");
+    }
 }
 
 #[test]
