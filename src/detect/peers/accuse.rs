@@ -14,7 +14,8 @@ const CLEARLY_LESS: f64 = 0.15;
 /// What the backend at this place is accused of; `None` = nothing.
 pub(super) fn accuse(backends: &[Backend], at: usize) -> Option<Vote> {
     let backend = backends.get(at)?;
-    let (fault, evidence, reason) = strongest(backend)?;
+    let has_peers = backends.iter().enumerate().any(|(place, other)| place != at && other.is_reference);
+    let (fault, evidence, reason) = strongest(backend, has_peers)?;
     let (fault, reason) = match exhausted(backends, at).filter(|_| fault != Fault::Unresponsive) {
         Some(resource) => (Fault::ResourceExhaustion, format!("{reason}; {resource}")),
         None => (fault, reason),
@@ -24,7 +25,9 @@ pub(super) fn accuse(backends: &[Backend], at: usize) -> Option<Vote> {
     Some(Vote { detector: Detector::Peers, subject: Subject::Backend(at), fault, confidence, reason })
 }
 
-fn strongest(backend: &Backend) -> Option<(Fault, f64, String)> {
+/// `has_peers`: there are others that it was compared with.
+fn strongest(backend: &Backend, has_peers: bool) -> Option<(Fault, f64, String)> {
+    let shares = |evidence, what| shares(evidence, what, has_peers);
     if backend.hung >= 1.0 {
         let silent = phrase::time(backend.unanswered);
         let reason =
@@ -54,10 +57,13 @@ fn strongest(backend: &Backend) -> Option<(Fault, f64, String)> {
     None
 }
 
-fn shares(evidence: &Cusum, what: &str) -> String {
+fn shares(evidence: &Cusum, what: &str, has_peers: bool) -> String {
     let Seen { attempts, own, peers } = evidence.seen;
     let (own, peers) = (phrase::share(own / attempts), phrase::share(peers / attempts));
-    format!("{own} of its {attempts:.0} requests {what}, of its peers' {peers}")
+    match has_peers {
+        true => format!("{own} of its {attempts:.0} requests {what}, of its peers' {peers}"),
+        false => format!("{own} of its {attempts:.0} requests {what} (no other backend is there to compare it with)"),
+    }
 }
 
 /// What the backend reports to have used up while its peers have not.

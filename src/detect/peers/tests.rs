@@ -65,6 +65,15 @@ fn a_slow_backend_is_accused_the_sooner_the_slower_it_is_and_the_more_it_is_aske
 }
 
 #[test]
+fn of_one_that_is_alone_nobody_speaks_of_peers() {
+    let mut world = World::new(1, 50.0, 1);
+    assert!(world.play(30.0, |_, _| WELL).is_empty());
+    let found = world.play(5.0, |_, _| resetting(1.0));
+    let reason = &found[0].2.reason;
+    assert!(reason.ends_with("requests failed (no other backend is there to compare it with)"), "{reason}");
+}
+
+#[test]
 fn a_backend_that_fails_more_often_than_its_peers_is_accused() {
     let fails = |rate, share, limit| ("fails", 8, rate, failing(share), limit, Fault::HighErrorRate);
     let resets = |rate, share, limit, name| ("resets", 8, rate, resetting(share), limit, name);

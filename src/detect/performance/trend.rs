@@ -102,10 +102,11 @@ fn errors(states: &[State], settings: &Performance, samples: &[Sample], accused:
         }
         // one failure more than there were: no failure yet is not the proof that there never will be one
         let past = (before.failures + 1.0) / (before.attempts + 1.0);
-        let peers = median_of_others(&sorted, rate).unwrap_or(0.0);
-        if evidence(sum.failures, sum.attempts, 2.0 * past.max(peers)) > ONE_IN_100_000 {
-            let (past, peers) = (phrase::share(before.rate().unwrap_or(0.0)), phrase::share(peers));
-            let reason = format!("it degrades: {}, before that {past}, and of its peers {peers}", sum.in_words());
+        let peers = median_of_others(&sorted, rate);
+        if evidence(sum.failures, sum.attempts, 2.0 * past.max(peers.unwrap_or(0.0))) > ONE_IN_100_000 {
+            let past = phrase::share(before.rate().unwrap_or(0.0));
+            let beside = peers.map(|peers| format!(", and of its peers {}", phrase::share(peers))).unwrap_or_default();
+            let reason = format!("it degrades: {}, before that {past}{beside}", sum.in_words());
             // what fails often fails at once: only reports can show that it is short of something
             let fault = name(&samples[at], settings, false, Fault::HighErrorRate);
             vote(Subject::Backend(at), fault, reason).cast(votes);

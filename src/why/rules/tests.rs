@@ -168,6 +168,23 @@ fn latency_by_a_factor_has_a_rule_of_its_own() {
 }
 
 #[test]
+fn of_one_that_is_alone_no_rule_speaks_of_what_its_peers_do() {
+    let mut facts = facts();
+    facts.fleet.total = 1;
+    facts.traffic.as_mut().unwrap().figures.peers_mean = None;
+    let peers = rule(&facts, "peers");
+    assert_eq!((&*peers.figure, peers.holds), ("none: it has no peers", false));
+    assert!(peers.text.ends_with("; its service has no other backend to compare it with"), "{}", peers.text);
+    let mut limits = limits();
+    limits.outlier.latency = LatencyRule::Factor(3.0);
+    facts.limits = limits.into();
+    for name in ["error_rate", "latency"] {
+        let row = rule(&facts, name);
+        assert!(row.text.contains("no other backend") && !row.text.contains("its peers"), "{}", row.text);
+    }
+}
+
+#[test]
 fn of_a_moment_of_the_past_it_says_which_moment_and_whose_figures() {
     let facts = Facts { at: at(50), ..ejected() };
     let said = sentences::of(&facts, &of(&facts), &[], Some(at(55)), None);

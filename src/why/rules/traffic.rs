@@ -56,11 +56,12 @@ pub(super) fn ejection(facts: &Facts) -> Vec<Rule> {
     }
     let Some(sight) = &facts.traffic else { return rules };
     let (policy, figures) = (&facts.limits.outlier, &sight.figures);
+    let has_peers = facts.fleet.total > 1;
     rules.push(in_a_row(policy, figures));
-    rules.push(error_rate(policy, figures));
+    rules.push(error_rate(policy, figures, has_peers));
     match policy.latency {
-        LatencyRule::Auto => rules.push(peers(policy, sight)),
-        LatencyRule::Factor(factor) => rules.push(latency(policy, figures, factor)),
+        LatencyRule::Auto => rules.push(peers(policy, sight, has_peers)),
+        LatencyRule::Factor(factor) => rules.push(latency(policy, figures, factor, has_peers)),
         LatencyRule::Off => {}
     }
     rules
@@ -88,7 +89,7 @@ fn ejects(name: &'static str, holds: bool) -> Rule {
     Rule::takes_out(DecidedBy::Outlier, name, "eject", holds)
 }
 
-fn error_rate(policy: &Outlier, figures: &Figures) -> Rule {
+fn error_rate(policy: &Outlier, figures: &Figures, has_peers: bool) -> Rule {
     let counts = figures.observation.counts;
     let enough = counts.requests >= u64::from(policy.min_requests.max(1));
     let reaches = policy.error_rate > 0.0 && enough && figures.failing >= policy.error_rate;
@@ -102,12 +103,11 @@ fn error_rate(policy: &Outlier, figures: &Figures) -> Rule {
         true => String::new(),
         false => format!("; fewer than {} decide nothing", count(policy.min_requests, "exchange")),
     };
-    let text = format!(
-        "over the last {}; the better ones of its peers fail {}{few}{}",
-        span(policy.window),
-        phrase::share(figures.peers_failing),
-        excuse.unwrap_or_default()
-    );
+    let beside = match has_peers {
+        true => format!("the better ones of its peers fail {}", phrase::share(figures.peers_failing)),
+        false => NO_PEERS.to_owned(),
+    };
+    let text = format!("over the last {}; {beside}{few}{}", span(policy.window), excuse.unwrap_or_default());
     let near = if enough { figures.failing } else { 0.0 };
     rule.saying(figure, threshold, text).near(near, policy.error_rate)
 }
@@ -118,25 +118,37 @@ fn slower(figures: &Figures) -> Option<f64> {
     Some(mean.as_secs_f64() / peers.as_secs_f64())
 }
 
-fn means(figures: &Figures) -> String {
+/// What there is to say of a comparison without anybody to be compared with.
+const NO_PEERS: &str = "its service has no other backend to compare it with";
+
+fn means(policy: &Outlier, figures: &Figures, has_peers: bool) -> String {
     let time = |mean: Option<Duration>| mean.map_or_else(|| "unknown".to_owned(), phrase::time);
-    format!("its answers take {}, those of its peers {}", time(figures.mean), time(figures.peers_mean))
+    let (own, window) = (time(figures.mean), span(policy.window));
+    match has_peers {
+        true => {
+            format!("its answers take {own}, those of its peers {} (means over the last {window})", time(figures.peers_mean))
+        }
+        false => format!("its answers take {own} (the mean over the last {window}); {NO_PEERS}"),
+    }
 }
 
-fn latency(policy: &Outlier, figures: &Figures, factor: f64) -> Rule {
+fn latency(policy: &Outlier, figures: &Figures, factor: f64, has_peers: bool) -> Rule {
     let (holds, _) = judged(figures, |reason| matches!(reason, Reason::Latency(..)));
     let slower = slower(figures);
     let figure = slower.map_or_else(|| "unknown".to_owned(), |slower| format!("{} times", phrase::factor(slower)));
-    let text = format!("{} (means over the last {})", means(figures), span(policy.window));
+    let text = means(policy, figures, has_peers);
     let rule = ejects("latency", holds).saying(figure, format!("{} times its peers'", phrase::factor(factor)), text);
     rule.near(slower.unwrap_or_default(), factor)
 }
 
 /// The comparison with its peers at the same moment.
-fn peers(policy: &Outlier, sight: &Sight) -> Rule {
+fn peers(policy: &Outlier, sight: &Sight, has_peers: bool) -> Rule {
     let holds = sight.figures.observation.accused.is_some();
-    let figure = format!("{} of the evidence that it takes", phrase::share(sight.suspicion));
-    let means = format!("{} (means over the last {})", means(&sight.figures), span(policy.window));
+    let figure = match has_peers || sight.suspicion > 0.0 {
+        true => format!("{} of the evidence that it takes", phrase::share(sight.suspicion)),
+        false => "none: it has no peers".to_owned(),
+    };
+    let means = means(policy, &sight.figures, has_peers);
     let hangs = if sight.seems_to_hang { "; it seems to hang: what waits for it may try another one" } else { "" };
     let text = match &sight.accused {
         Some(accused) => format!("{accused}; {means}{hangs}"),
