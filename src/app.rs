@@ -35,6 +35,7 @@ mod page_files;
 mod parts;
 mod paths;
 mod recovery;
+mod refused_files;
 mod reload;
 mod renewal;
 mod running;

@@ -41,6 +41,7 @@ export function documentOf(fleet, name) {
     started: fleet.started,
     config_generation: 3,
     phase: fleet.phase,
+    ...fleet.refused,
     ...(fleet.cluster === undefined ? {} : { cluster: { ...fleet.cluster } }),
     recovery: { ...fleet.recovery },
     listeners: {

@@ -25,6 +25,8 @@ export class Fleet {
     this.faults = new Map();
     this.recoveries = new Map();
     this.maintenance = new Map();
+    /** What was not taken on: `reload_refused`, `certificates_refused`. */
+    this.refused = {};
     this.recovery = { paused: false, reason: "", by: "" };
     this.cluster = undefined;
     this.phase = "ready";

@@ -158,6 +158,18 @@ test("the head names the instance and the leader, and the overview says what nob
   await page.locator(".cluster", { hasText: "edge-1 leads" }).waitFor(PATIENCE);
 });
 
+test("what was not taken on is told until it is", async () => {
+  const { page, mock } = await begin({ services: 2 });
+  const at = new Date().toISOString();
+  const file = { listener: "web", service: null, path: "tls.key", reason: "this key does not fit the certificate", since: at };
+  mock.fleet.refused = { reload_refused: { at, reason: "the configuration can't be used\nerror: x" }, certificates_refused: [file] };
+  await page.getByText("What ran before runs on: the configuration can't be used; evenkeel check says more").waitFor(PATIENCE);
+  await page.getByText("tls.key can't be used, what was in force before stays: this key does not fit the certificate").waitFor(PATIENCE);
+  mock.fleet.refused = {};
+  await page.getByText("TLS of listener web").waitFor({ ...PATIENCE, state: "detached" });
+  assert.equal(await page.getByText("What ran before runs on").count(), 0);
+});
+
 test("a weight, maintenance, and the pause of recovery are sent as the interface has them", async () => {
   const { page, mock } = await begin({ services: 2 }, {}, "#/service/api/a");
   await page.getByRole("button", { name: "Weight…" }).click();

@@ -36,6 +36,7 @@ mod probes;
 mod query;
 mod reach;
 mod recovery;
+mod refused;
 mod reload;
 mod ring;
 mod rounded;
@@ -185,6 +186,21 @@ struct RefusedReload {
     why: String,
 }
 
+/// A file of TLS that can't be used. What it held before stays in force.
+#[derive(Debug)]
+pub struct RefusedFile {
+    /// The listener that shows what is in it to clients.
+    pub listener: Option<String>,
+    /// The service that shows it to its backends. With neither, it is the admin address.
+    pub service: Option<String>,
+    /// Where it is; empty = it is not a single file that can't be used.
+    pub path: String,
+    /// Why it can't be used, for people.
+    pub reason: String,
+    /// Since when that was known.
+    pub since: Stamp,
+}
+
 /// What all handlers work with.
 pub struct Shared {
     store: Arc<Store>,
@@ -203,6 +219,8 @@ pub struct Shared {
     effective: ArcSwap<Effective>,
     /// The last reload, if it was refused.
     refused_reload: ArcSwapOption<RefusedReload>,
+    /// The files of TLS that can't be used now.
+    refused_files: ArcSwap<Vec<RefusedFile>>,
     hosts: ArcSwap<Hosts>,
     tokens: ArcSwap<Tokens>,
     /// Browsers that have logged in.
@@ -263,6 +281,7 @@ impl Shared {
             listeners: ArcSwap::from_pointee(listeners),
             effective: ArcSwap::from_pointee(effective),
             refused_reload: ArcSwapOption::empty(),
+            refused_files: ArcSwap::default(),
             hosts: ArcSwap::from_pointee(Hosts::new(hosts)),
             tokens: ArcSwap::from_pointee(Tokens::new(tokens)),
             logins: Mutex::default(),
@@ -294,6 +313,11 @@ impl Shared {
     pub fn reload_ended(&self, refused: Option<&str>) {
         let refused = refused.map(|why| Arc::new(RefusedReload { at: Stamp::now(), why: why.to_owned() }));
         self.refused_reload.store(refused);
+    }
+
+    /// Notes which files of TLS can't be used now.
+    pub fn set_refused_files(&self, files: Vec<RefusedFile>) {
+        self.refused_files.store(Arc::new(files));
     }
 
     /// Takes on other names by which it may be asked.

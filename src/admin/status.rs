@@ -23,10 +23,11 @@ use super::cluster;
 use super::maintenance_page;
 use super::past::{Sample, add_up};
 use super::recovery;
+use super::refused;
 use super::rounded::to_thousandths as rounded;
 use super::shadow;
 use crate::affinity::Affinity;
-use crate::clock::{Moment, Stamp, rfc3339};
+use crate::clock::{Moment, Stamp, parse_rfc3339, rfc3339};
 use crate::endpoint::{Endpoint, standing};
 use crate::health::paths::PathReading;
 use crate::metrics::ZONES;
@@ -63,6 +64,7 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
         "config_generation": snapshot.generation,
         "config_hash": shared.effective.load().hash,
         "reload_refused": reload_refused(shared),
+        "certificates_refused": refused::files(shared),
         "listeners": listeners::all(shared, &snapshot),
         "cluster": cluster::cluster(shared),
         "services": services,
@@ -75,12 +77,13 @@ fn status(shared: &Shared, query: &StatusQuery) -> Result<Value, Problem> {
     Ok(status)
 }
 
-/// Why the last reload was refused; null where it was not, or there was none.
+/// Why the last reload was refused, and how long ago; null where it was not, or there was none.
 fn reload_refused(shared: &Shared) -> Value {
-    let refused = shared.refused_reload.load();
-    refused.as_ref().map_or(Value::Null, |refused| {
-        json!({ "at": refused.at.to_string(), "age_s": Stamp::now().since(refused.at) / 1000, "reason": refused.why })
-    })
+    let mut shown = refused::reload(shared);
+    if let Some(at) = shown["at"].as_str().and_then(parse_rfc3339) {
+        shown["age_s"] = json!(Stamp::now().since(at.into()) / 1000);
+    }
+    shown
 }
 
 /// What zones do with the work of a service; null where it ignores them.

@@ -26,6 +26,7 @@ use super::listener_events;
 use super::listeners::{Listeners, Prepared, Unusable};
 use super::page_files::PageFiles;
 use super::recovery::Recovering;
+use super::refused_files::RefusedFiles;
 use super::sharing::Follower;
 use super::source::Source;
 use super::upkeep::Upkeep;
@@ -70,6 +71,8 @@ pub(super) struct System {
     pub certificates: Certificates,
     /// Watches the files of certificates.
     pub certificate_watch: Watch,
+    /// The files of certificates that can't be used now.
+    pub refused_files: RefusedFiles,
     /// Watches the files that say who may come in.
     pub access_files: AccessFiles,
     /// Watches the files that clients are shown.

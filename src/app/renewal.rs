@@ -6,10 +6,12 @@ use std::time::SystemTime;
 use metrics::counter;
 
 use super::parts;
+use super::refused_files::RefusedFiles;
 use super::reload::System;
 use crate::certificate::keeper::{Material, Owner, Sources, Watched};
 use crate::certificate::unusable::Unusable;
 use crate::certificate::watch::Finding;
+use crate::clock::Stamp;
 use crate::config::model;
 use crate::event::{CertificateChange, Kind, Subject};
 use crate::metrics::names;
@@ -18,6 +20,9 @@ use crate::tls::Acceptor;
 impl System {
     /// Watches the files of the configuration that runs.
     pub fn watch_certificates(&mut self) {
+        // what can't be used is found anew
+        self.refused_files = RefusedFiles::default();
+        self.admin.set_refused_files(Vec::new());
         if let Err(error) = self.certificate_watch.set(watched(&self.config)) {
             tracing::error!(%error, "the files of certificates can't be watched: reload when they have changed");
         }
@@ -25,16 +30,23 @@ impl System {
 
     /// Takes on what was found in files that have changed. `admin` is the TLS of the admin address.
     pub fn renewed(&mut self, finding: Finding, admin: Option<&Acceptor>) {
-        let Finding { owner, renewed, unusable, .. } = finding;
+        let Finding { owner, renewed, unusable, refused, .. } = finding;
         for Unusable { path, message, .. } in unusable {
             self.tell_refused(&owner, path.display().to_string(), message);
+        }
+        if let Some(refused) = refused {
+            self.refused_files.set(&owner, &refused, Stamp::now());
+            self.admin.set_refused_files(self.refused_files.shown());
         }
         let Some(material) = renewed else { return };
         if Arc::get_mut(&mut self.config).is_none() {
             // nobody else holds it between two reloads; if somebody does, it is found anew in a moment
             return self.watch_certificates();
         }
-        match self.renew(&owner, material, admin) {
+        let renewed = self.renew(&owner, material, admin);
+        self.refused_files.taken(&owner, renewed.as_ref().err().map(String::as_str), Stamp::now());
+        self.admin.set_refused_files(self.refused_files.shown());
+        match renewed {
             Ok(()) => {
                 counter!(names::CERTIFICATE_RENEWALS.name, "outcome" => "applied").increment(1);
                 self.certificates.commit(&self.config, &self.registry, SystemTime::now());

@@ -15,6 +15,7 @@ use super::integrations::{self, Integrations};
 use super::listeners::Listeners;
 use super::page_files::PageFiles;
 use super::recovery::{self, Recovering};
+use super::refused_files::RefusedFiles;
 use super::reload::{self, System};
 use super::source::Source;
 use super::{canaries, listener_events, maintenance_pages, parts};
@@ -95,6 +96,7 @@ impl Startup<'_> {
             source: Source::new(self.source),
             certificates: certificates(&config, &store, &registry),
             certificate_watch: Watch::default(),
+            refused_files: RefusedFiles::default(),
             access_files: access_files(&config, &store),
             page_files: PageFiles::watch(&config, Arc::clone(store.events()), self.discoveries.news()),
             store,

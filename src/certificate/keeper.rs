@@ -112,6 +112,8 @@ pub struct Looked {
     pub renewed: Option<Material>,
     /// What can't be used, and has not been told.
     pub unusable: Vec<Unusable>,
+    /// All that can't be used now, and has been told, where that is something else than at the last look.
+    pub refused: Option<Vec<Unusable>>,
 }
 
 /// Keeps the material of one owner up to date.
@@ -125,6 +127,8 @@ pub struct Keeper {
     ticket_keys: Option<(PathBuf, Kept<TicketKeys>)>,
     /// Folders that can't be read, since when, and whether it was told.
     unreadable: Vec<(PathBuf, Instant, bool)>,
+    /// What could not be used at the last look.
+    refused: Vec<Unusable>,
 }
 
 #[derive(Debug)]
@@ -185,7 +189,7 @@ impl Keeper {
         let pairs = certificates.into_iter().map(|one| Pair::new(one.files.clone(), Some(one))).collect();
         let authorities = sources.authorities.clone().map(|path| (path, Kept::new(authorities)));
         let ticket_keys = sources.ticket_keys.clone().map(|path| (path, Kept::new(ticket_keys)));
-        Self { owner, pairs, authorities, ticket_keys, sources, unreadable: Vec::new() }
+        Self { owner, pairs, authorities, ticket_keys, sources, unreadable: Vec::new(), refused: Vec::new() }
     }
 
     /// The files, and those in the folders as of the last look.
@@ -220,7 +224,24 @@ impl Keeper {
             is_new |= note(found, &mut looked.unusable);
         }
         looked.renewed = is_new.then(|| self.material());
+        let refused = self.refused_now();
+        if refused != self.refused {
+            self.refused.clone_from(&refused);
+            looked.refused = Some(refused);
+        }
         looked
+    }
+
+    /// What can't be used for too long now.
+    fn refused_now(&self) -> Vec<Unusable> {
+        let pairs = self.pairs.iter().flat_map(|pair| [pair.kept.refused(), pair.staple.refused()]);
+        let authorities = self.authorities.iter().map(|(_, kept)| kept.refused());
+        let ticket_keys = self.ticket_keys.iter().map(|(_, kept)| kept.refused());
+        let files = pairs.chain(authorities).chain(ticket_keys).flatten().cloned();
+        let folders = self.unreadable.iter().filter(|(.., is_told)| *is_told).map(|(folder, ..)| {
+            Unusable::new(Part::Folder, folder, format!("the folder `{}` can't be read", folder.display()))
+        });
+        files.chain(folders).collect()
     }
 
     fn material(&self) -> Material {

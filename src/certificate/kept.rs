@@ -22,6 +22,8 @@ pub struct Kept<T> {
     trouble: Option<Trouble>,
     /// The content that was last told to be unusable.
     told: Option<u64>,
+    /// Why the files can't be used, where they have held that for too long.
+    refused: Option<Unusable>,
 }
 
 /// The files hold something that can't be used.
@@ -45,12 +47,17 @@ pub enum Found {
 impl<T: PartialEq> Kept<T> {
     /// What is in force already, if there is something.
     pub fn new(in_force: Option<Arc<T>>) -> Self {
-        Self { in_force, seen: None, trouble: None, told: None }
+        Self { in_force, seen: None, trouble: None, told: None, refused: None }
     }
 
     /// What is in force.
     pub fn in_force(&self) -> Option<&Arc<T>> {
         self.in_force.as_ref()
+    }
+
+    /// Why the files can't be used, where they have held that for too long; what is in force stays meanwhile.
+    pub fn refused(&self) -> Option<&Unusable> {
+        self.refused.as_ref()
     }
 
     /// Looks at the files. They are read where they are not what they were, or can't be used: `read` gets what is in force, and its error is also that
@@ -74,6 +81,7 @@ impl<T: PartialEq> Kept<T> {
         match result {
             Ok(next) => {
                 self.trouble = None;
+                self.refused = None;
                 if self.in_force.as_deref() == Some(&next) {
                     return Found::Nothing;
                 }
@@ -91,8 +99,11 @@ impl<T: PartialEq> Kept<T> {
             _ => now,
         };
         self.trouble = Some(Trouble { since, content });
-        let is_due = now.duration_since(since) >= GRACE && self.told != Some(content);
-        if !is_due {
+        if now.duration_since(since) < GRACE {
+            return Found::Nothing;
+        }
+        self.refused = Some(unusable.clone());
+        if self.told == Some(content) {
             return Found::Nothing;
         }
         self.told = Some(content);
@@ -152,6 +163,7 @@ mod tests {
         assert_eq!(play.in_force(), 2);
         assert_eq!([play.look(4, 4), play.look(60, 4)], [Found::New, Found::Nothing]);
         assert_eq!(play.in_force(), 4);
+        assert_eq!(play.kept.refused(), None);
     }
 
     #[test]
@@ -171,6 +183,7 @@ mod tests {
             [play.look(600, 2), play.look(601, 5), play.look(700, 5)],
             [Found::Nothing, Found::Nothing, Found::Nothing]
         );
+        assert!(play.kept.refused().is_some(), "it is not told again, and it is so all the same");
         // after another good one it is told anew
         assert_eq!(
             [play.look(701, 6), play.look(702, 5), play.look(710, 5)],

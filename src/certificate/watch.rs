@@ -39,8 +39,10 @@ pub struct Finding {
     pub owner: Owner,
     /// What is to be in force.
     pub renewed: Option<Material>,
-    /// What can't be used.
+    /// What can't be used, and was not told before.
     pub unusable: Vec<Unusable>,
+    /// All that can't be used now, where that has changed.
+    pub refused: Option<Vec<Unusable>>,
 }
 
 /// Watches files until it is dropped.
@@ -192,11 +194,11 @@ impl Thread {
         self.watch_folders();
         let (now, wall) = (Instant::now(), SystemTime::now());
         for keeper in &mut self.keepers {
-            let Looked { renewed, unusable } = keeper.look(now, wall);
-            if renewed.is_none() && unusable.is_empty() {
+            let Looked { renewed, unusable, refused } = keeper.look(now, wall);
+            if renewed.is_none() && unusable.is_empty() && refused.is_none() {
                 continue;
             }
-            let finding = Finding { round: self.round, owner: keeper.owner.clone(), renewed, unusable };
+            let finding = Finding { round: self.round, owner: keeper.owner.clone(), renewed, unusable, refused };
             if self.findings.blocking_send(finding).is_err() {
                 return false;
             }

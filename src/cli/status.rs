@@ -1,5 +1,6 @@
 //! `evenkeel status`
 
+mod not_taken;
 mod refused;
 
 use std::fmt::Write as _;
@@ -49,7 +50,8 @@ fn text(status: &Value) -> String {
         status["uptime_s"],
         status["config_generation"]
     );
-    out += &refused_reload(&status["reload_refused"]);
+    out += &not_taken::reload(&status["reload_refused"]);
+    out += &not_taken::files(&status["certificates_refused"]);
     out += &cluster(&status["cluster"]);
     // writing to a String can't fail
     for listener in status["listeners"].as_array().into_iter().flatten() {
@@ -66,16 +68,6 @@ fn text(status: &Value) -> String {
         service["backends"].as_array().into_iter().flatten().for_each(|of| out += &backend(of));
     }
     out
-}
-
-/// That what runs is not what the file says, because that was refused.
-fn refused_reload(refused: &Value) -> String {
-    let Some(reason) = refused["reason"].as_str() else { return String::new() };
-    let first = reason.lines().next().unwrap_or_default();
-    format!(
-        "not reloaded {} s ago, what ran before runs on: {first} (`evenkeel check` says more)\n\n",
-        refused["age_s"]
-    )
 }
 
 /// A service without its backends.

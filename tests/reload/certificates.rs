@@ -164,6 +164,14 @@ fn a_pair_that_does_not_fit_is_told_once_and_the_one_before_stays() {
     assert_eq!((&last["level"], &last["listener"]), (&"error".into(), &"web".into()));
     assert_eq!(last["cause"]["path"], pair.file("tls.key").to_str().unwrap());
     assert_eq!(last["cause"]["reason"], "this key does not fit the certificate");
+    // who looks later finds it, too
+    let status = proxy.status()["certificates_refused"].clone();
+    assert_eq!(status.as_array().map(Vec::len), Some(1), "{status}");
+    let (path, reason) = (pair.file("tls.key"), "this key does not fit the certificate");
+    assert_eq!((&status[0]["listener"], &status[0]["service"]), (&"web".into(), &Value::Null));
+    assert_eq!((&status[0]["path"], &status[0]["reason"]), (&path.to_str().unwrap().into(), &reason.into()));
+    let live: Value = serde_json::from_str(&proxy.admin("/api/v1/live").unwrap().text()).unwrap();
+    assert_eq!(live["certificates_refused"], status);
     assert_eq!(shown(&proxy, authority, "a.example").as_deref(), Some(first.chain.as_ref()));
     // a touch is no news; another mistake is
     replace(&next.cert, &pair.file("..data/tls.crt"));
@@ -173,6 +181,7 @@ fn a_pair_that_does_not_fit_is_told_once_and_the_one_before_stays() {
     pair.link(&next);
     wait_until_shown(&proxy, authority, &next, "a.example");
     wait_until("that is told", || told(&proxy).0 == ["loaded", "refused", "refused", "changed"]);
+    wait_until("nothing is refused any more", || proxy.status()["certificates_refused"] == Value::Array(Vec::new()));
     assert_eq!(proxy.metric(refused), 2);
 }
 

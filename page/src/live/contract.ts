@@ -11,6 +11,10 @@ export interface Live {
   started: string;
   config_generation: number;
   phase: "starting" | "ready" | "draining";
+  /** Missing where the last reload was not refused. */
+  reload_refused?: Maybe<{ at: string; reason: string }>;
+  /** Files of TLS that can't be used, while what was in force before stays; missing where there is none. */
+  certificates_refused?: Maybe<RefusedFile[]>;
   /** Missing where the configuration has no section `[cluster]`. */
   cluster?: Maybe<Cluster>;
   recovery: { paused: boolean; reason?: Maybe<string>; by?: Maybe<string> };
@@ -19,6 +23,16 @@ export interface Live {
   faults: Record<string, Fault>;
   recoveries: Record<string, Recovery>;
   service?: Maybe<Details>;
+}
+
+/** With neither a listener nor a service, it is the admin address's. */
+export interface RefusedFile {
+  listener?: Maybe<string>;
+  service?: Maybe<string>;
+  /** Empty where it is not a single file. */
+  path: string;
+  reason: string;
+  since: string;
 }
 
 /** Which of several instances this is, and who leads. */

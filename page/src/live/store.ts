@@ -24,6 +24,8 @@ export const listeners = computed(() => live.value?.listeners);
 export const faults = computed(() => live.value?.faults);
 export const recoveries = computed(() => live.value?.recoveries);
 export const recovery = computed(() => live.value?.recovery);
+export const reloadRefused = computed(() => live.value?.reload_refused);
+export const certificatesRefused = computed(() => live.value?.certificates_refused);
 export const cluster = computed(() => live.value?.cluster);
 export const phase = computed(() => live.value?.phase);
 export const about = computed(() => {

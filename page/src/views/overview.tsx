@@ -3,9 +3,9 @@
 import { pause, resume } from "../acts/catalogue";
 import { ActButton } from "../acts/button";
 import { useAnswer } from "../api";
-import { count, date, failed, ms, percent, rate } from "../format";
-import { recovery, services } from "../live/store";
-import type { Service } from "../live/contract";
+import { clock, count, date, failed, ms, percent, rate } from "../format";
+import { certificatesRefused, recovery, reloadRefused, services } from "../live/store";
+import type { RefusedFile, Service } from "../live/contract";
 import { LastHour } from "../parts/chart";
 import { Marked } from "../parts/marked";
 import { useMedia } from "../parts/media";
@@ -89,7 +89,9 @@ function Troubles() {
   const { value: state } = useAnswer<State>("/api/v1/recovery", RECOVERY_MS);
   const isHeld = state !== undefined && isHeldBack(state.services);
   const expiring = certificates?.filter(({ days_left: days }) => ofCertificate(days) !== "good") ?? [];
-  if (all.length + proposals.length + expiring.length === 0 && !isPaused.value && !isHeld && !noLeader.value) return null;
+  const refused = certificatesRefused.value ?? [];
+  const lines = all.length + proposals.length + expiring.length + refused.length;
+  if (lines === 0 && !reloadRefused.value && !isPaused.value && !isHeld && !noLeader.value) return null;
   return (
     <section aria-labelledby="wrong">
       <h2 id="wrong">What needs attention</h2>
@@ -98,6 +100,10 @@ function Troubles() {
           <TroubleLine key={trouble.name} name={trouble.name} service={trouble.service} />
         ))}
         {all.length > FIRST && <li class="more soft">… and {all.length - FIRST} more: the table of services has them first</li>}
+        {reloadRefused.value && <ReloadRefused {...reloadRefused.value} />}
+        {refused.map((file) => (
+          <CertificateRefused key={`${file.listener ?? ""} ${file.service ?? ""} ${file.path}`} file={file} />
+        ))}
         {noLeader.value !== undefined && <NoLeader why={noLeader.value} />}
         {isPaused.value ? <Paused /> : state && <HeldBack services={state.services} />}
         {proposals.map(([id, attempt]) => (
@@ -142,6 +148,36 @@ function Expiring({ certificate: { names, subject, days_left: days, not_after: e
         {days <= 0 ? "The certificate is not valid any more" : `The certificate expires in ${count(days)} days`}, listener {listener}
       </span>
       <span class="facts">{date(end)}</span>
+    </li>
+  );
+}
+
+/** The file is not what runs. Its mistakes are many lines, of which `evenkeel check` shows all. */
+function ReloadRefused({ at, reason }: { at: string; reason: string }) {
+  return (
+    <li class="trouble warn">
+      <Pill tone="warn">not reloaded</Pill>
+      <span class="name">Configuration</span>
+      <span class="words" title={reason}>
+        What ran before runs on: {reason.split("\n", 1)[0]}; evenkeel check says more
+      </span>
+      <span class="facts">{clock(at)}</span>
+    </li>
+  );
+}
+
+function CertificateRefused({ file: { listener, service, path, reason, since } }: { file: RefusedFile }) {
+  const whose = listener ? `listener ${listener}` : service ? `service ${service}` : "admin address";
+  return (
+    <li class="trouble warn">
+      <Pill tone="warn">not taken</Pill>
+      <a class="name" href={to("certificates")}>
+        TLS of {whose}
+      </a>
+      <span class="words">
+        {path || "What was read anew"} can't be used, what was in force before stays: {reason}
+      </span>
+      <span class="facts">{clock(since)}</span>
     </li>
   );
 }

@@ -39,6 +39,8 @@ pub(super) fn overview(reading: &Reading) -> Value {
                 Phase::HandingOver | Phase::Draining => "draining",
             }),
         ),
+        ("reload_refused", reading.reload_refused.clone()),
+        ("certificates_refused", some(&reading.certificates_refused)),
         ("cluster", cluster(&reading.leadership)),
         (
             "recovery",
@@ -75,6 +77,11 @@ fn by_service<'a, T>(all: impl Iterator<Item = (&'a str, &'a T)>) -> HashMap<&'a
     let mut by_service: HashMap<_, Vec<_>> = HashMap::new();
     all.for_each(|(service, one)| by_service.entry(service).or_default().push(one));
     by_service
+}
+
+/// A list that is left out where nothing is in it.
+fn some(list: &[Value]) -> Value {
+    if list.is_empty() { Value::Null } else { json!(list) }
 }
 
 /// An object of those members that are known.

@@ -9,6 +9,7 @@ use super::reading::{
 use crate::admin::Shared;
 use crate::admin::backend_reading::{BackendReading, told, told_state};
 use crate::admin::past::{Past, Recent, Sample, add_up};
+use crate::admin::refused;
 use crate::admin::shadow;
 use crate::canary::Stage;
 use crate::clock::{Moment, Stamp};
@@ -54,6 +55,8 @@ pub(super) fn overview(shared: &Shared, snapshot: &Snapshot, now: Moment) -> Rea
         started: shared.started_at,
         generation: snapshot.generation,
         phase: *shared.phase.borrow(),
+        reload_refused: refused::reload(shared),
+        certificates_refused: refused::files(shared),
         pause: shared.recoveries.pause_of(),
         leadership: shared.leadership.standing(),
         listeners: listeners.collect(),

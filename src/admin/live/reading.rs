@@ -21,6 +21,10 @@ pub(super) struct Reading {
     pub(super) started: SystemTime,
     pub(super) generation: u64,
     pub(super) phase: Phase,
+    /// Why the last reload was refused; null where it was not.
+    pub(super) reload_refused: Value,
+    /// The files of TLS that can't be used.
+    pub(super) certificates_refused: Vec<Value>,
     /// The pause of recovery; `None` = it is not paused.
     pub(super) pause: Option<Pause>,
     /// Which of several instances this is, and who leads.

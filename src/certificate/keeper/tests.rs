@@ -75,7 +75,7 @@ impl Play {
     /// A look after so many seconds: the files whose certificates are in force, where they are others, and what is told.
     fn look(&mut self, seconds: u64) -> (Option<Vec<String>>, Vec<String>) {
         let after = Duration::from_secs(seconds);
-        let Looked { renewed, unusable } = self.keeper.look(self.began + after, self.wall + after);
+        let Looked { renewed, unusable, .. } = self.keeper.look(self.began + after, self.wall + after);
         let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
         let stapled = |one: &Certificate| if one.certified.ocsp.is_some() { "+ocsp" } else { "" };
         let shown = |one: &Arc<Certificate>| name(one.path()) + stapled(one);
