@@ -1,14 +1,12 @@
 //! HTTP with the admin address of a running Evenkeel, for the commands that ask it.
 
 mod client;
+mod wire;
 
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use rustls::{AlertDescription, ClientConnection, StreamOwned};
 use serde_json::Value;
 
 pub(super) use client::{AdminClient, AdminOptions};
@@ -39,6 +37,8 @@ struct AdminRequest<'a> {
     method: &'a str,
     target: &'a str,
     body: &'a str,
+    /// Whoever waits is told when the answer takes its time.
+    is_told: bool,
 }
 
 impl AdminOptions {
@@ -66,7 +66,7 @@ impl AdminOptions {
     ) -> Result<Answer, String> {
         let client = self.client()?;
         let body = body.map(Value::to_string).unwrap_or_default();
-        let request = AdminRequest { method, target, body: &body };
+        let request = AdminRequest { method, target, body: &body, is_told: true };
         let give_up = Instant::now() + UPGRADE;
         let mut has_told = false;
         loop {
@@ -91,77 +91,7 @@ impl AdminClient {
     pub fn ask_once(&self, target: &str, body: Option<&Value>, patience: Duration) -> Result<Answer, String> {
         let method = if body.is_some() { "POST" } else { "GET" };
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.ask(&AdminRequest { method, target, body: &body }, patience)
-    }
-
-    fn ask(&self, request: &AdminRequest<'_>, patience: Duration) -> Result<Answer, String> {
-        let address = &self.address;
-        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", patience.as_secs_f64()));
-        let bytes = self
-            .exchange(request, patience)
-            // what the system says of a time-out is that the resource is temporarily unavailable
-            .map_err(|error| if error.kind() == io::ErrorKind::WouldBlock { late() } else { error })
-            .map_err(|error| format!("the admin address {address} can't be asked: {error}{}", self.hint(&error)))?;
-        parse(&bytes).ok_or_else(|| format!("what answers at {address} is not Evenkeel's admin address"))
-    }
-
-    fn exchange(&self, request: &AdminRequest<'_>, patience: Duration) -> io::Result<Vec<u8>> {
-        let stream = self.connect(patience)?;
-        match &self.tls {
-            None => self.on(stream, request),
-            Some((config, name)) => {
-                let tls = ClientConnection::new(config.clone(), name.clone()).map_err(io::Error::other)?;
-                self.on(StreamOwned::new(tls, stream), request)
-            }
-        }
-    }
-
-    fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in self.address.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, patience) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(patience))?;
-                    stream.set_write_timeout(Some(patience))?;
-                    return Ok(stream);
-                }
-                Err(error) => failed = error,
-            }
-        }
-        Err(failed)
-    }
-
-    fn on(&self, mut stream: impl Read + Write, request: &AdminRequest<'_>) -> io::Result<Vec<u8>> {
-        let (host, AdminRequest { method, target, body }) = (&self.address, request);
-        let length = body.len();
-        let mut request =
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n");
-        if let Some(token) = &self.token {
-            // writing to a String can't fail
-            let _ = write!(request, "Authorization: Bearer {token}\r\n");
-        }
-        request.push_str("\r\n");
-        request.push_str(body);
-        stream.write_all(request.as_bytes())?;
-        stream.flush()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(answer)
-    }
-
-    /// What the user can do about an error.
-    fn hint(&self, error: &io::Error) -> String {
-        match (error.get_ref().and_then(|inner| inner.downcast_ref()), &self.known_by) {
-            (Some(rustls::Error::InvalidCertificate(_)), Some(file)) => format!(
-                "\nits certificate is not the one in {}: a new one takes a restart, and --ca trusts another authority",
-                file.display()
-            ),
-            (Some(rustls::Error::InvalidCertificate(_)), None) => "\n--ca trusts another authority".to_owned(),
-            (Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)), _) => {
-                "\n--cert and --key show one".to_owned()
-            }
-            _ => String::new(),
-        }
+        self.ask(&AdminRequest { method, target, body: &body, is_told: false }, patience)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands that ask a running proxy.
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use crate::support::certs::{Authority, Identity};
 use crate::support::{Origin, Proxy, Scratch, config, wait_until};
@@ -121,6 +122,40 @@ fn an_admin_address_with_tls_is_verified_against_an_authority_that_is_named() {
     let (code, why) = ask(format!("https://localhost:{port}"), &Authority::new().file(&Scratch::new()));
     assert_eq!(code, Some(1), "somebody else has signed it");
     assert!(why.contains("--ca trusts another authority"), "{why}");
+}
+
+#[test]
+fn who_takes_http_for_https_or_the_reverse_is_told_what_to_say() {
+    let (dir, origin) = (Scratch::new(), Origin::ok());
+    let (plain, secured) = (Proxy::to(&origin), secured(&Authority::new().sign(&dir, &["localhost"]), ""));
+    let ask = |proxy: &Proxy, scheme: &str| {
+        let asked = evenkeel(proxy, &["status", "--admin", &format!("{scheme}://{}", proxy.admin_address())]);
+        assert_eq!(asked.status.code(), Some(1));
+        said(&asked.stderr)
+    };
+    let (why, address) = (ask(&plain, "https"), plain.admin_address());
+    assert!(why.contains("what answers there is not TLS\nif it speaks HTTP without TLS, say --admin http://"), "{why}");
+    assert!(why.trim_end().ends_with(&address.to_string()), "{why}");
+    let (why, address) = (ask(&secured, "http"), secured.admin_address());
+    assert!(why.contains(&format!("what answers at {address} speaks TLS: say --admin https://{address}")), "{why}");
+}
+
+#[test]
+fn an_address_that_says_nothing_is_told_of_within_seconds() {
+    // the kernel takes connections that nobody accepts
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ask = |scheme: &str| {
+        let url = format!("{scheme}://{}", silent.local_addr().unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+        let mut asking = command.args(["status", "--admin", &url]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(asking.stderr.take().unwrap()).read_line(&mut first).unwrap();
+        asking.kill().unwrap();
+        asking.wait().unwrap();
+        first
+    };
+    assert!(ask("https").trim_end().ends_with("no TLS handshake within 5 s"));
+    assert!(ask("http").contains("so far: is that Evenkeel's admin address?"));
 }
 
 #[test]

@@ -24,7 +24,10 @@ fn an_upgrade_that_fails_leaves_the_running_process_its_socket_and_says_why() {
     wait_until("the old one says so", || proxy.stderr().contains("this process serves on, the new one failed"));
     assert_eq!(Client::connect_unix(&proxy.path("web.sock")).get("/x").text(), "ok");
     let said = proxy.stderr();
-    assert!(said.contains(&format!("evenkeel: listener `second` can't be opened at {taken}: address already in use")), "{said}");
+    assert!(
+        said.contains(&format!("evenkeel: listener `second` can't be opened at {taken}: address already in use")),
+        "{said}"
+    );
 }
 
 #[test]
