@@ -150,6 +150,10 @@ mod tests {
         for accept in ["application/json", AXIOS, JQUERY, "application/json, text/html"] {
             assert_eq!(chosen(&["text/html"], accept), "problem", "{accept}");
         }
+        assert_eq!(chosen(&["text/html"], "text/html;q=0.9, application/json;q=0.8"), "text/html");
+        assert_eq!(chosen(&["text/html"], "application/json;q=0.8, text/html;q=0.9"), "text/html", "in any order");
+        assert_eq!(chosen(&["text/html"], "text/html;q=0.8, application/json;q=0.9"), "problem");
+        assert_eq!(chosen(&[], "text/html;q=0.9, application/json;q=0.8"), "problem", "there is no HTML");
         assert_eq!(chosen(&["text/html"], "text/plain"), "text");
         assert_eq!(chosen(&["application/json"], BROWSER), "application/json");
         assert_eq!(chosen(&["application/json"], "application/json"), "application/json", "and not our own");

@@ -444,3 +444,22 @@ fn a_client_whose_request_was_not_read_gets_its_page_whole() {
         }
     }
 }
+
+#[test]
+fn a_response_without_a_text_is_told_in_json_to_those_who_prefer_it() {
+    let route =
+        |path: &str, status: u16| format!("[[listener.route]]\npath = \"{path}\"\nrespond = {{ status = {status} }}\n");
+    let origin = Origin::ok();
+    let proxy = Proxy::start(&config(&(route("/gone", 410) + &route("/made", 201)), "", &[&origin]));
+    let mut client = proxy.client();
+    let told = ask(&mut client, "GET", "/gone", "application/json");
+    assert_eq!((told.status, told.field("content-type")), (410, Some("application/problem+json")));
+    assert_eq!(serde_json::from_str::<Value>(&told.text()).unwrap()["status"], 410);
+    assert_eq!(ask(&mut client, "HEAD", "/gone", "application/json").field("content-type"), told.field("content-type"));
+    for accept in ["*/*", BROWSER, "text/plain", "application/json;q=0.1, text/plain"] {
+        let bare = ask(&mut client, "GET", "/gone", accept);
+        assert_eq!((bare.status, bare.text().as_str(), bare.field("content-type")), (410, "", None), "{accept}");
+    }
+    let made = ask(&mut client, "GET", "/made", "application/json");
+    assert_eq!((made.status, made.text().as_str()), (201, ""), "it tells of no error");
+}

@@ -54,7 +54,12 @@ pub fn tell<'a>(
     accept: impl Iterator<Item = &'a [u8]>,
 ) {
     let pages = own.map_or_else(|| values.error_pages(answer.status()), std::slice::from_ref);
-    let (body, content_type) = match choose(pages, accept) {
+    tell_as(choose(pages, accept), answer, detail, values);
+}
+
+/// Gives the answer a body of this form.
+fn tell_as(form: Form<'_>, answer: &mut Response<Bytes>, detail: Option<&'static str>, values: &Values<'_, '_>) {
+    let (body, content_type) = match form {
         Form::Page(page) => filled_in(page, answer.status(), values),
         Form::Text => return text(answer, detail),
         Form::Problem => (problem(answer.status(), detail, values), PROBLEM),
@@ -63,11 +68,19 @@ pub fn tell<'a>(
     answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
 }
 
-/// The same for an answer that the configuration has no text for: it gets a body where there is a page for its status.
+/// The same for an answer that the configuration has no text for: one that tells of an error gets a body where there is a page for its status, and
+/// for a client that prefers JSON. Else it stays without one.
 pub fn tell_by_page<'a>(answer: &mut Response<Bytes>, values: &Values<'_, '_>, accept: impl Iterator<Item = &'a [u8]>) {
-    if !values.error_pages(answer.status()).is_empty() {
-        tell(answer, None, None, values, accept);
-        answer.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    if answer.status() < StatusCode::BAD_REQUEST {
+        return;
+    }
+    let pages = values.error_pages(answer.status());
+    match choose(pages, accept) {
+        Form::Text if pages.is_empty() => {}
+        form => {
+            tell_as(form, answer, None, values);
+            answer.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+        }
     }
 }
 

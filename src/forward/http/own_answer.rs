@@ -122,7 +122,7 @@ mod tests {
         let content = PageContent { body, tag: HeaderValue::from_static("\"abc\""), modified };
         let fields = fields
             .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
         of(&fields.collect(), &content)
     }
 
