@@ -37,7 +37,12 @@ impl Reader {
     pub(super) fn open_file(path: &Path) -> Result<Self, String> {
         match std::fs::exists(path) {
             Ok(true) => {}
-            Ok(false) => return Err(format!("there is no ledger: {} does not exist", path.display())),
+            Ok(false) => {
+                return Err(format!(
+                    "there is no ledger: {} does not exist. One begins when something is promised ([service.NAME.sla]) or repaired",
+                    path.display()
+                ));
+            }
             Err(error) => return Err(format!("{}: {error}", path.display())),
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
