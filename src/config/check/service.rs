@@ -143,10 +143,13 @@ impl Checker<'_> {
     /// The backends in the file. Reports when there is none, or none that gets work.
     fn backends(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) -> Option<Vec<Backend>> {
         let backends_at = at.key("backend");
-        if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
-        {
+        // they may be below a header that is misspelt
+        let all = KeyPath::default().key("service");
+        let may_be_elsewhere = self.findings.removed(&backends_at).is_some() || self.findings.removed(&all).is_some();
+        if raw.backend.is_empty() && !may_be_elsewhere && !self.present(&at.key("discover")) {
             let mistake = self.mistake(at, format!("the service `{service}` has no backends"));
-            let near = self.meant_service(service);
+            // one that a route names is called so on purpose
+            let near = if self.used.contains(service) { None } else { self.meant_service(service) };
             self.report(mistake.near(near).help(format!("add [[service.{service}.backend]] sections")));
         }
         self.unique_backends(&backends_at, &raw.backend);

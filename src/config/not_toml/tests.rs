@@ -1,11 +1,20 @@
-use super::mend::{Mend, mend};
+use std::ops::Range;
+
+use super::mend::{self, Mend};
+use super::position::Position;
+use super::{NotToml, mistakes};
+use crate::config::tree::Node;
+
+fn mend(line: &str) -> Option<Mend> {
+    mend::mend(Position { lines: &[line], index: 0 })
+}
 
 /// The line as it should be, and why; without a change, only why.
-fn mended(line: &str) -> Option<(String, &'static str)> {
-    let Mend { at, instead, help } = mend(line)?;
+fn mended(line: &str) -> Option<(String, String)> {
+    let Mend { at, instead, help, .. } = mend(line)?;
     let line = instead.map_or_else(String::new, |instead| [&line[..at.start], &instead, &line[at.end..]].concat());
     assert!(toml::de::DeTable::parse(&line).is_ok(), "{line}");
-    Some((line, help))
+    Some((line, help.into_owned()))
 }
 
 #[test]
