@@ -63,15 +63,17 @@ pub(super) fn conceal(mistakes: &mut [Mistake], written: &Written) {
     if written.is_empty() {
         return;
     }
+    // what is filled in later is no value of a variable
+    let is_replaced = |replaced: &&Replaced| replaced.written != replaced.value;
     for mistake in mistakes {
         let at_fault = written.get(&mistake.path).or_else(|| {
             // an element of an array that was one variable
             mistake.path.is_listed().then(|| written.get(&mistake.path.parent())).flatten()
         });
-        for other in written.values().filter(|other| other.value.len() > SHORT) {
+        for other in written.values().filter(is_replaced).filter(|other| other.value.len() > SHORT) {
             conceal_other(mistake, other);
         }
-        if let Some(replaced) = at_fault {
+        if let Some(replaced) = at_fault.filter(is_replaced) {
             conceal_own(mistake, replaced);
         }
     }

@@ -73,6 +73,12 @@ fn switched(rules: &Rules, on: bool) -> Option<String> {
     words.iter().find(|word| rules.words.contains(word)).map(|word| format!("{word:?}"))
 }
 
+/// The word of these that was probably meant by one for on or off.
+pub(super) fn on_or_off<'w>(words: &[&'w str], text: &str) -> Option<&'w str> {
+    let meant = if switch(text)? == "true" { "on" } else { "off" };
+    words.iter().copied().find(|word| *word == meant)
+}
+
 /// The switch that was probably meant by a string.
 pub(super) fn switch(text: &str) -> Option<String> {
     match &*text.trim().to_ascii_lowercase() {

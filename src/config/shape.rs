@@ -206,7 +206,10 @@ impl Walker<'_> {
         let mistake = mistake.code(Code::InvalidValue).expected(one_of(&quoted(words)));
         self.report(match other_proxies::word(text, words) {
             Some((meant, help)) => mistake.near(meant).help(help),
-            None => mistake.near(nearest(text, words.iter().copied()).or_else(|| version(text, words))),
+            None => {
+                let near = meant::on_or_off(words, text).or_else(|| nearest(text, words.iter().copied()));
+                mistake.near(near.or_else(|| version(text, words)))
+            }
         })
     }
 
@@ -226,7 +229,7 @@ impl Walker<'_> {
             }
             return self.report(mistake(problem));
         }
-        if let Some(problem) = syntax::doubt(path.last_key().unwrap_or_default(), language, text) {
+        if let Some(problem) = syntax::doubt(path.last_keys(), language, text) {
             self.findings.add(mistake(problem).warning());
         }
         Ok(())

@@ -133,9 +133,12 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
 }
 
 /// What is strange about a string that can be read: it is used as it stands, and probably not what was meant.
-pub(super) fn doubt(key: &str, language: &str, text: &str) -> Option<Problem> {
+///
+/// `at` are the last keys on the way to it, its own first.
+pub(super) fn doubt(at: [Option<&str>; 3], language: &str, text: &str) -> Option<Problem> {
+    let key = at[0].unwrap_or_default();
     match language {
-        "method" => method::doubt(text),
+        "method" => method::doubt(text, at[1] == Some("route")),
         "path" if matches!(key, "path" | "path_prefix") && text.ends_with("/*") => {
             let meant = text.trim_end_matches('*');
             let problem = Problem::new("`*` in a path stands for itself", "a path as it is asked for");

@@ -39,9 +39,11 @@ impl Checker<'_> {
         let name = file.file_name()?.to_str().filter(|_| !file.exists())?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let names = names(folder);
-        let near = nearest(name, names.iter().map(String::as_str)).map(|near| folder.join(near));
-        let stem = |name: &str| name.rsplit_once('.').map(|(stem, _)| stem.to_owned());
-        let same = names.iter().filter(|other| stem(other).is_some() && stem(other) == stem(name));
+        let stem = |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned());
+        let is_near = |other: &&String| nearest(&stem(name), [&*stem(other)]).is_some() || stem(other) == stem(name);
+        let names: Vec<&String> = names.iter().filter(is_near).collect();
+        let near = nearest(name, names.iter().map(|name| name.as_str())).map(|near| folder.join(near));
+        let same = names.iter().filter(|other| stem(other) == stem(name));
         let beside = near.into_iter().chain(same.map(|same| folder.join(same)));
         let mut found = beside.filter(|path| path.is_file() && is_good(path));
         found.next().or_else(|| self.elsewhere(name, is_good)).map(|path| self.as_written(&path))

@@ -144,8 +144,9 @@ impl Checker<'_> {
     fn backends(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) -> Option<Vec<Backend>> {
         let backends_at = at.key("backend");
         // they may be below a header that is misspelt
-        let all = KeyPath::default().key("service");
-        let may_be_elsewhere = self.findings.removed(&backends_at).is_some() || self.findings.removed(&all).is_some();
+        let services_at = KeyPath::default().key("service");
+        let may_be_elsewhere =
+            self.findings.removed(&backends_at).is_some() || self.findings.removed(&services_at).is_some();
         if raw.backend.is_empty() && !may_be_elsewhere && !self.present(&at.key("discover")) {
             let mistake = self.mistake(at, format!("the service `{service}` has no backends"));
             // one that a route names is called so on purpose

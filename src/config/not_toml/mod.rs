@@ -14,12 +14,10 @@ mod twice;
 mod value;
 mod yaml;
 
-use std::ops::Range;
-
 use super::code::Code;
 use super::mistake::Mistake;
-use super::tree::{KeyPath, Node};
-use repair::Repair;
+use super::tree::KeyPath;
+use repair::{Errors, Repair};
 
 pub(super) use repair::NotToml;
 
@@ -30,7 +28,7 @@ const FEWEST_ROUNDS: usize = 2;
 const MOST_BYTES: usize = 16 << 20;
 
 /// What is wrong with a text for which the parser has these errors: messages with their places in the text.
-pub(super) fn mistakes(text: &str, mut errors: Vec<(Range<usize>, String)>) -> NotToml {
+pub(super) fn mistakes(text: &str, mut errors: Errors) -> NotToml {
     if errors.is_empty() {
         return NotToml { mistakes: Vec::new(), mended: None };
     }
@@ -44,10 +42,9 @@ pub(super) fn mistakes(text: &str, mut errors: Vec<(Range<usize>, String)>) -> N
     let mut repair = Repair::new(text);
     let rounds = (MOST_BYTES / text.len().max(1)).clamp(FEWEST_ROUNDS, MOST_ROUNDS);
     for _ in 0..rounds {
-        let goes_on = repair.step(&errors);
-        errors = Node::recover(repair.text()).1;
-        if errors.is_empty() || !goes_on {
-            break;
+        match repair.step(&errors) {
+            Some(left) => errors = left,
+            None => break,
         }
     }
     repair.end(errors.is_empty())

@@ -15,7 +15,7 @@ use super::quotes;
 use super::twice;
 
 /// The parser's errors.
-type Errors = [(Range<usize>, String)];
+pub(super) type Errors = Vec<(Range<usize>, String)>;
 
 /// What is wrong with a text.
 pub(in crate::config) struct NotToml {
@@ -49,18 +49,14 @@ impl<'t> Repair<'t> {
         Self { original, text: original.to_owned(), changed: BTreeSet::new(), told: Vec::new(), is_mended: true }
     }
 
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
     pub(super) fn end(self, is_toml: bool) -> NotToml {
         let mended = (is_toml && self.is_mended).then_some(self.text);
         NotToml { mistakes: self.told, mended }
     }
 
-    /// Tells of the first error, and mends it or takes it out; false = nothing more can be said.
-    pub(super) fn step(&mut self, errors: &Errors) -> bool {
-        let Some((span, message)) = errors.first() else { return false };
+    /// Tells of the first error, and mends it or takes it out; the errors that are left. `None` = nothing more can be said.
+    pub(super) fn step(&mut self, errors: &Errors) -> Option<Errors> {
+        let (span, message) = errors.first()?;
         let index = line_of(&self.text, span.start);
         let statements = brackets::statements(&self.text);
         if message != "duplicate key"
@@ -69,7 +65,7 @@ impl<'t> Repair<'t> {
             return goes_on;
         }
         let lines: Vec<&str> = self.text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
-        let Some(line) = lines.get(index).copied() else { return false };
+        let line = lines.get(index).copied()?;
         let start = line_start(&self.text, index);
         let at = span.start.clamp(start, start + line.len()) - start..span.end.clamp(start, start + line.len()) - start;
         let parser = Told { at, message: message.clone(), instead: None, help: None };
@@ -85,11 +81,11 @@ impl<'t> Repair<'t> {
         match mended {
             Some((at, Some(instead), help, _)) => {
                 let text = replaced(&self.text, start + at.start..start + at.end, &instead);
-                if self.is_ahead(&text, index) {
+                if let Some(left) = errors_behind(&text, index) {
                     // what is to be done says better what is wrong than what the parser expected
                     self.tell(index, Told { at, message: help.into_owned(), instead: Some(instead), help: None });
                     self.change(index, text);
-                    return true;
+                    return Some(left);
                 }
                 self.tell(index, parser);
             }
@@ -104,7 +100,7 @@ impl<'t> Repair<'t> {
     }
 
     /// Tells of a bracket that is wrong at this line, or before; `None` = there is none, or to mend it is of no use.
-    fn brackets(&mut self, statements: &[Statement], index: usize, errors: usize) -> Option<bool> {
+    fn brackets(&mut self, statements: &[Statement], index: usize, errors: usize) -> Option<Option<Errors>> {
         let at_fault = statements.iter().take_while(|statement| statement.lines.start <= index);
         let Flaw { kind, opened, at, write } = at_fault.filter_map(|statement| statement.flaw.as_ref()).last()?;
         let (opened_at, opened_in) = *opened;
@@ -114,7 +110,7 @@ impl<'t> Repair<'t> {
             let message = "this string of several lines has no end".to_owned();
             let help = Some("three quotes end it, as they begin it".to_owned());
             self.tell(opened_in, Told { at, message, instead: None, help });
-            return Some(false);
+            return Some(None);
         }
         let text = replaced(&self.text, at.clone(), write);
         let changed_in = line_of(&self.text, at.start);
@@ -127,7 +123,7 @@ impl<'t> Repair<'t> {
         let told = self.flaw(*kind, (opened_at, opened_in), at, write, changed_in);
         self.tell(changed_in, told);
         self.change(changed_in, text);
-        Some(true)
+        Some(Some(left))
     }
 
     /// What is told of a bracket.
@@ -189,8 +185,8 @@ impl<'t> Repair<'t> {
         self.text = text;
     }
 
-    /// Takes lines out that could not be mended; false = what follows can't be read without them.
-    fn take_out(&mut self, lines: Range<usize>) -> bool {
+    /// Takes lines out that could not be mended; the errors that are left. `None` = what follows can't be read without them.
+    fn take_out(&mut self, lines: Range<usize>) -> Option<Errors> {
         self.is_mended = false;
         for index in lines.clone() {
             let start = line_start(&self.text, index);
@@ -202,16 +198,14 @@ impl<'t> Repair<'t> {
             let text = replaced(&self.text, start..end, &left);
             self.change(index, text);
         }
-        let text = std::mem::take(&mut self.text);
-        let is_ahead = self.is_ahead(&text, lines.start);
-        self.text = text;
-        is_ahead
+        errors_behind(&self.text, lines.start)
     }
+}
 
-    /// Whether nothing is wrong in a text up to this line.
-    fn is_ahead(&self, text: &str, index: usize) -> bool {
-        Node::recover(text).1.first().is_none_or(|(span, _)| line_of(text, span.start) > index)
-    }
+/// The errors of a text, where there is none up to this line.
+fn errors_behind(text: &str, index: usize) -> Option<Errors> {
+    let errors = Node::recover(text).1;
+    errors.first().is_none_or(|(span, _)| line_of(text, span.start) > index).then_some(errors)
 }
 
 /// A line of a list in several lines whose quotes are wrong.

@@ -79,6 +79,9 @@ fn typed(bare: &str, rules: &Rules) -> Option<Meant> {
             .map(|list| Meant::Value(list, "a list stands in brackets, and strings in quotes")),
         ["object"] => None,
         ref kinds if kinds.contains(&"string") => {
+            if let Some(word) = meant::on_or_off(&rules.words, bare) {
+                return Some(Meant::Value(format!("{word:?}"), QUOTES));
+            }
             let problem = rules.syntax.and_then(|language| syntax::check(language, bare).err());
             let meant = problem.filter(|problem| problem.part.is_none()).and_then(|problem| problem.suggestion);
             Some(Meant::Value(format!("{:?}", meant.as_deref().unwrap_or(bare)), QUOTES))

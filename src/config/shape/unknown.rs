@@ -183,7 +183,9 @@ impl Unknown<'_> {
         let key = &*self.entry.name;
         let mistake = mistake.expected(self.keys());
         let headers = explain::sections_with(key, &self.path.path().section());
-        match (&headers[..], is_list_of_tables(&self.entry.node.value)) {
+        let is_list = |items: &Vec<_>| !items.is_empty() && is_list_of_tables(&self.entry.node.value);
+        let is_list = matches!(&self.entry.node.value, Value::Array(items) if is_list(items));
+        match (&headers[..], is_list) {
             ([], _) => mistake,
             ([only], true) => {
                 let header = format!("[[{}.{key}]]", only.trim_matches(['[', ']']));

@@ -60,15 +60,17 @@ pub(in crate::config) fn method(text: &str) -> Result<Method> {
     if upper != text && KNOWN[..COMMON].contains(&upper.as_str()) {
         return Err(bad().suggest(Some(upper)).help("methods are case-sensitive"));
     }
-    if matches!(upper.as_str(), "*" | "ANY" | "ALL") {
-        return Err(bad().help("leave `methods` out to take every method"));
-    }
     Method::from_bytes(text.as_bytes()).map_err(|_| bad())
 }
 
-/// A method that is none of the registered ones, and one letter away from one: it may be somebody's own all the same.
-pub(super) fn doubt(text: &str) -> Option<Problem> {
+/// A method that is none of the registered ones, and one letter away from one: it may be somebody's own all the same. Conditions of routes have no word for
+/// every method.
+pub(super) fn doubt(text: &str, is_condition: bool) -> Option<Problem> {
     let upper = text.to_ascii_uppercase();
+    if is_condition && matches!(&*upper, "*" | "ANY" | "ALL") {
+        let problem = Problem::new(format!("`{text}` is no registered method"), "a method such as \"GET\"");
+        return Some(problem.help("leave `methods` out to take every method"));
+    }
     if KNOWN.contains(&upper.as_str()) {
         return None;
     }
@@ -86,14 +88,20 @@ mod tests {
         assert_eq!(method("PROPFIND").unwrap().as_str(), "PROPFIND");
         assert_eq!(method("get").unwrap_err().suggestion.as_deref(), Some("GET"));
         assert_eq!(method("Post ").unwrap_err().suggestion.as_deref(), Some("POST"));
-        for bad in ["", "G E T", "*", "any"] {
+        for bad in ["", "G E T"] {
             assert!(method(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
+    fn a_route_without_methods_takes_all_of_them() {
+        assert!(doubt("*", true).is_some() && doubt("any", true).is_some());
+        assert!(doubt("*", false).is_none());
+    }
+
+    #[test]
     fn what_is_one_letter_away_from_a_registered_method_is_doubted() {
-        let meant = |text: &str| doubt(text).and_then(|problem| problem.suggestion);
+        let meant = |text: &str| doubt(text, true).and_then(|problem| problem.suggestion);
         for (text, near) in
             [("PSOT", "POST"), ("GTE", "GET"), ("DELET", "DELETE"), ("OPTION", "OPTIONS"), ("psot", "POST")]
         {

@@ -62,7 +62,7 @@ pub const ALL: [(&[(&str, &str)], &str); 328] = [
     (&[("abort_on_close = true", "abort_on_close = yes")], "`true`"),
     (&[("abort_on_close = true", "abort_on_close = on")], "`true`"),
     (&[("abort_on_close = true", "abort_on_close = \"on\"")], "`true`"),
-    (&[("protocol = \"http1\"", "protocol = \"http1\"\nvia = no")], "`\"no\"`"),
+    (&[("protocol = \"http1\"", "protocol = \"http1\"\nvia = no")], "`\"off\"`"),
     (&[("abort_on_close = true", "abort_on_close = 1")], "`true`"),
     (&[("max_header_bytes = \"64KiB\"", "max_body_bytes = \"1MiB\"")], "`max_body`"),
     (&[("max_connections = 1000", "max_body_bytes = \"1MiB\"")], "`limits.max_body`"),
