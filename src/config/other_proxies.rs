@@ -8,7 +8,7 @@ mod keys;
 mod variables;
 
 use below::folded;
-use keys::{KEYS, SECTIONS};
+use keys::{IN_SECTIONS, KEYS, SECTIONS};
 
 pub(super) use below::{below, elsewhere};
 pub(super) use variables::{Foreign, foreign};
@@ -67,6 +67,12 @@ const ABSENT: [(&[&str], &str); 11] = [
 pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
     let key = folded(key);
     let is = |words: &[&str]| words.contains(&key.as_str());
+    let in_section = IN_SECTIONS.iter().find(|(words, meant, sibling, _)| {
+        is(words) && known.contains(sibling) && (meant.is_empty() || known.contains(meant))
+    });
+    if let Some((_, meant, _, help)) = in_section {
+        return Some((Some(*meant).filter(|meant| !meant.is_empty()), *help));
+    }
     // only the root has listeners, only a backend has both an address and a weight
     let sections = if known.contains(&"listener") { &SECTIONS[..] } else { &[] };
     let meant = sections.iter().chain(&KEYS).find(|(words, meant, _)| is(words) && known.contains(meant));
@@ -80,64 +86,66 @@ pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'
     meant.map(|(_, meant, help)| (Some(*meant), *help)).or_else(absent)
 }
 
+/// Words of other proxies, a word by which the list of ours is known, the one that is meant, and what to do.
+const WORDS: [(&[&str], &str, Option<&str>, &str); 13] = [
+    (
+        &["1.0", "1.1", "tls1.0", "tls1.1", "tlsv1", "tlsv1.0", "tlsv1.1", "ssl3", "sslv3"],
+        "1.2",
+        None,
+        "versions before TLS 1.2 are not spoken any more (RFC 8996)",
+    ),
+    (&["brotli"], "br", Some("br"), "algorithms are called as in `Accept-Encoding`"),
+    (&["zstandard"], "br", Some("zstd"), "algorithms are called as in `Accept-Encoding`"),
+    (
+        &["deflate", "zlib", "raw_deflate", "x_gzip"],
+        "br",
+        Some("gzip"),
+        "programs don't agree on what `deflate` is, and all that read it read gzip",
+    ),
+    // listener.protocol has "udp", service.protocol has "auto"
+    (&["https", "tls", "ssl"], "udp", Some("http"), "HTTPS is protocol = \"http\" with a [listener.tls] section"),
+    (
+        &["http2", "h2", "h2c", "grpc", "http1", "ws", "websocket"],
+        "udp",
+        Some("http"),
+        "protocol = \"http\" speaks HTTP/1.1 and HTTP/2, gRPC and WebSockets among them",
+    ),
+    (
+        &["https", "tls", "ssl"],
+        "auto",
+        Some("http1"),
+        "TLS towards backends is the section [service.NAME.tls], and `protocol` is what is spoken within",
+    ),
+    (&["http2", "h2c", "grpc", "grpcs"], "auto", Some("h2"), "HTTP/2, which gRPC needs, is protocol = \"h2\""),
+    (&["http", "http1.1", "http/1.1"], "auto", Some("http1"), "HTTP/1.1 is protocol = \"http1\""),
+    (
+        &["ip_hash", "source", "source_hash", "source_ip", "sticky", "client_ip"],
+        "consistent_hash",
+        Some("consistent_hash"),
+        "with hash = { on = \"client_ip\" }, which is the default",
+    ),
+    (
+        &["uri", "uri_hash", "url_hash", "hash", "ring_hash", "maglev"],
+        "consistent_hash",
+        Some("consistent_hash"),
+        "what is hashed is `on` in [service.NAME.hash], such as \"path\"",
+    ),
+    (
+        &["least_conn", "leastconn", "least_request", "wlc"],
+        "consistent_hash",
+        Some("least_connections"),
+        "`weighted_least_connections` heeds weights",
+    ),
+    (
+        &["random", "p2c", "random_choose"],
+        "consistent_hash",
+        Some("power_of_two"),
+        "it picks the less loaded of two random ones",
+    ),
+];
+
 /// The word that was probably meant by `text`, of the `words` that a key can be, and what to do.
 pub(super) fn word(text: &str, words: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
-    const WORDS: [(&[&str], &str, Option<&str>, &str); 13] = [
-        (
-            &["1.0", "1.1", "tls1.0", "tls1.1", "tlsv1", "tlsv1.0", "tlsv1.1", "ssl3", "sslv3"],
-            "1.2",
-            None,
-            "versions before TLS 1.2 are not spoken any more (RFC 8996)",
-        ),
-        (&["brotli"], "br", Some("br"), "algorithms are called as in `Accept-Encoding`"),
-        (&["zstandard"], "br", Some("zstd"), "algorithms are called as in `Accept-Encoding`"),
-        (
-            &["deflate", "zlib", "raw_deflate", "x_gzip"],
-            "br",
-            Some("gzip"),
-            "programs don't agree on what `deflate` is, and all that read it read gzip",
-        ),
-        // listener.protocol has "udp", service.protocol has "auto"
-        (&["https", "tls", "ssl"], "udp", Some("http"), "HTTPS is protocol = \"http\" with a [listener.tls] section"),
-        (
-            &["http2", "h2", "h2c", "grpc", "http1", "ws", "websocket"],
-            "udp",
-            Some("http"),
-            "protocol = \"http\" speaks HTTP/1.1 and HTTP/2, gRPC and WebSockets among them",
-        ),
-        (
-            &["https", "tls", "ssl"],
-            "auto",
-            Some("http1"),
-            "TLS towards backends is the section [service.NAME.tls], and `protocol` is what is spoken within",
-        ),
-        (&["http2", "h2c", "grpc", "grpcs"], "auto", Some("h2"), "HTTP/2, which gRPC needs, is protocol = \"h2\""),
-        (&["http", "http1.1", "http/1.1"], "auto", Some("http1"), "HTTP/1.1 is protocol = \"http1\""),
-        (
-            &["ip_hash", "source", "source_hash", "source_ip", "sticky", "client_ip"],
-            "consistent_hash",
-            Some("consistent_hash"),
-            "with hash = { on = \"client_ip\" }, which is the default",
-        ),
-        (
-            &["uri", "uri_hash", "url_hash", "hash", "ring_hash", "maglev"],
-            "consistent_hash",
-            Some("consistent_hash"),
-            "what is hashed is `on` in [service.NAME.hash], such as \"path\"",
-        ),
-        (
-            &["least_conn", "leastconn", "least_request", "wlc"],
-            "consistent_hash",
-            Some("least_connections"),
-            "`weighted_least_connections` heeds weights",
-        ),
-        (
-            &["random", "p2c", "random_choose"],
-            "consistent_hash",
-            Some("power_of_two"),
-            "it picks the less loaded of two random ones",
-        ),
-    ];
     let text = folded(text);
     let meant = WORDS.iter().find(|(aliases, of, ..)| aliases.contains(&text.as_str()) && words.contains(of));
     meant.map(|(_, _, meant, help)| (*meant, *help))

@@ -30,7 +30,8 @@ impl Checker<'_> {
 
     /// The name of a file as it would be written: relative paths start at the folder of the configuration.
     pub(super) fn as_written(&self, file: &Path) -> String {
-        file.strip_prefix(self.folder).unwrap_or(file).display().to_string()
+        let below = file.strip_prefix(self.folder).unwrap_or(file);
+        below.strip_prefix(".").unwrap_or(below).display().to_string()
     }
 
     /// The file that was probably meant by one that is not there: the nearest name beside it, the same name with another ending, or the same one in the folder

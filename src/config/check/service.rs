@@ -137,7 +137,11 @@ impl Checker<'_> {
             **other != name && (self.present(&at.key("backend")) || self.present(&at.key("discover")))
         };
         let names = self.services.keys().filter(has_backends).map(String::as_str);
-        nearest(name, names).map(str::to_owned)
+        let near = nearest(name, names.clone())?;
+        // of two that are as near, neither is meant for sure
+        let distance = |other: &str| strsim::osa_distance(name, other);
+        let as_near = names.filter(|other| distance(other) == distance(near)).count();
+        (as_near == 1).then(|| near.to_owned())
     }
 
     /// The backends in the file. Reports when there is none, or none that gets work.

@@ -164,6 +164,7 @@ impl Scanner {
                     self.open.push(Open { bracket: c, at: place.0, line: index, is_block });
                 }
                 ']' | '}' => self.closing(c, place),
+                ')' if !self.open.is_empty() => self.closing(c, place),
                 _ => {}
             }
             if !c.is_whitespace() {
@@ -174,7 +175,11 @@ impl Scanner {
 
     /// A closing bracket.
     fn closing(&mut self, c: char, place: (usize, usize)) {
-        let opening = if c == ']' { '[' } else { '{' };
+        let opening = match c {
+            ']' => '[',
+            '}' => '{',
+            _ => '(',
+        };
         let Some(partner) = self.open.iter().rposition(|open| open.bracket == opening) else {
             let (at, write) = match self.open.pop() {
                 // the wrong kind of bracket
@@ -309,6 +314,7 @@ mod tests {
             ("a = { b = [1 }\n", Kind::Unclosed('['), "a = { b = [1] }\n"),
             ("a = [1]]\n", Kind::TooMany(']'), "a = [1]\n"),
             ("a = [1}\n", Kind::TooMany('}'), "a = [1]\n"),
+            ("a = [1)\n", Kind::TooMany(')'), "a = [1]\n"),
             ("a = {\n  b = 1\n  c = 2\n}\n", Kind::NoComma, "a = {\n  b = 1,\n  c = 2\n}\n"),
             ("a = [1", Kind::Unclosed('['), "a = [1]"),
         ] {

@@ -51,6 +51,7 @@ pub(super) fn mend(position: Position<'_>) -> Option<Mend> {
         .or_else(|| header(code))
         .or_else(|| block(code))
         .or_else(|| element(code))
+        .or_else(|| bare_header(code))
         .or_else(|| assignment(code, position))?;
     // a line that is good by itself is mistaken in its place only
     if mended.instead.as_deref() == Some(&code[mended.at.clone()]) {
@@ -78,6 +79,9 @@ fn header(code: &str) -> Option<Mend> {
     let count = |c: char| bare.chars().filter(|other| *other == c).count();
     let brackets = if count('[').max(count(']')) > 1 { ("[[", "]]") } else { ("[", "]") };
     let name = bare.trim_matches(|c: char| c.is_whitespace() || matches!(c, '[' | ']'));
+    let without_quotes = name.replace(['"', '\''], "");
+    let is_odd = (name.len() - without_quotes.len()) % 2 == 1;
+    let name = if is_odd { without_quotes.as_str() } else { name };
     let words: Vec<&str> = name.split(|c: char| c.is_whitespace() || matches!(c, '/' | ':')).collect();
     let is_known = |word: &&str| schema::rules().properties.as_ref().is_some_and(|known| known.contains_key(*word));
     let (name, help) = match &words[..] {
@@ -96,6 +100,23 @@ fn header(code: &str) -> Option<Mend> {
     let instead = format!("{}{name}{}", brackets.0, brackets.1);
     let rest = if code[end..].starts_with("//") { code.len() } else { written.len() };
     is_toml(&instead).then(|| Mend::new(0..rest, Some(instead), help))
+}
+
+/// The name of a section without brackets, or in ones of another kind.
+fn bare_header(code: &str) -> Option<Mend> {
+    let name = code.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(code);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !name.chars().all(is_name) {
+        return None;
+    }
+    let found = name.split('.').try_fold(schema::rules(), |rules, name| {
+        let table = rules.items.as_deref().unwrap_or(rules);
+        table.properties.as_ref().and_then(|known| known.get(name)).or(table.values.as_deref())
+    })?;
+    let table = found.items.as_deref().unwrap_or(found);
+    table.properties.as_ref()?;
+    let instead = if found.items.is_some() { format!("[[{name}]]") } else { format!("[{name}]") };
+    Some(Mend::new(0..code.len(), Some(instead), "a section begins with a header in brackets"))
 }
 
 /// An element of a list as YAML has it.
@@ -118,7 +139,7 @@ fn assignment(code: &str, position: Position<'_>) -> Option<Mend> {
         return None;
     }
     let rest = rest.trim_start();
-    let sign = ["==", ":=", "=>", "=", ":"].into_iter().find(|sign| rest.starts_with(sign));
+    let sign = ["==", ":=", "=>", "+=", "?=", "=", ":"].into_iter().find(|sign| rest.starts_with(sign));
     let (text, broken) = match sign {
         Some("=") => (rest[1..].trim(), None),
         Some(sign) => (rest[sign.len()..].trim(), Some(SEPARATOR)),

@@ -120,7 +120,11 @@ impl<'t> Repair<'t> {
         if !is_ahead {
             return None;
         }
-        let told = self.flaw(*kind, (opened_at, opened_in), at, write, changed_in);
+        let mut told = self.flaw(*kind, (opened_at, opened_in), at, write, changed_in);
+        if left.first().is_some_and(|(span, _)| line_of(&text, span.start) == changed_in) {
+            // more is wrong in this line
+            told.instead = None;
+        }
         self.tell(changed_in, told);
         self.change(changed_in, text);
         Some(Some(left))

@@ -1,9 +1,5 @@
-use std::ops::Range;
-
 use super::mend::{self, Mend};
 use super::position::Position;
-use super::{NotToml, mistakes};
-use crate::config::tree::Node;
 
 fn mend(line: &str) -> Option<Mend> {
     mend::mend(Position { lines: &[line], index: 0 })
@@ -49,6 +45,14 @@ fn what_people_write_is_understood() {
         ("hosts = [\"a\", \"b\"", "hosts = [\"a\", \"b\"]"),
         ("timeout = { connect: \"5s\" }", "timeout = { connect = \"5s\" }"),
         ("[server", "[server]"),
+        ("[\"server]", "[server]"),
+        ("admin", "[admin]"),
+        ("<listener>", "[[listener]]"),
+        ("hosts = \"a\", \"b\"", "hosts = [\"a\", \"b\"]"),
+        ("name = \"\"web\"\"", "name = \"web\""),
+        ("name = `web`", "name = \"web\""),
+        ("workers += 4", "workers = 4"),
+        ("certificates: [{ \"cert\": \"a\" }]", "certificates = [{ \"cert\" = \"a\" }]"),
         ("[[listener]  # one", "[[listener]]  # one"),
         ("[listener]]", "[[listener]]"),
         ("[service.my app]", "[service.my-app]"),
@@ -61,26 +65,19 @@ fn what_people_write_is_understood() {
 
 #[test]
 fn what_can_not_be_guessed_is_explained_or_left() {
-    for (line, why) in
-        [("server {", "no blocks"), ("}", "no blocks"), ("zone = null", "leave the key out"), ("workers =", "no value")]
-    {
+    for (line, why) in [
+        ("server {", "no blocks"),
+        ("}", "no blocks"),
+        ("zone = null", "leave the key out"),
+        ("workers =", "no value"),
+        ("a = \"x\" b = 2", "a line of its own"),
+        ("a = 1, b = 2", "a line of its own"),
+        ("  - GET", "in brackets"),
+    ] {
         let (line_after, help) = mended(line).unwrap();
         assert!(line_after.is_empty() && help.contains(why), "{line}: {help}");
     }
-    for line in [
-        "",
-        "a = \"x\" b = 2",
-        "= 1",
-        "\u{0}",
-        "a = [",
-        "\"",
-        "a = {",
-        "a = 1",
-        "[server]",
-        "a..b: 1",
-        "a.: 1",
-        "a..b = c",
-    ] {
+    for line in ["", "= 1", "\u{0}", "a = [", "\"", "a = {", "a = 1", "[server]", "a..b: 1", "a.: 1", "a..b = c"] {
         assert_eq!(mend(line).map(|mended| mended.instead), None, "{line}");
     }
 }

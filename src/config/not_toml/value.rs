@@ -27,6 +27,9 @@ pub(super) fn value(text: &str, rules: Option<&Rules>) -> Meant {
     if is_value(bare) {
         return Meant::Value(bare.to_owned(), "nothing but a comment, which begins with `#`, may stand behind a value");
     }
+    if let Some(inner) = bare.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
+        return Meant::Value(format!("{inner:?}"), QUOTES);
+    }
     if let Some(variable) = variable(bare) {
         return Meant::Value(format!("\"{variable}\""), VARIABLE);
     }
@@ -49,6 +52,11 @@ pub(super) fn value(text: &str, rules: Option<&Rules>) -> Meant {
             with(format!("\"{inner}\""), bare.starts_with('\'')),
             "in single quotes there can't be one: write double quotes",
         ),
+        (with(format!("[{bare}]"), is_listed(bare, rules)), "a list stands in brackets"),
+        (
+            with(format!("\"{inner}\""), bare.starts_with("\"\"") && bare.ends_with("\"\"")),
+            "a string stands in one pair of quotes",
+        ),
         (without_comments(bare), "comments begin with `#`, and end with their line"),
         (separated(bare), "what stands in brackets is separated by commas"),
         (list(bare), "the elements of a list are separated by commas, and strings stand in quotes"),
@@ -58,6 +66,12 @@ pub(super) fn value(text: &str, rules: Option<&Rules>) -> Meant {
     ];
     let found = candidates.into_iter().find(|(candidate, _)| is_value(candidate));
     found.map_or(Meant::Unknown, |(value, help)| Meant::Value(value, help))
+}
+
+/// Whether several strings stand where a list belongs.
+fn is_listed(text: &str, rules: Option<&Rules>) -> bool {
+    let is_list = rules.is_none_or(|rules| rules.kinds.contains(&"array"));
+    is_list && text.starts_with(['"', '\'']) && text.contains(',')
 }
 
 /// Whether a text can stand in quotes as it is.
@@ -180,5 +194,6 @@ fn in_brackets(text: &str) -> String {
 
 /// An inline table as JSON and YAML write it.
 fn table(text: &str) -> String {
-    if text.starts_with('{') && text.ends_with('}') { text.replace(": ", " = ") } else { String::new() }
+    let is_table = text.starts_with(['{', '[']) && text.ends_with(['}', ']']) && text.contains('{');
+    if is_table { text.replace(": ", " = ") } else { String::new() }
 }

@@ -109,10 +109,17 @@ impl Unknown<'_> {
             (true, Value::Array(_)) => rules.items.is_some(),
             (is_section, _) => !(is_section && is_scalar),
         });
+        // nor may it be of another kind altogether
+        let is_readable = match (value, rules.and_then(|rules| rules.syntax)) {
+            (Value::Text(text), Some(language)) => {
+                syntax::check(language, text).err().is_none_or(|problem| problem.suggestion.is_some())
+            }
+            _ => true,
+        };
         // two tables of services, or two lists of tables, are one; of all else there would be two
         let is_added_to =
             rules.is_some_and(|rules| rules.values.is_some() || (rules.items.is_some() && is_list_of_tables(value)));
-        (!is_foreign || is_fitting) && (!self.given.contains_key(near) || is_added_to)
+        (!is_foreign || (is_fitting && is_readable)) && (!self.given.contains_key(near) || is_added_to)
     }
 
     /// A key of a section right below the table.
@@ -122,7 +129,7 @@ impl Unknown<'_> {
         let path = format!("{section}.{below}");
         let target = self.rules.properties.as_ref()?.get(section)?.properties.as_ref()?.get(below)?;
         let is_scalar = !matches!(self.entry.node.value, Value::Table(_) | Value::Array(_));
-        let is_replaced = !self.given.contains_key(section) && !(is_section(target) && is_scalar);
+        let is_replaced = !(self.given.contains_key(section) || is_section(target) && is_scalar);
         let header = match self.path.path().section() {
             file if file == "the file" => format!("[{section}]"),
             header => format!("[{}.{section}]", header.trim_matches(['[', ']'])),

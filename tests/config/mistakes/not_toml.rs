@@ -23,7 +23,7 @@ fn what_is_missing_is_one_mistake_at_its_place() {
         ("[server]\nenvironment = { A = \"b\"", "2:15", "`{` is not closed"),
         ("[admin]\nhosts = [\"a.example\"", "2:9", "`[` is not closed"),
         ("[admin]\nhosts = [\n  \"a.example\"", "3:3", "the `[` in line 2 is not closed"),
-        ("[admin]\nhosts = [\"a.example\"]]", "2:23", "`]` too many"),
+        ("[admin]\nhosts = [\"a.example\"]]", "2:1", "`]` too many"),
         ("[admin]\ntokens = [{ name = \"a\", file = \"b\" ]", "2:11", "`{` is not closed"),
         ("[admin]\ntokens = [{ name = \"a, file = \"b\" }]", "2:10", ""),
         ("[server]\nenvironment = {\n  A = \"b\"\n  C = \"d\"\n}", "3:3", "a comma is missing"),
