@@ -99,16 +99,17 @@ pub fn bytes(part: Part, path: &Path) -> Result<Vec<u8>, Unusable> {
 fn chain_in(bytes: &[u8], part: Part, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     match CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>() {
         Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err(bad_pem(part, path, &pem::Error::NoItemsFound, "CERTIFICATE")),
-        Err(error) => Err(bad_pem(part, path, &error, "CERTIFICATE")),
+        Ok(_) => Err(bad_pem(part, path, &pem::Error::NoItemsFound, ("CERTIFICATE", bytes))),
+        Err(error) => Err(bad_pem(part, path, &error, ("CERTIFICATE", bytes))),
     }
 }
 
 fn key_in(bytes: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, Unusable> {
-    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| bad_pem(Part::Key, path, &error, "PRIVATE KEY"))
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| bad_pem(Part::Key, path, &error, ("PRIVATE KEY", bytes)))
 }
 
-fn bad_pem(part: Part, path: &Path, error: &pem::Error, section: &str) -> Unusable {
+/// `section` is what was looked for, and `bytes` what the file holds.
+fn bad_pem(part: Part, path: &Path, error: &pem::Error, (section, bytes): (&str, &[u8])) -> Unusable {
     let shown = path.display();
     let message = match error {
         pem::Error::NoItemsFound => format!("`{shown}` has no {section}"),
@@ -116,8 +117,34 @@ fn bad_pem(part: Part, path: &Path, error: &pem::Error, section: &str) -> Unusab
     };
     let unusable =
         Unusable::new(part, path, message).expected(format!("a PEM file with \"-----BEGIN {section}-----\""));
-    match (error, section) {
-        (pem::Error::NoItemsFound, "PRIVATE KEY") => unusable.help("a key that is encrypted can't be used"),
+    match error {
+        pem::Error::NoItemsFound => match instead(bytes, section) {
+            Some(help) => unusable.help(help),
+            None => unusable,
+        },
         _ => unusable,
     }
+}
+
+/// What a file holds in the place of what was looked for.
+fn instead(bytes: &[u8], section: &str) -> Option<&'static str> {
+    let has = |text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some();
+    let wants_key = section == "PRIVATE KEY";
+    if wants_key && has("ENCRYPTED") {
+        return Some(
+            "a key that is encrypted can't be used: `openssl pkey -in FILE -out FILE` takes the encryption off",
+        );
+    }
+    if wants_key && has("-----BEGIN CERTIFICATE-----") {
+        return Some("the file holds a certificate: are `cert` and `key` exchanged?");
+    }
+    if !wants_key && has("PRIVATE KEY-----") {
+        return Some("the file holds a private key: are `cert` and `key` exchanged?");
+    }
+    if !wants_key && has("-----BEGIN CERTIFICATE REQUEST-----") {
+        return Some("the file holds a request: the certificate is what the authority has made of it");
+    }
+    // a sequence of ASN.1, whose length takes two bytes
+    let is_der = bytes.starts_with(&[0x30, 0x82]);
+    is_der.then_some("the file is DER: `openssl x509 -inform der` or `openssl pkey -inform der` writes it as PEM")
 }

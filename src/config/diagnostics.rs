@@ -76,6 +76,18 @@ impl Diagnostics {
         sources.diagnostics(vec![mistake])
     }
 
+    /// With the errors that were found in the same file after these were mended in their lines.
+    pub(super) fn and_further(mut self, further: Self) -> Self {
+        let told: BTreeSet<usize> = self.list.iter().map(|told| told.line).collect();
+        let is_new = |found: &Diagnostic| {
+            found.severity == Severity::Error && !(found.file == self.file && told.contains(&found.line))
+        };
+        self.list.extend(further.list.into_iter().filter(is_new));
+        let order = |told: &Diagnostic| if told.file == self.file { told.line } else { usize::MAX };
+        self.list.sort_by_key(order);
+        self
+    }
+
     /// The diagnostics, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()

@@ -150,7 +150,12 @@ impl Expansion<'_> {
             out.push_str(before);
             let Some(end) = from.find('}') else {
                 let mistake = Mistake::new(span.clone(), &path.path(), "`${` without a closing `}`");
-                self.findings.add(mistake.code(Code::UnsetVariable).help("write `$${` for a literal `${`"));
+                let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+                let name = &from[2..from[2..].find(|c| !is_of_name(c)).map_or(from.len(), |at| at + 2)];
+                let meant = (!name.is_empty()).then(|| format!("${{{name}}}"));
+                let part = meant.is_some().then(|| format!("${{{name}"));
+                let mistake = mistake.code(Code::UnsetVariable).near(meant).part(part);
+                self.findings.add(mistake.help("write `$${` for a literal `${`"));
                 return None;
             };
             let reference = &from[2..end];

@@ -10,7 +10,7 @@ use super::environment::{self, Written};
 use super::glob;
 use super::merge;
 use super::mistake::{Findings, Mistake};
-use super::not_toml;
+use super::not_toml::{self, NotToml};
 use super::path::{KeyPath, Trail};
 use super::shape;
 use super::tree::{Node, Table, Value};
@@ -27,6 +27,9 @@ pub(super) struct Tree<'s> {
     pub(super) root: Node<'s>,
     /// What is no TOML.
     pub(super) syntax: Vec<Mistake>,
+    /// The first file as it was probably meant, where nothing else is no TOML.
+    pub(super) mended: Option<String>,
+    is_mended: bool,
     /// What was looked at beside the first file, as it was right before.
     pub(super) seen: Seen,
 }
@@ -41,13 +44,20 @@ pub(super) fn is_in(text: &str) -> bool {
 
 /// Reads the file that is the first of `sources` and lies at `path`, and all that it includes.
 pub(super) fn read<'s>(sources: &'s Sources, path: &Path, process: Process<'_>, findings: &mut Findings) -> Tree<'s> {
-    let tree = Tree { root: Node { span: 0..0, value: Value::Bool(false) }, syntax: Vec::new(), seen: Vec::new() };
+    let tree = Tree {
+        root: Node { span: 0..0, value: Value::Bool(false) },
+        syntax: Vec::new(),
+        mended: None,
+        is_mended: true,
+        seen: Vec::new(),
+    };
     let own = BTreeMap::new();
     let mut reader = Reader { sources, process, findings, own, read: HashSet::new(), is_full: false, tree };
     if let Some(file) = sources.iter().next() {
         reader.file(file, path, &mut vec![path.canonicalize().unwrap_or_else(|_| path.to_path_buf())]);
     }
-    reader.tree
+    let mended = reader.tree.mended.take().filter(|_| reader.tree.is_mended);
+    Tree { mended, ..reader.tree }
 }
 
 /// The text of a file, which may have `room` bytes.
@@ -91,8 +101,10 @@ impl<'s> Reader<'s, '_> {
     /// Adds a file and what it includes; `chain` is the way to it through the files that include one another, links followed.
     fn file(&mut self, file: &'s SourceFile, path: &Path, chain: &mut Vec<PathBuf>) {
         let (mut root, errors) = Node::recover(&file.text);
-        let in_file = not_toml::mistakes(&file.text, errors);
-        self.tree.syntax.extend(in_file.into_iter().map(|mistake| mistake.behind(file.base)));
+        let NotToml { mistakes, mended } = not_toml::mistakes(&file.text, errors);
+        self.tree.is_mended &= mistakes.is_empty() || (mended.is_some() && file.base == 0);
+        self.tree.syntax.extend(mistakes.into_iter().map(|mistake| mistake.behind(file.base)));
+        self.tree.mended = self.tree.mended.take().or(mended);
         if file.base > 0 {
             root.shift(file.base);
         } else {

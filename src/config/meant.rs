@@ -1,5 +1,8 @@
 //! What was probably meant by a value of the wrong type: how it is to be written, or in which section.
 
+mod number;
+mod section;
+
 use serde_json::Value as Json;
 
 use super::mistake::Mistake;
@@ -8,6 +11,8 @@ use super::schema::Rules;
 use super::syntax;
 use super::tree::{KeyValue, Node, Table, Value};
 use super::wording::quoted;
+
+pub(super) use number::{no_limit, percent, share, whole_number};
 
 /// Adds to the mistake of a value of the wrong type what was probably meant by it.
 pub(super) fn instead(mistake: Mistake, path: &Trail<'_>, rules: &Rules, value: &Value<'_>) -> Mistake {
@@ -21,22 +26,45 @@ pub(super) fn instead(mistake: Mistake, path: &Trail<'_>, rules: &Rules, value: 
         (Value::Array(items), ["object"]) if items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
             mistake.help(format!("write {} once, with one bracket", section()))
         }
-        (Value::Bool(_) | Value::Text(_) | Value::Integer(_), ["object"]) => mistake.help(format!(
-            "it is a section: write {}, and its keys below; `evenkeel check --explain {}` lists them",
-            section(),
-            path.path()
-        )),
+        (Value::Array(items), ["object"]) if rules.values.is_some() => mistake.instead(pairs(items)),
+        (Value::Bool(_) | Value::Text(_) | Value::Integer(_), ["object"]) => mistake
+            .help(match pattern(name, rules).filter(|_| path.path().is_listed()) {
+                Some(pattern) => pattern,
+                None => format!(
+                    "it is a section: write {}, and its keys below; `evenkeel check --explain {}` lists them",
+                    section(),
+                    path.path()
+                ),
+            })
+            .instead(section::with_main_key(name, rules, value).or_else(|| with_defaults(rules, value))),
+        (Value::Text(_) | Value::Array(_), ["array"]) if has_sections(rules) => {
+            let meant = section::with_main_key(name, rules, value);
+            let help = if meant.is_none() { pattern(name, rules) } else { None };
+            Mistake { help, ..mistake.instead(meant) }
+        }
         (Value::Bool(on), ["string"]) => mistake.instead(switched(rules, *on)),
         (Value::Text(text), ["array"]) => mistake.instead(listed(rules, text)),
         (Value::Integer(number), ["array"]) => mistake.instead(listed(rules, &number.to_string())),
         (Value::Text(text), ["boolean"]) => mistake.instead(switch(text)),
-        (Value::Text(text), ["integer"]) => mistake.instead(whole_number(text)),
+        (Value::Integer(number @ (0 | 1)), ["boolean"]) => mistake.instead(switch(&number.to_string())),
+        (Value::Text(text), ["integer"]) => mistake.instead(whole_number(rules, text)),
+        (Value::Float(number), ["integer"]) if number.fract() == 0.0 => mistake.instead(Some(format!("{number:.0}"))),
         (Value::Text(text), ["number"]) => mistake.instead(share(rules, text)),
         (Value::Integer(number), ["string"]) => mistake.instead(as_text(rules, &number.to_string())),
         (Value::Float(number), ["string"]) => mistake.instead(as_text(rules, &number.to_string())),
-        (Value::Array(items), ["string"]) => mistake.instead(only(items)),
+        (Value::Array(items), ["string"]) => match joined(rules, items) {
+            None if items.len() > 1 => mistake.help(one_for_each(path, name)),
+            meant => mistake.instead(meant),
+        },
         _ => mistake,
     }
+}
+
+/// A section that is switched on by being there, and that needs no key.
+fn with_defaults(rules: &Rules, value: &Value<'_>) -> Option<String> {
+    let says_when = rules.get("description").and_then(Json::as_str).is_some_and(|said| said.starts_with("Present ="));
+    let is_switched_on = matches!(value, Value::Bool(true)) && says_when && rules.required.is_empty();
+    is_switched_on.then(|| "{}".to_owned())
 }
 
 /// The word that was probably meant by true or false.
@@ -45,26 +73,18 @@ fn switched(rules: &Rules, on: bool) -> Option<String> {
     words.iter().find(|word| rules.words.contains(word)).map(|word| format!("{word:?}"))
 }
 
+/// The word of these that was probably meant by one for on or off.
+pub(super) fn on_or_off<'w>(words: &[&'w str], text: &str) -> Option<&'w str> {
+    let meant = if switch(text)? == "true" { "on" } else { "off" };
+    words.iter().copied().find(|word| *word == meant)
+}
+
 /// The switch that was probably meant by a string.
-fn switch(text: &str) -> Option<String> {
+pub(super) fn switch(text: &str) -> Option<String> {
     match &*text.trim().to_ascii_lowercase() {
         "true" | "yes" | "on" | "1" | "enabled" => Some("true".to_owned()),
         "false" | "no" | "off" | "0" | "disabled" => Some("false".to_owned()),
         _ => None,
-    }
-}
-
-/// The whole number in a string.
-fn whole_number(text: &str) -> Option<String> {
-    let digits = text.trim().replace(['_', ','], "");
-    digits.parse::<u32>().ok().map(|number| number.to_string())
-}
-
-/// The number in a string, or the share in one with a number of percent.
-fn share(rules: &Rules, text: &str) -> Option<String> {
-    match text.trim().strip_suffix('%') {
-        Some(number) => number.trim().parse().ok().and_then(|number| percent(rules, number)),
-        None => text.trim().parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number.to_string()),
     }
 }
 
@@ -79,12 +99,61 @@ fn as_text(rules: &Rules, number: &str) -> Option<String> {
     }
 }
 
-/// The only string of a list.
-fn only(items: &[Node<'_>]) -> Option<String> {
-    match items {
-        [Node { value: Value::Text(text), .. }] => Some(format!("{text:?}")),
+/// The string that was probably meant by a list: its only one, or all of them where several stand in one string.
+fn joined(rules: &Rules, items: &[Node<'_>]) -> Option<String> {
+    let text = |item: &Node<'_>| match &item.value {
+        Value::Text(text) => Some(text.to_string()),
+        Value::Integer(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let texts: Vec<String> = items.iter().map(text).collect::<Option<_>>()?;
+    match (&texts[..], rules.syntax) {
+        ([only], _) => as_text(rules, only),
+        (texts, Some(language)) if language == "status-ranges" && !texts.is_empty() => as_text(rules, &texts.join(",")),
         _ => None,
     }
+}
+
+/// The table that was probably meant by a list of texts such as "name: value".
+fn pairs(items: &[Node<'_>]) -> Option<String> {
+    let pair = |item: &Node<'_>| {
+        let Value::Text(text) = &item.value else { return None };
+        let (name, value) = text.split_once(':').or_else(|| text.split_once('='))?;
+        let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let name = Some(name.trim()).filter(|name| !name.is_empty() && name.bytes().all(is_bare))?;
+        Some(format!("{name} = {:?}", value.trim()))
+    };
+    let pairs: Vec<String> = items.iter().map(pair).collect::<Option<_>>()?;
+    (!pairs.is_empty()).then(|| format!("{{ {} }}", pairs.join(", ")))
+}
+
+/// What to do where one value stands and several were meant.
+fn one_for_each(path: &Trail<'_>, name: &str) -> String {
+    let parent = path.path().parent();
+    match (name, parent.is_listed()) {
+        ("service", true) => {
+            "requests are shared among services by `split = [{ service = \"NAME\", weight = 1 }, ...]`".to_owned()
+        }
+        (_, true) => format!("it is one value: write {} for each of them", parent.section()),
+        (_, false) => "it is one value".to_owned(),
+    }
+}
+
+/// Whether it is a list of tables.
+fn has_sections(rules: &Rules) -> bool {
+    rules.items.as_ref().is_some_and(|items| items.properties.is_some())
+}
+
+/// How a list of tables is written.
+fn pattern(name: &str, rules: &Rules) -> Option<String> {
+    let items = rules.items.as_deref().unwrap_or(rules);
+    let known = items.properties.as_ref()?;
+    let keys: Vec<&str> = match name {
+        "certificates" => vec!["cert", "key"],
+        _ => items.required.iter().copied().filter(|key| known.contains_key(key)).collect(),
+    };
+    let keys: Vec<String> = keys.iter().map(|key| format!("{key} = \"...\"")).collect();
+    (!keys.is_empty()).then(|| format!("write {name} = [{{ {} }}]", keys.join(", ")))
 }
 
 /// Whether this is a list of tables, as `[[...]]` makes one.
@@ -92,18 +161,18 @@ pub(super) fn is_list_of_tables(value: &Value<'_>) -> bool {
     matches!(value, Value::Array(items) if items.iter().all(|item| matches!(item.value, Value::Table(_))))
 }
 
-/// The share that was probably meant by a number of percent.
-pub(super) fn percent(rules: &Rules, number: f64) -> Option<String> {
-    let is_share = rules.kinds.contains(&"number") && rules.get("maximum").and_then(Json::as_f64) == Some(1.0);
-    let least = rules.get("minimum").and_then(Json::as_f64).unwrap_or(0.0);
-    (is_share && number > 1.0 && (least..=1.0).contains(&(number / 100.0))).then(|| (number / 100.0).to_string())
-}
-
-/// The list of strings that was probably meant by one string, taken apart at its spaces.
-fn listed(rules: &Rules, text: &str) -> Option<String> {
-    let has_texts = rules.items.as_ref().is_some_and(|items| items.kinds[..] == ["string"]);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    (has_texts && !words.is_empty()).then(|| format!("[{}]", quoted(&words).join(", ")))
+/// The list of strings that was probably meant by one string, taken apart at its commas, or at its spaces where there are none; each as it is written.
+pub(super) fn listed(rules: &Rules, text: &str) -> Option<String> {
+    let items = rules.items.as_ref().filter(|items| items.kinds[..] == ["string"])?;
+    let is_sign = |c: char| matches!(c, ',' | ';' | '|') && rules.syntax != Some("argument");
+    let words = text.split(|c: char| c.is_whitespace() || is_sign(c)).filter(|word| !word.is_empty());
+    let meant = |word: &str| match rules.syntax.and_then(|language| syntax::check(language, word).err()) {
+        Some(problem) if problem.part.is_none() => problem.suggestion.unwrap_or_else(|| word.to_owned()),
+        _ => items.words.iter().find(|known| known.eq_ignore_ascii_case(word)).map_or(word, |known| known).to_owned(),
+    };
+    let words: Vec<String> = words.map(meant).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    (!words.is_empty()).then(|| format!("[{}]", quoted(&words).join(", ")))
 }
 
 /// What to write for a `split` that is a table of services and their weights.

@@ -166,10 +166,16 @@ fn check_all(sources: &Sources, file_name: &Path, seen: &mut Seen) -> Result<Loa
     let mut findings = Findings::default();
     let tree = include::read(sources, file_name, &environment::process, &mut findings);
     seen.extend(tree.seen);
-    let (mut root, syntax) = (tree.root, tree.syntax);
+    let (mut root, syntax, mended) = (tree.root, tree.syntax, tree.mended);
     if !syntax.is_empty() {
+        // what is wrong beside is found in the text as it was probably meant, which is TOML
+        let further = mended.filter(|_| findings.mistakes.is_empty()).and_then(|text| parse(&text, file_name).err());
         findings.mistakes.extend(syntax);
-        return Err(sources.diagnostics(findings.mistakes));
+        let told = sources.diagnostics(findings.mistakes);
+        return Err(match further {
+            Some(further) => told.and_further(further),
+            None => told,
+        });
     }
     let mut written = match sources.iter().any(|file| environment::is_in(&file.text)) {
         true => environment::expand(&mut root, &environment::process, &mut findings),
@@ -215,7 +221,7 @@ fn check_all(sources: &Sources, file_name: &Path, seen: &mut Seen) -> Result<Loa
 pub fn format(text: &str, file_name: &Path) -> Result<String, Diagnostics> {
     let sources = Sources::default();
     sources.add(file_name, text.to_owned());
-    Node::parse(text).map_err(|errors| sources.diagnostics(not_toml::mistakes(text, errors)))?;
+    Node::parse(text).map_err(|errors| sources.diagnostics(not_toml::mistakes(text, errors).mistakes))?;
     let laid_out = format::format(text);
     match format::same(text, &laid_out) {
         true => Ok(laid_out),

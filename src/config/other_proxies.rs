@@ -3,151 +3,15 @@
 //! The lists have words of nginx, HAProxy, Traefik, Caddy and Envoy that name something which has another place in our
 //! configuration, or none. A word that is only misspelt is found by `syntax::nearest`.
 
+mod below;
+mod keys;
 mod variables;
 
+use below::folded;
+use keys::{IN_SECTIONS, KEYS, SECTIONS};
+
+pub(super) use below::{below, elsewhere};
 pub(super) use variables::{Foreign, foreign};
-
-/// Keys of other proxies: the words, the key of ours, and what to do. They are suggested only in tables that have our
-/// key.
-const KEYS: [(&[&str], &str, &str); 41] = [
-    (&["jwks", "bearer", "oauth", "oidc", "openid", "jwt_auth", "auth_jwt"], "jwt", "write `jwt = { jwks = \"...\" }`"),
-    (&["auth_basic", "basic_auth", "basicauth", "htpasswd", "users"], "basic", "write `basic = { file = \"...\" }`"),
-    (
-        &["mtls", "client_certificate", "ssl_verify_client", "certificate"],
-        "client_cert",
-        "write `client_cert = { names = [\"...\"] }`",
-    ),
-    (
-        &["auth_request", "forward_auth", "forwardauth", "ext_authz"],
-        "forward",
-        "write `forward = { service = \"NAME\" }`",
-    ),
-    (&["real_ip_header", "x_real_ip", "real_ip"], "client_ip_header", "write `client_ip_header = \"x-real-ip\"`"),
-    (
-        &["cors_policy", "allow_origin", "access_control_allow_origin"],
-        "cors",
-        "write `cors = { origins = [\"https://...\"] }`",
-    ),
-    (
-        &["add_header", "http_response", "custom_response_headers"],
-        "response_headers",
-        "write `response_headers = { set = { NAME = \"...\" } }`",
-    ),
-    (
-        &["prefix", "path_beg", "pathprefix", "location"],
-        "path_prefix",
-        "write `path_prefix = \"/...\"`; `path` is one exact path",
-    ),
-    (&["regex", "path_reg"], "path_regex", "write `path_regex = \"^/...\"`"),
-    (
-        &["healthcheck", "health_check", "health_checks", "check", "active_health_check"],
-        "health",
-        "active checks are the section [service.NAME.health]",
-    ),
-    (
-        &["cert", "certificate", "ssl_certificate", "crt", "key", "ssl_certificate_key"],
-        "certificates",
-        "write `certificates = [{ cert = \"chain.pem\", key = \"key.pem\" }]`",
-    ),
-    (
-        &["ssl", "https"],
-        "tls",
-        "TLS is the section `tls`: [listener.tls] towards clients, [service.NAME.tls] towards backends",
-    ),
-    (
-        &["sticky", "stickiness", "sticky_session", "session_affinity"],
-        "affinity",
-        "it is the section [service.NAME.affinity]",
-    ),
-    (
-        &["server", "servers", "upstream", "endpoints", "targets", "url"],
-        "backend",
-        "write [[service.NAME.backend]] for each one",
-    ),
-    (&["algorithm", "lb_policy", "lb_method", "load_balancing", "policy"], "balance", "write `balance = \"...\"`"),
-    (&["proxy_pass", "upstream", "backend", "use_backend", "default_backend"], "service", "write `service = \"NAME\"`"),
-    (&["name"], "id", "write `id = \"...\"`"),
-    (&["listen", "address", "port"], "bind", "write `bind = \"0.0.0.0:8080\"`"),
-    (&["maxconn", "max_conns", "connection_limit"], "max_connections", "write `max_connections = 100`"),
-    (&["return", "static_response"], "respond", "write `respond = { status = 404 }`"),
-    (&["type"], "kind", "write `kind = \"http\"`"),
-    (&["inter"], "interval", "write `interval = \"2s\"`"),
-    (&["mode"], "protocol", "write `protocol = \"http\"`"),
-    (&["default_service"], "service", "write `service = \"NAME\"`"),
-    (
-        &["down", "disabled", "maintenance"],
-        "drain",
-        "write `weight = 0` (no new work) or `drain = true` (it keeps its sessions and gets no new ones)",
-    ),
-    (
-        &["max_fails", "fail_timeout", "outlier_detection", "passive_health_check", "observe"],
-        "outlier",
-        "answers count in [service.NAME.outlier] (`consecutive_failures`, `eject_for`), active checks in \
-         [service.NAME.health] (`fall`)",
-    ),
-    (&["keepalive", "keep_alive"], "pool", "idle connections are kept by `max_idle` in [service.NAME.pool]"),
-    (&["retries", "retry_policy", "num_retries"], "retry", "it is `attempts` in [service.NAME.retry]"),
-    (&["url", "uri", "endpoint"], "webhook", "write `webhook = \"https://...\"`"),
-    (&["url", "uri", "address", "target", "host"], "endpoint", "write `endpoint = \"tcp://HOST:PORT\"`"),
-    (&["secret", "secret_key"], "secret_file", "a secret stands in a file of its own: `secret_file = \"...\"`"),
-    (&["token", "password", "api_key"], "token_file", "a token stands in a file of its own: `token_file = \"...\"`"),
-    (&["methods_allowed", "method"], "methods", "write `methods = [\"GET\"]`"),
-    (&["ratelimit", "limit_req", "throttle", "rate"], "rate_limit", "write `rate_limit = [{ rate = \"100/s\" }]`"),
-    (
-        &["gzip", "compression", "brotli", "zstd", "encode", "compressor", "http_compression"],
-        "compress",
-        "write `compress = true`, or `compress = { algorithms = [\"gzip\"] }`",
-    ),
-    (&["gunzip", "decompressor", "decompression"], "decompress", "write `decompress = true`"),
-    (
-        &["encodings", "encoders", "algo", "algorithm", "algo_res"],
-        "algorithms",
-        "write `algorithms = [\"br\", \"gzip\"]`",
-    ),
-    (
-        &["gzip_types", "mime_types", "content_type", "content_types", "type", "type_res", "includedcontenttypes"],
-        "types",
-        "write `types = [\"text/*\", \"+json\"]`",
-    ),
-    (
-        &[
-            "min_length",
-            "gzip_min_length",
-            "minimum_length",
-            "minsize_res",
-            "minresponsebodybytes",
-            "min_content_length",
-        ],
-        "min_size",
-        "write `min_size = \"1KiB\"`",
-    ),
-    (
-        &["comp_level", "gzip_comp_level", "quality", "compression_level"],
-        "level",
-        "write `level = { gzip = 2, br = 3, zstd = 3 }`",
-    ),
-    (
-        &["limit_conn", "connlimit", "conn_limit", "inflightreq", "max_connections_per_ip"],
-        "client_limits",
-        "write `client_limits = { connections = 100, requests = 50 }`",
-    ),
-];
-
-/// The sections of other proxies' files, and those of ours.
-const SECTIONS: [(&[&str], &str, &str); 4] = [
-    (
-        &["upstream", "upstreams", "backend", "backends", "clusters"],
-        "service",
-        "write [service.NAME], and [[service.NAME.backend]] for each backend",
-    ),
-    (
-        &["frontend", "frontends", "virtual_host", "entrypoint", "entrypoints"],
-        "listener",
-        "write [[listener]] for each one",
-    ),
-    (&["global", "main", "process"], "server", "the process as a whole is [server]"),
-    (&["stats", "status", "api", "dashboard"], "admin", "status, metrics and dashboard are at the address of [admin]"),
-];
 
 /// Keys of a backend in other proxies that are keys of the service here.
 const OF_THE_SERVICE: [(&[&str], &str); 2] = [
@@ -201,8 +65,14 @@ const ABSENT: [(&[&str], &str); 11] = [
 /// The key that was probably meant by `key` in a table with these `known` keys, and what to do; without a key where
 /// there is none.
 pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
-    let key = key.to_ascii_lowercase().replace('-', "_");
+    let key = folded(key);
     let is = |words: &[&str]| words.contains(&key.as_str());
+    let in_section = IN_SECTIONS.iter().find(|(words, meant, sibling, _)| {
+        is(words) && known.contains(sibling) && (meant.is_empty() || known.contains(meant))
+    });
+    if let Some((_, meant, _, help)) = in_section {
+        return Some((Some(*meant).filter(|meant| !meant.is_empty()), *help));
+    }
     // only the root has listeners, only a backend has both an address and a weight
     let sections = if known.contains(&"listener") { &SECTIONS[..] } else { &[] };
     let meant = sections.iter().chain(&KEYS).find(|(words, meant, _)| is(words) && known.contains(meant));
@@ -216,59 +86,67 @@ pub(super) fn key(key: &str, known: &[&str]) -> Option<(Option<&'static str>, &'
     meant.map(|(_, meant, help)| (Some(*meant), *help)).or_else(absent)
 }
 
+/// Words of other proxies, a word by which the list of ours is known, the one that is meant, and what to do.
+const WORDS: [(&[&str], &str, Option<&str>, &str); 13] = [
+    (
+        &["1.0", "1.1", "tls1.0", "tls1.1", "tlsv1", "tlsv1.0", "tlsv1.1", "ssl3", "sslv3"],
+        "1.2",
+        None,
+        "versions before TLS 1.2 are not spoken any more (RFC 8996)",
+    ),
+    (&["brotli"], "br", Some("br"), "algorithms are called as in `Accept-Encoding`"),
+    (&["zstandard"], "br", Some("zstd"), "algorithms are called as in `Accept-Encoding`"),
+    (
+        &["deflate", "zlib", "raw_deflate", "x_gzip"],
+        "br",
+        Some("gzip"),
+        "programs don't agree on what `deflate` is, and all that read it read gzip",
+    ),
+    // listener.protocol has "udp", service.protocol has "auto"
+    (&["https", "tls", "ssl"], "udp", Some("http"), "HTTPS is protocol = \"http\" with a [listener.tls] section"),
+    (
+        &["http2", "h2", "h2c", "grpc", "http1", "ws", "websocket"],
+        "udp",
+        Some("http"),
+        "protocol = \"http\" speaks HTTP/1.1 and HTTP/2, gRPC and WebSockets among them",
+    ),
+    (
+        &["https", "tls", "ssl"],
+        "auto",
+        Some("http1"),
+        "TLS towards backends is the section [service.NAME.tls], and `protocol` is what is spoken within",
+    ),
+    (&["http2", "h2c", "grpc", "grpcs"], "auto", Some("h2"), "HTTP/2, which gRPC needs, is protocol = \"h2\""),
+    (&["http", "http1.1", "http/1.1"], "auto", Some("http1"), "HTTP/1.1 is protocol = \"http1\""),
+    (
+        &["ip_hash", "source", "source_hash", "source_ip", "sticky", "client_ip"],
+        "consistent_hash",
+        Some("consistent_hash"),
+        "with hash = { on = \"client_ip\" }, which is the default",
+    ),
+    (
+        &["uri", "uri_hash", "url_hash", "hash", "ring_hash", "maglev"],
+        "consistent_hash",
+        Some("consistent_hash"),
+        "what is hashed is `on` in [service.NAME.hash], such as \"path\"",
+    ),
+    (
+        &["least_conn", "leastconn", "least_request", "wlc"],
+        "consistent_hash",
+        Some("least_connections"),
+        "`weighted_least_connections` heeds weights",
+    ),
+    (
+        &["random", "p2c", "random_choose"],
+        "consistent_hash",
+        Some("power_of_two"),
+        "it picks the less loaded of two random ones",
+    ),
+];
+
 /// The word that was probably meant by `text`, of the `words` that a key can be, and what to do.
 pub(super) fn word(text: &str, words: &[&str]) -> Option<(Option<&'static str>, &'static str)> {
-    const WORDS: [(&[&str], &str, Option<&str>, &str); 12] = [
-        (&["brotli"], "br", Some("br"), "algorithms are called as in `Accept-Encoding`"),
-        (&["zstandard"], "br", Some("zstd"), "algorithms are called as in `Accept-Encoding`"),
-        (
-            &["deflate", "zlib", "raw_deflate", "x_gzip"],
-            "br",
-            Some("gzip"),
-            "programs don't agree on what `deflate` is, and all that read it read gzip",
-        ),
-        // listener.protocol has "udp", service.protocol has "auto"
-        (&["https", "tls", "ssl"], "udp", Some("http"), "HTTPS is protocol = \"http\" with a [listener.tls] section"),
-        (
-            &["http2", "h2", "h2c", "grpc", "http1", "ws", "websocket"],
-            "udp",
-            Some("http"),
-            "protocol = \"http\" speaks HTTP/1.1 and HTTP/2, gRPC and WebSockets among them",
-        ),
-        (
-            &["https", "tls", "ssl"],
-            "auto",
-            Some("http1"),
-            "TLS towards backends is the section [service.NAME.tls], and `protocol` is what is spoken within",
-        ),
-        (&["http2", "h2c", "grpc", "grpcs"], "auto", Some("h2"), "HTTP/2, which gRPC needs, is protocol = \"h2\""),
-        (&["http", "http1.1", "http/1.1"], "auto", Some("http1"), "HTTP/1.1 is protocol = \"http1\""),
-        (
-            &["ip_hash", "source", "source_hash", "source_ip", "sticky", "client_ip"],
-            "consistent_hash",
-            Some("consistent_hash"),
-            "with hash = { on = \"client_ip\" }, which is the default",
-        ),
-        (
-            &["uri", "uri_hash", "url_hash", "hash", "ring_hash", "maglev"],
-            "consistent_hash",
-            Some("consistent_hash"),
-            "what is hashed is `on` in [service.NAME.hash], such as \"path\"",
-        ),
-        (
-            &["least_conn", "leastconn", "least_request", "wlc"],
-            "consistent_hash",
-            Some("least_connections"),
-            "`weighted_least_connections` heeds weights",
-        ),
-        (
-            &["random", "p2c", "random_choose"],
-            "consistent_hash",
-            Some("power_of_two"),
-            "it picks the less loaded of two random ones",
-        ),
-    ];
-    let text = text.to_ascii_lowercase().replace('-', "_");
+    let text = folded(text);
     let meant = WORDS.iter().find(|(aliases, of, ..)| aliases.contains(&text.as_str()) && words.contains(of));
     meant.map(|(_, _, meant, help)| (*meant, *help))
 }

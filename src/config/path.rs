@@ -120,6 +120,11 @@ impl KeyPath {
         Self(self.0.split_last().map_or_else(Vec::new, |(_, before)| before.to_vec()))
     }
 
+    /// Whether it leads to an element of an array.
+    pub(super) fn is_listed(&self) -> bool {
+        matches!(self.0.last(), Some(Step::Index(_)))
+    }
+
     /// As a JSON Pointer (RFC 6901).
     pub(super) fn json_pointer(&self) -> String {
         let step = |step: &Step| match step {

@@ -3,7 +3,8 @@
 //!
 //! What is wrong is reported and taken out of the tree. What is left always deserialises into the raw types.
 
-use std::collections::BTreeSet;
+mod unknown;
+
 use std::ops::Range;
 
 use serde_json::Value as Json;
@@ -11,7 +12,6 @@ use serde_json::Value as Json;
 use super::code::Code;
 use super::defaults;
 use super::environment::Written;
-use super::explain;
 use super::given;
 use super::meant;
 use super::mistake::{Findings, Mistake};
@@ -19,9 +19,10 @@ use super::other_proxies;
 use super::path::Trail;
 use super::schema::{self, Rules};
 use super::syntax::{self, nearest};
-use super::tree::{KeyValue, Node, Value};
+use super::tree::{KeyValue, Node, Table, Value};
 use super::units::{Size, TimeSpan};
 use super::wording::{in_bytes, one_of, quoted, wanted};
+use unknown::{Given, Unknown};
 
 /// Reports every value that does not fit the schema, and takes it out of the tree.
 pub(super) fn check(root: &mut Node<'_>, written: &mut Written, findings: &mut Findings) {
@@ -84,10 +85,7 @@ impl Walker<'_> {
         let Value::Table(table) = &mut node.value else { return Ok(()) };
         let properties = rules.properties.as_ref();
         let is_unknown = |entry: &KeyValue<'_>| properties.is_some_and(|known| !known.contains_key(&*entry.name));
-        let given: BTreeSet<String> = match table.iter().any(is_unknown) {
-            true => table.iter().map(|entry| entry.name.to_string()).collect(),
-            false => BTreeSet::new(),
-        };
+        let given = if table.iter().any(is_unknown) { self.given(path, table) } else { Given::new() };
         table.retain(|entry| {
             let verdict = match properties.map(|known| known.get(&*entry.name)) {
                 Some(Some(property)) => self.entry(path, property, entry),
@@ -125,65 +123,58 @@ impl Walker<'_> {
             return Err(Unusable);
         }
         if let Some(values) = &rules.values {
+            let is_key = values.properties.as_ref().is_some_and(|known| known.contains_key(&*entry.name));
+            if is_key && !matches!(entry.node.value, Value::Table(_)) {
+                return self.nameless(table, values, entry);
+            }
             self.entry(table, values, entry)?;
         }
         match (&entry.node.value, rules.syntax) {
             (Value::Text(text), Some(language)) => {
-                self.language(&table.key(&entry.name), language, text, &entry.node.span)
+                self.language(&table.key(&entry.name), (rules, language), text, &entry.node.span)
             }
             _ => Ok(()),
         }
     }
 
     /// `table` is the path of the table, `given` the keys in it.
-    fn unknown_key(
-        &mut self,
-        table: &Trail<'_>,
-        rules: &Rules,
-        entry: &KeyValue<'_>,
-        given: &BTreeSet<String>,
-    ) -> Checked {
-        let key = &*entry.name;
-        let known: Vec<&str> = rules.properties.iter().flatten().map(|(name, _)| *name).collect();
-        let meant = other_proxies::key(key, &known);
-        let near = match meant {
-            Some((meant, _)) => meant,
-            None => nearest(key, known.iter().copied()),
-        };
+    fn unknown_key(&mut self, table: &Trail<'_>, rules: &Rules, entry: &KeyValue<'_>, given: &Given) -> Checked {
+        let (mistake, meant) = Unknown { path: table, rules, entry, given }.mistake();
         // the key that was probably meant is not reported as missing as well
-        if let Some(meant) = near.filter(|near| !given.contains(*near)) {
+        let is_added_to = |meant: &&str| {
+            let known = rules.properties.as_ref().and_then(|known| known.get(*meant));
+            known.is_some_and(|known| known.values.is_some() || known.items.is_some())
+        };
+        if let Some(meant) = meant.filter(|meant| !given.contains_key(*meant) || is_added_to(meant)) {
             self.findings.remove(table.key(meant).path(), entry.key.clone());
         }
-        let mut mistake = Mistake::new(entry.key.clone(), &table.key(key).path(), format!("unknown key `{key}`"))
-            .near(near)
-            .code(Code::UnknownKey);
-        // two tables of services, or two lists of tables, are one; of all else there would be two
-        let is_added_to = |name: &str| {
-            let rules = rules.properties.as_ref().and_then(|known| known.get(name));
-            rules.is_some_and(|rules| {
-                rules.values.is_some() || (rules.items.is_some() && meant::is_list_of_tables(&entry.node.value))
-            })
-        };
-        if near.is_some_and(|near| given.contains(near) && !is_added_to(near)) {
-            mistake = mistake.hint();
-        }
-        if let Some((_, help)) = meant {
-            // how to write a list of tables is no help to who has written one
-            if !(meant::is_list_of_tables(&entry.node.value) && help.contains("= [{")) {
-                mistake = mistake.help(help);
-            }
-        } else if near.is_none() {
-            mistake = mistake.expected(format!("one of {}", known.join(", ")));
-            let elsewhere = explain::sections_with(key, &table.path().section());
-            if !elsewhere.is_empty() {
-                let help = format!(
-                    "`{key}` is a key of {}; a key belongs to the last [header] above it",
-                    elsewhere.join(", ")
-                );
-                mistake = mistake.help(help);
-            }
-        }
         self.report(mistake)
+    }
+
+    /// The keys of a table, for what is said of an unknown one. What comes from the environment is not shown.
+    fn given(&self, path: &Trail<'_>, table: &Table<'_>) -> Given {
+        let value = |entry: &KeyValue<'_>| match &entry.node.value {
+            Value::Text(_) if self.written.contains_key(&path.key(&entry.name).path()) => None,
+            Value::Text(text) => Some(text.to_string()),
+            Value::Integer(number) => Some(number.to_string()),
+            _ => None,
+        };
+        table.iter().map(|entry| (entry.name.to_string(), value(entry))).collect()
+    }
+
+    /// A key of a section in the place of the name of one, as in `[service]` with a key below it.
+    fn nameless(&mut self, table: &Trail<'_>, values: &Rules, entry: &KeyValue<'_>) -> Checked {
+        let (at, name) = (table.path(), table.last_key().unwrap_or_default());
+        // what names a section is not wrong as well, and several keys are one mistake
+        if self.findings.removed(&at).is_some() {
+            return Err(Unusable);
+        }
+        self.findings.remove(at, entry.key.clone());
+        let message = format!("`{}` is a key of a {name}, and this {name} has no name", entry.name);
+        let mistake = Mistake::new(entry.key.clone(), &table.key(&entry.name).path(), message);
+        let is_list = values.properties.as_ref().and_then(|known| known.get(&*entry.name)?.items.as_ref()).is_some();
+        let below = if is_list { format!(", and [[{name}.NAME.{}]]", entry.name) } else { String::new() };
+        self.report(mistake.code(Code::MissingKey).help(format!("write [{name}.NAME]{below} with a name of your own")))
     }
 
     /// One element that does not fit takes the whole array out: the rest alone would mean something else.
@@ -194,7 +185,7 @@ impl Walker<'_> {
             let (path, span) = (path.index(index), item.span.clone());
             let mut one = self.node(&path, item_rules, item, &span);
             if let (Ok(()), Value::Text(text), Some(language)) = (&one, &item.value, rules.syntax) {
-                one = self.language(&path, language, text, &span);
+                one = self.language(&path, (rules, language), text, &span);
             }
             verdict = verdict.and(one);
         }
@@ -203,7 +194,7 @@ impl Walker<'_> {
 
     fn text(&mut self, path: &Trail<'_>, rules: &Rules, text: &str, span: &Range<usize>) -> Checked {
         if let Some(language) = rules.syntax {
-            self.language(path, language, text, span)?;
+            self.language(path, (rules, language), text, span)?;
             self.size_range(path, rules, text, span)?;
         }
         let words = &rules.words;
@@ -215,15 +206,33 @@ impl Walker<'_> {
         let mistake = mistake.code(Code::InvalidValue).expected(one_of(&quoted(words)));
         self.report(match other_proxies::word(text, words) {
             Some((meant, help)) => mistake.near(meant).help(help),
-            None => mistake.near(nearest(text, words.iter().copied())),
+            None => {
+                let near = meant::on_or_off(words, text).or_else(|| nearest(text, words.iter().copied()));
+                mistake.near(near.or_else(|| version(text, words)))
+            }
         })
     }
 
-    fn language(&mut self, path: &Trail<'_>, language: &str, text: &str, span: &Range<usize>) -> Checked {
-        match syntax::check(language, text) {
-            Ok(()) => Ok(()),
-            Err(problem) => self.report(Mistake::problem(span.clone(), &path.path(), problem)),
+    fn language(
+        &mut self,
+        path: &Trail<'_>,
+        (rules, language): (&Rules, &str),
+        text: &str,
+        span: &Range<usize>,
+    ) -> Checked {
+        let mistake = |problem| Mistake::problem(span.clone(), &path.path(), problem);
+        if let Err(mut problem) = syntax::check(language, text) {
+            problem.suggestion = problem.suggestion.or_else(|| meant::no_limit(rules, text));
+            if text.contains("{{") {
+                problem.help =
+                    Some("it looks like a template that was not filled in; variables are `${NAME}`".to_owned());
+            }
+            return self.report(mistake(problem));
         }
+        if let Some(problem) = syntax::doubt(path.last_keys(), language, text) {
+            self.findings.add(mistake(problem).warning());
+        }
+        Ok(())
     }
 
     /// The range of a duration or a size that is written as a string.
@@ -269,7 +278,9 @@ impl Walker<'_> {
             _ => format!("a number from {least} to {most}"),
         };
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
-        self.report(mistake.code(Code::OutOfRange).expected(expected).instead(meant::percent(rules, number as f64)))
+        let unlimited = if number == -1 { meant::no_limit(rules, "unlimited") } else { None };
+        let meant = meant::percent(rules, number as f64).or(unlimited);
+        self.report(mistake.code(Code::OutOfRange).expected(expected).instead(meant))
     }
 
     fn float(&mut self, path: &Trail<'_>, rules: &Rules, number: f64, span: &Range<usize>) -> Checked {
@@ -286,4 +297,10 @@ impl Walker<'_> {
         let mistake = Mistake::new(span.clone(), &path.path(), format!("`{name}` is out of range"));
         self.report(mistake.code(Code::OutOfRange).expected(expected).instead(meant::percent(rules, number)))
     }
+}
+
+/// The number that a text has in it, of words that are numbers: "1.2" of "TLSv1.2".
+fn version<'w>(text: &str, words: &[&'w str]) -> Option<&'w str> {
+    let is_number = |word: &&&str| word.starts_with(|c: char| c.is_ascii_digit());
+    words.iter().filter(is_number).copied().find(|word| text.contains(*word))
 }

@@ -5,11 +5,14 @@
 
 pub(super) mod access_log;
 mod address;
+mod almost;
 mod canary;
 mod endpoint;
+mod host;
 pub(super) mod jwt;
 mod limit;
 mod media_type;
+mod method;
 pub(super) mod network;
 pub(super) mod pages;
 pub(super) mod recovery;
@@ -18,13 +21,13 @@ pub(super) mod store;
 
 use std::str::FromStr as _;
 
+use http::Uri;
 use http::header::{HeaderName, HeaderValue};
-use http::{Method, Uri};
 use regex::Regex;
 
 use super::model::{BACKUP_PLACE, BackupPlace};
 use super::other_proxies;
-use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitError};
+use super::units::{AUTO, DURATION, LATENCY_FACTOR, SIZE, Size, TimeSpan, UnitError, why_no_duration};
 use crate::clock::parse_rfc3339;
 use crate::event::Filter;
 use crate::policy::template::Template;
@@ -40,6 +43,7 @@ pub(super) use canary::percent;
 pub(super) use endpoint::dependency_endpoint;
 pub(super) use limit::{bandwidth, limit_key, rate};
 pub(super) use media_type::media_type;
+pub(super) use method::method;
 
 /// Why a string can't be used.
 #[derive(Debug)]
@@ -128,6 +132,23 @@ pub(super) fn check(language: &str, text: &str) -> Result<()> {
     }
 }
 
+/// What is strange about a string that can be read: it is used as it stands, and probably not what was meant.
+///
+/// `at` are the last keys on the way to it, its own first.
+pub(super) fn doubt(at: [Option<&str>; 3], language: &str, text: &str) -> Option<Problem> {
+    let key = at[0].unwrap_or_default();
+    match language {
+        "method" => method::doubt(text, at[1] == Some("route")),
+        "path" if matches!(key, "path" | "path_prefix") && text.ends_with("/*") => {
+            let meant = text.trim_end_matches('*');
+            let problem = Problem::new("`*` in a path stands for itself", "a path as it is asked for");
+            let near = (key == "path_prefix").then(|| meant.to_owned());
+            Some(problem.suggest(near).help(format!("`path_prefix = \"{meant}\"` takes all that begins so")))
+        }
+        _ => None,
+    }
+}
+
 /// The languages of what the proxy tells, asks and keeps, and of what it does about faults.
 fn check_outward(language: &str, text: &str) -> Result<()> {
     match language {
@@ -151,7 +172,10 @@ fn check_outward(language: &str, text: &str) -> Result<()> {
 }
 
 pub(super) fn duration(text: &str) -> Result<TimeSpan> {
-    TimeSpan::parse(text).map_err(|e| unit_problem(text, e, DURATION, "a duration of at most 3650d"))
+    TimeSpan::parse(text).map_err(|error| {
+        let why = (error == UnitError::Form(None)).then(|| why_no_duration(text)).flatten();
+        Problem { help: why.map(str::to_owned), ..unit_problem(text, error, DURATION, "a duration of at most 3650d") }
+    })
 }
 
 pub(super) fn size(text: &str) -> Result<Size> {
@@ -215,8 +239,8 @@ fn recurring(text: &str) -> Result<()> {
 pub(super) fn path(text: &str) -> Result<String> {
     let expected = "a path that begins with \"/\"";
     if !text.starts_with('/') {
-        let near = Some(format!("/{text}")).filter(|_| !text.contains("://"));
-        return Err(Problem::new(format!("`{text}` does not begin with \"/\""), expected).suggest(near));
+        let problem = Problem::new(format!("`{text}` does not begin with \"/\""), expected);
+        return Err(problem.guess(almost::path(text)));
     }
     if let Some(wrong) = text.chars().find(|c| matches!(c, '?' | '#') || !c.is_ascii_graphic()) {
         let problem = Problem::new(format!("a path can't contain {wrong:?}"), expected);
@@ -245,20 +269,12 @@ pub(super) fn regex(text: &str) -> Result<Regex> {
     })
 }
 
-pub(super) fn method(text: &str) -> Result<Method> {
-    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-    let bad = || Problem::new(format!("`{text}` is not a method"), "a method such as \"GET\"");
-    let upper = text.to_ascii_uppercase();
-    if upper != text && KNOWN.contains(&upper.as_str()) {
-        return Err(bad().suggest(Some(upper)).help("methods are case-sensitive"));
-    }
-    Method::from_bytes(text.as_bytes()).map_err(|_| bad())
-}
-
 pub(super) fn header_name(text: &str) -> Result<HeaderName> {
     HeaderName::from_str(text).map_err(|_| {
         let message = format!("{text:?} is not the name of a header");
-        Problem::new(message, "letters, digits and \"-\", such as \"x-request-id\"")
+        let meant = text.trim().trim_end_matches(':').trim_end().replace(' ', "-");
+        let problem = Problem::new(message, "letters, digits and \"-\", such as \"x-request-id\"");
+        problem.suggest(Some(meant).filter(|meant| HeaderName::from_str(meant).is_ok()))
     })
 }
 
@@ -287,7 +303,7 @@ fn redirect(text: &str) -> Result<()> {
         return Err(bad().suggest(near));
     }
     match Uri::from_str(&filled) {
-        Ok(uri) if !uri.authority().is_none_or(address::has_good_port) => Err(bad().help(address::PORT)),
+        Ok(uri) if !uri.authority().is_none_or(address::has_good_port) => Err(bad().help(host::PORT)),
         Ok(_) => Ok(()),
         Err(error) => Err(bad().help(format!("it would be no URL: {error}"))),
     }

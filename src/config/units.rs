@@ -1,5 +1,7 @@
 //! Durations (`"250ms"`) and sizes (`"64KiB"`) as they are written in the file.
 
+mod meant;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -66,86 +68,37 @@ impl TimeSpan {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, UnitError> {
-        // a number without a unit is of seconds nearly everywhere
-        const OTHER_NAMES: [(&str, &str); 13] = [
-            ("", "s"),
-            ("sec", "s"),
-            ("secs", "s"),
-            ("second", "s"),
-            ("seconds", "s"),
-            ("min", "m"),
-            ("mins", "m"),
-            ("minute", "m"),
-            ("minutes", "m"),
-            ("hour", "h"),
-            ("hours", "h"),
-            ("day", "d"),
-            ("days", "d"),
-        ];
-        number_with_unit(text, &DURATION_UNITS, LONGEST_MS, |unit| {
-            OTHER_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, meant)| *meant)
-        })
-        .map(Self::ms)
-        .map_err(|error| match error {
-            UnitError::Form(None) => UnitError::Form(sum(text)),
-            error => error,
-        })
+        number_with_unit(text, &DURATION_UNITS, LONGEST_MS, meant::duration).map(Self::ms)
     }
 }
 
-/// A duration of several parts, such as "1m30s", as one number and unit.
-fn sum(text: &str) -> Option<String> {
-    let (mut rest, mut total) = (text, 0_u64);
-    while !rest.is_empty() {
-        let (number, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
-        let (unit, next) = behind.split_at(behind.bytes().take_while(u8::is_ascii_lowercase).count());
-        let (_, factor) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
-        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
-        rest = next.trim_start();
-    }
-    written(total, &DURATION_UNITS).filter(|_| total <= LONGEST_MS)
+/// What is to be said of a duration that can't be read, and for which nothing is suggested.
+pub(super) fn why_no_duration(text: &str) -> Option<&'static str> {
+    meant::why_no_duration(text)
 }
 
 impl Size {
     pub(super) fn parse(text: &str) -> Result<Self, UnitError> {
-        number_with_unit(text, &SIZE_UNITS, LARGEST, |unit| {
-            let first = unit.chars().next()?.to_ascii_uppercase();
-            SIZE_UNITS.iter().map(|(name, _)| *name).find(|name| name.starts_with(first))
-        })
-        .map(Self)
+        number_with_unit(text, &SIZE_UNITS, LARGEST, meant::size).map(Self)
     }
 }
 
-/// `meant` maps an unknown unit to the one that was probably meant.
+/// `meant` says what was probably meant by a text that is not of this form.
 fn number_with_unit(
     text: &str,
     units: &[(&'static str, u64)],
     largest: u64,
-    meant: impl Fn(&str) -> Option<&'static str>,
+    meant: impl Fn(&str) -> Option<String>,
 ) -> Result<u64, UnitError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    if number.is_empty() {
-        return Err(UnitError::Form(None));
-    }
-    let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
-        return Err(UnitError::Form(suggestion(number, unit.trim(), units, meant)));
+    let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit && !number.is_empty()) else {
+        return Err(UnitError::Form(meant(text)));
     };
     match number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor)) {
         Some(value) if value <= largest => Ok(value),
         _ => Err(UnitError::TooLarge),
     }
-}
-
-fn suggestion(
-    number: &str,
-    unit: &str,
-    units: &[(&'static str, u64)],
-    meant: impl Fn(&str) -> Option<&'static str>,
-) -> Option<String> {
-    let same = |name: &&(&'static str, u64)| name.0.eq_ignore_ascii_case(unit);
-    let unit = units.iter().find(same).map(|(name, _)| *name).or_else(|| meant(unit))?;
-    Some(format!("{number}{unit}"))
 }
 
 /// The largest unit in which it is a whole number.
@@ -286,16 +239,40 @@ mod tests {
             ("5", Some("5s")),
             ("1m30s", Some("90s")),
             ("1h 30m", Some("90m")),
-            ("1m30", None),
+            ("1m30", Some("90s")),
+            ("1h30", Some("90m")),
+            ("1h 30 min", Some("90m")),
+            ("1.5s", Some("1500ms")),
+            ("1,5 s", Some("1500ms")),
+            (".5s", Some("500ms")),
+            ("0.5", Some("500ms")),
+            ("2ss", Some("2s")),
+            ("5 sec", Some("5s")),
+            ("5seconds", Some("5s")),
+            ("5 secnds", Some("5s")),
+            ("5s;", Some("5s")),
+            ("PT30S", Some("30s")),
+            ("2 weeks", Some("14d")),
+            ("500us", None),
+            ("1.0001s", None),
+            ("5x", None),
             ("9999999999d9999999999d", None),
             ("", None),
             ("-1s", None),
-            ("1.5s", None),
         ] {
             assert_eq!(TimeSpan::parse(text), Err(UnitError::Form(meant.map(str::to_owned))), "{text}");
         }
-        for (text, meant) in [("64kb", Some("64KiB")), ("10M", Some("10MiB")), ("64 KiB", Some("64KiB")), ("7x", None)]
-        {
+        for (text, meant) in [
+            ("64kb", Some("64KiB")),
+            ("10M", Some("10MiB")),
+            ("10 MB", Some("10MiB")),
+            ("64 KiB", Some("64KiB")),
+            ("1.5MiB", Some("1536KiB")),
+            ("10 bytes", Some("10B")),
+            ("10Mbit", None),
+            ("10", Some("10B")),
+            ("7x", None),
+        ] {
             assert_eq!(Size::parse(text), Err(UnitError::Form(meant.map(str::to_owned))), "{text}");
         }
     }

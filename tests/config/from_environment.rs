@@ -108,6 +108,39 @@ fn a_secret_is_never_told() {
 }
 
 #[test]
+fn what_a_variable_holds_is_in_no_suggestion() {
+    for (value, service) in [
+        ("42ss", "slow_start = '${WAIT}'"),
+        ("power_of_tow", "balance = '${WAIT}'"),
+        ("127.0.0.300:8080", "backend = [{ address = '${WAIT}' }]"),
+        ("http://10.9.9.9:8080", "backend = [{ address = '${WAIT}' }]"),
+        ("10.9.9.9/8", "source = '${WAIT}'"),
+        ("10.9.9.0/24,10.9.8.7/8", "source = '${WAIT}'"),
+        ("2xx", "failure_status = '${WAIT}'"),
+        ("12,5", "panic_threshold = '${WAIT}'"),
+        ("4k", "mark = '${WAIT}'"),
+        ("nowhere-to-be-found", "retry = { on = '${WAIT}' }"),
+        ("5ss", "retry = '${WAIT}'"),
+    ] {
+        let text = with(&format!("WAIT = '{value}'"), "", service);
+        let text = if service.contains("backend") {
+            text.replace("[[service.app.backend]]\naddress", "[[service.b.backend]]\naddress")
+        } else {
+            text
+        };
+        let told = bad(&text);
+        for one in told.iter().filter(|one| one.path.starts_with("service.app")) {
+            assert_eq!((&one.suggestion, &one.replacement), (&None, &None), "{told}");
+            let words = [Some(&one.message), one.help.as_ref(), one.expected.as_ref()];
+            let pieces = value.split([',', ':', '/']).filter(|piece| piece.len() > 3 && *piece != "http");
+            for piece in pieces {
+                assert!(words.iter().flatten().all(|text| !text.contains(piece)), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_default_that_cannot_be_is_told() {
     let redirect = |to: &str| {
         let route = format!("[[listener.route]]\npath = '/'\nredirect.to = '{to}'\n[[service");

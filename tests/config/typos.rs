@@ -1,6 +1,8 @@
 //! Mistakes that people make, and whether they are told how to put them right: by a replacement that can be made as it is given, or in words.
 
-use evenkeel::config::{Diagnostics, Severity};
+mod newcomers;
+
+use evenkeel::config::{Diagnostic, Diagnostics, Severity};
 
 use crate::support::Folder;
 
@@ -188,6 +190,13 @@ fn folder() -> Folder {
     folder
 }
 
+/// Whether a complaint says this, in one of its parts; a suggestion stands in backquotes.
+fn tells(complaint: &Diagnostic, wanted: &str) -> bool {
+    let suggestion = complaint.suggestion.as_ref().map(|suggestion| format!("`{suggestion}`"));
+    let words = [complaint.expected.as_ref(), complaint.help.as_ref(), suggestion.as_ref()];
+    words.into_iter().flatten().any(|text| text.contains(wanted))
+}
+
 /// The text with all replacements made that are given.
 fn mended(text: &str, told: &Diagnostics) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -229,8 +238,7 @@ fn people_are_told_how_to_put_their_mistakes_right() {
         let text = GOOD.replacen(right, wrong, 1);
         let Err(told) = folder.load(&text) else { panic!("{wrong} is taken") };
         let first = told.iter().find(|d| d.severity == Severity::Error).unwrap();
-        let words = [&first.suggestion, &first.expected, &first.help].into_iter().flatten();
-        let told_in_words = |wanted: &str| words.clone().any(|text| text.contains(wanted));
+        let told_in_words = |wanted: &str| tells(first, wanted);
         let is_helped = match help {
             Made => after_replacements(&folder, &text).is_none(),
             Words(wanted) => told_in_words(wanted),
@@ -246,4 +254,26 @@ fn people_are_told_how_to_put_their_mistakes_right() {
 fn nearly_all_can_be_put_right_without_a_thought() {
     let made = TYPOS.iter().filter(|(_, _, help)| matches!(help, Made)).count();
     assert!(TYPOS.len() >= 42 && made >= 40, "{made} of {}", TYPOS.len());
+}
+
+#[test]
+fn newcomers_are_told_what_to_type() {
+    let folder = folder();
+    let mut unhelped = Vec::new();
+    for (changes, wanted) in newcomers::ALL {
+        let mut text = GOOD.to_owned();
+        for (right, wrong) in changes {
+            assert_eq!(text.matches(right).count(), 1, "{right}");
+            text = text.replacen(right, wrong, 1);
+        }
+        let told = match folder.load(&text) {
+            Ok(loaded) => loaded.warnings,
+            Err(told) => told,
+        };
+        if !told.iter().next().is_some_and(|first| tells(first, wanted)) {
+            unhelped.push(format!("{changes:?} ({wanted:?})\n{told}"));
+        }
+    }
+    let all = newcomers::ALL.len();
+    assert!(unhelped.is_empty(), "{} of {all} are not helped:\n{}", unhelped.len(), unhelped.join("\n"));
 }

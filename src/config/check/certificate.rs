@@ -1,6 +1,6 @@
 //! Certificates, keys and authorities: they are read, and known to fit each other, before anything is served with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,6 @@ use crate::certificate::keeper::Sources;
 use crate::certificate::read;
 use crate::certificate::unusable::{Part, Unusable};
 use crate::certificate::{Certificate, dates, staple};
-use crate::config::code::Code;
 use crate::config::model::{ClientAuth, ServerTls, SystemAuthorities};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
@@ -209,15 +208,39 @@ impl Checker<'_> {
     pub(super) fn certificate(&mut self, at: &KeyPath, cert: Option<&str>, key: Option<&str>) -> Option<Certificate> {
         let path = |file: Option<&str>| file.map_or_else(PathBuf::new, |file| self.file(file));
         let files = PairFiles { cert: path(cert), key: path(key), ocsp: None };
+        if let (Some(cert), Some(key)) = (cert, key)
+            && are_exchanged(&files)
+        {
+            self.exchanged(at, cert, key);
+            return None;
+        }
         // both are read, so that one mistake never hides the other
         let chain = cert.map(|_| read::chain(Part::Cert, &files.cert)).transpose();
         let private = key.map(|_| read::key(&files.key)).transpose();
         let chain = self.usable(at, chain);
         let private = self.usable(at, private);
-        let certificate = Certificate::new(chain??, private??, files);
-        let certificate = self.usable(at, certificate)?;
+        let certificate = match Certificate::new(chain??, private??, files.clone()) {
+            Err(unusable) if unusable.part == Part::Key => {
+                let near = self.fitting_key(&files);
+                self.unusable(&at.key("key"), unusable);
+                if let Some(mistake) = self.findings.mistakes.last_mut() {
+                    mistake.suggestion = near;
+                }
+                return None;
+            }
+            certificate => self.usable(at, certificate)?,
+        };
         self.dates(&at.key("cert"), &certificate);
         Some(certificate)
+    }
+
+    /// Reports a certificate in the place of its key, and the other way round.
+    fn exchanged(&mut self, at: &KeyPath, cert: &str, key: &str) {
+        for (name, written, held, meant) in [("cert", cert, "a private key", key), ("key", key, "a certificate", cert)]
+        {
+            let mistake = self.mistake(&at.key(name), format!("`{written}` holds {held}"));
+            self.report(mistake.near(Some(meant)).help("`cert` and `key` are exchanged"));
+        }
     }
 
     /// Certificates of an authority, which must be fit to verify others against.
@@ -247,20 +270,6 @@ impl Checker<'_> {
         }
     }
 
-    fn unusable(&mut self, at: &KeyPath, unusable: Unusable) {
-        let mut mistake = self.mistake(at, unusable.message);
-        if let Some(expected) = unusable.expected {
-            mistake = mistake.expected(expected);
-        }
-        if let Some(help) = unusable.help {
-            mistake = mistake.help(help);
-        }
-        if !unusable.path.exists() {
-            mistake = mistake.code(Code::UnreadableFile).near(self.meant_file(&unusable.path));
-        }
-        self.report(mistake);
-    }
-
     /// A certificate is better valid, and for some days to come.
     fn dates(&mut self, at: &KeyPath, certificate: &Certificate) {
         let (now, shown) = (SystemTime::now(), certificate.path().display());
@@ -278,4 +287,11 @@ impl Checker<'_> {
             self.report(mistake.warning().help("renew it: what renews it by itself should have done so by now"));
         }
     }
+}
+
+/// Whether each of the two files holds what the other one should.
+fn are_exchanged(files: &PairFiles) -> bool {
+    let has_chain = |file: &Path| read::chain(Part::Cert, file).is_ok();
+    let has_key = |file: &Path| read::key(file).is_ok();
+    has_chain(&files.key) && has_key(&files.cert) && !has_chain(&files.cert) && !has_key(&files.key)
 }

@@ -17,6 +17,7 @@ mod cors;
 mod detection;
 mod discover;
 mod failover;
+mod files;
 mod headers;
 mod layer4;
 mod rate_limit;
@@ -48,7 +49,7 @@ use super::diagnostics::Sources;
 use super::mistake::{Findings, Mistake};
 use super::model::{Config, Etcd, KeySource, Metrics, Server, ServiceId, SystemAuthorities};
 use super::raw;
-use super::syntax::nearest;
+use super::syntax::{self, nearest};
 use super::tree::{KeyPath, Node};
 use crate::auth::jwt::KeySet;
 use crate::io::{HostPort, Resolved};
@@ -106,9 +107,6 @@ pub(super) fn check(
 
 /// More names than this are not listed in a message.
 const MANY: usize = 12;
-
-/// In a folder with more files than this, further ones are not looked at for the name of one that is not there.
-const MANY_FILES: usize = 1000;
 
 struct Checker<'a> {
     root: &'a Node<'a>,
@@ -210,7 +208,13 @@ impl Checker<'_> {
                 few if few.len() <= MANY => format!("the name of a service: one of {}", few.join(", ")),
                 many => format!("the name of one of the {} services", many.len()),
             };
-            self.report(mistake.code(Code::UnknownService).expected(expected).near(near));
+            let mut mistake = mistake.code(Code::UnknownService).expected(expected).near(near);
+            if name.contains([':', '/']) && syntax::backend(name.trim_start_matches("http://")).is_ok() {
+                mistake = mistake.help(format!(
+                    "an address belongs to a backend of a service: address = {name:?} in [[service.NAME.backend]]"
+                ));
+            }
+            self.report(mistake);
         }
         found
     }
@@ -274,27 +278,6 @@ impl Checker<'_> {
             }
         }
     }
-
-    fn unreadable(&mut self, path: &KeyPath, file: &Path, reason: &str) {
-        let mistake = self.mistake(path, format!("`{}` can't be read: {reason}", file.display()));
-        let mistake = mistake.code(Code::UnreadableFile).expected("a file that can be read");
-        self.report(mistake.near(self.meant_file(file)));
-    }
-
-    /// The file that was probably meant by one that is not there, as it would be written: relative paths start at the folder of the configuration.
-    fn meant_file(&self, file: &Path) -> Option<String> {
-        nearest_file(file).map(|near| near.strip_prefix(self.folder).unwrap_or(&near).display().to_string())
-    }
-}
-
-/// The name of a file in the same folder that was probably meant by that of a file that is not there.
-fn nearest_file(file: &Path) -> Option<PathBuf> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let names = std::fs::read_dir(folder).ok().filter(|_| !file.exists())?;
-    let names: Vec<String> =
-        names.flatten().take(MANY_FILES).filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    let near = nearest(file.file_name()?.to_str()?, names.iter().map(String::as_str))?;
-    Some(file.with_file_name(near))
 }
 
 /// Turns "present and bad" into `None`: `Some(None)` = there was nothing to read.

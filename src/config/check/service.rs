@@ -138,16 +138,24 @@ impl Checker<'_> {
             **other != name && (self.present(&at.key("backend")) || self.present(&at.key("discover")))
         };
         let names = self.services.keys().filter(has_backends).map(String::as_str);
-        nearest(name, names).map(str::to_owned)
+        let near = nearest(name, names.clone())?;
+        // of two that are as near, neither is meant for sure
+        let distance = |other: &str| strsim::osa_distance(name, other);
+        let as_near = names.filter(|other| distance(other) == distance(near)).count();
+        (as_near == 1).then(|| near.to_owned())
     }
 
     /// The backends in the file. Reports when there is none, or none that gets work.
     fn backends(&mut self, at: &KeyPath, service: &str, raw: &raw::Service) -> Option<Vec<Backend>> {
         let backends_at = at.key("backend");
-        if raw.backend.is_empty() && self.findings.removed(&backends_at).is_none() && !self.present(&at.key("discover"))
-        {
+        // they may be below a header that is misspelt
+        let services_at = KeyPath::default().key("service");
+        let may_be_elsewhere =
+            self.findings.removed(&backends_at).is_some() || self.findings.removed(&services_at).is_some();
+        if raw.backend.is_empty() && !may_be_elsewhere && !self.present(&at.key("discover")) {
             let mistake = self.mistake(at, format!("the service `{service}` has no backends"));
-            let near = self.meant_service(service);
+            // one that a route names is called so on purpose
+            let near = if self.used.contains(service) { None } else { self.meant_service(service) };
             self.report(mistake.near(near).help(format!("add [[service.{service}.backend]] sections")));
         }
         self.unique_backends(&backends_at, &raw.backend);

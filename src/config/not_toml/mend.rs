@@ -2,17 +2,23 @@
 //!
 //! Whatever is suggested has been tried: the line with it is TOML.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use toml::de::DeTable;
+use super::super::schema;
+use super::position::Position;
+use super::probe::is_toml;
+use super::signs;
+use super::value::{Meant, SEPARATOR, value};
+use super::yaml;
 
-const QUOTES: &str = "strings stand in quotes";
-const SEPARATOR: &str = "a key and its value are separated by `=`";
-const CLOSED: &str = "a quote is missing";
 const NO_BLOCKS: &str = "there are no blocks in braces: a section begins with a header in brackets, such as [server], and ends where the next one begins";
 
 /// A longer line is not looked at: some of what is tried takes time by the square of its length.
 const LONGEST: usize = 1000;
+
+/// So many places in a line are looked at for a further key.
+const MANY: usize = 50;
 
 /// What to write in a line, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +27,32 @@ pub(super) struct Mend {
     pub(super) at: Range<usize>,
     /// What to write in place of them, where that is known.
     pub(super) instead: Option<String>,
-    pub(super) help: &'static str,
+    pub(super) help: Cow<'static, str>,
+    /// How many lines below are a part of what is meant.
+    pub(super) further: usize,
+}
+
+impl Mend {
+    fn new(at: Range<usize>, instead: Option<String>, help: impl Into<Cow<'static, str>>) -> Self {
+        Self { at, instead, help: help.into(), further: 0 }
+    }
 }
 
 /// What was probably meant by this line. A line that is so long that nobody has typed it is left.
-pub(super) fn mend(line: &str) -> Option<Mend> {
+pub(super) fn mend(position: Position<'_>) -> Option<Mend> {
+    let line = position.lines[position.index];
     if line.len() > LONGEST {
         return None;
     }
     let begin = line.len() - line.trim_start().len();
     let code = line.trim();
-    let mended = [comment, block, header, assignment].into_iter().find_map(|kind| kind(code))?;
+    let mended = comment(code)
+        .or_else(|| signs::mend(code).map(|(instead, help)| Mend::new(0..code.len(), Some(instead), help)))
+        .or_else(|| header(code))
+        .or_else(|| block(code))
+        .or_else(|| element(code))
+        .or_else(|| bare_header(code))
+        .or_else(|| assignment(code, position))?;
     // a line that is good by itself is mistaken in its place only
     if mended.instead.as_deref() == Some(&code[mended.at.clone()]) {
         return None;
@@ -39,55 +60,86 @@ pub(super) fn mend(line: &str) -> Option<Mend> {
     Some(Mend { at: mended.at.start + begin..mended.at.end + begin, ..mended })
 }
 
-/// Whether this is a line of TOML.
-pub(super) fn is_toml(line: &str) -> bool {
-    DeTable::parse(line).is_ok()
-}
-
-fn is_value(value: &str) -> bool {
-    !value.is_empty() && !value.contains('\n') && is_toml(&format!("x = {value}"))
-}
-
 fn comment(code: &str) -> Option<Mend> {
     let sign = ["//", ";", "--", "<!--"].into_iter().find(|sign| code.starts_with(sign))?;
-    Some(Mend { at: 0..sign.len(), instead: Some("#".to_owned()), help: "comments begin with `#`" })
+    Some(Mend::new(0..sign.len(), Some("#".to_owned()), "comments begin with `#`"))
 }
 
 fn block(code: &str) -> Option<Mend> {
     let is_block = code == "}" || code == "{" || (code.ends_with('{') && !code.contains('='));
-    is_block.then_some(Mend { at: 0..code.len(), instead: None, help: NO_BLOCKS })
+    is_block.then(|| Mend::new(0..code.len(), None, NO_BLOCKS))
 }
 
 fn header(code: &str) -> Option<Mend> {
-    let inner = code.strip_prefix('[')?;
+    code.strip_prefix('[')?;
     // a comment behind it stays
-    let end = inner.find('#').map_or(code.len(), |at| 1 + at);
+    let end = code.find(['#']).or_else(|| code.find("//")).unwrap_or(code.len());
     let written = code[..end].trim_end();
-    let brackets = if written.starts_with("[[") || written.ends_with("]]") { ("[[", "]]") } else { ("[", "]") };
-    let name = written.trim_matches(['[', ']']).trim();
-    let words: Vec<&str> = name.split_whitespace().collect();
+    let bare = written.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '{' | ':' | '=' | ';' | ','));
+    let count = |c: char| bare.chars().filter(|other| *other == c).count();
+    let brackets = if count('[').max(count(']')) > 1 { ("[[", "]]") } else { ("[", "]") };
+    let name = bare.trim_matches(|c: char| c.is_whitespace() || matches!(c, '[' | ']'));
+    let without_quotes = name.replace(['"', '\''], "");
+    let is_odd = (name.len() - without_quotes.len()) % 2 == 1;
+    let name = if is_odd { without_quotes.as_str() } else { name };
+    let words: Vec<&str> = name.split(|c: char| c.is_whitespace() || matches!(c, '/' | ':')).collect();
+    let is_known = |word: &&str| schema::rules().properties.as_ref().is_some_and(|known| known.contains_key(*word));
     let (name, help) = match &words[..] {
-        [] => return None,
+        [""] => return None,
+        [_] if bare != written || code[end..].starts_with("//") => {
+            (name.to_owned(), "nothing but a comment, which begins with `#`, may stand behind a header")
+        }
         [_] if brackets.0 == "[[" => {
             (name.to_owned(), "the header of a table that may be there several times has two brackets on both sides")
         }
         [_] => (name.to_owned(), "the bracket at the end is missing"),
+        // of "service api" the first word is a section, and of "service.my app" all are the name
+        [first, ..] if is_known(first) => (words.join("."), "the names in a header are separated by `.`"),
         words => (words.join("-"), "names have no spaces in them"),
     };
     let instead = format!("{}{name}{}", brackets.0, brackets.1);
-    is_toml(&instead).then_some(Mend { at: 0..written.len(), instead: Some(instead), help })
+    let rest = if code[end..].starts_with("//") { code.len() } else { written.len() };
+    is_toml(&instead).then(|| Mend::new(0..rest, Some(instead), help))
+}
+
+/// The name of a section without brackets, or in ones of another kind.
+fn bare_header(code: &str) -> Option<Mend> {
+    let name = code.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(code);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !name.chars().all(is_name) {
+        return None;
+    }
+    let found = name.split('.').try_fold(schema::rules(), |rules, name| {
+        let table = rules.items.as_deref().unwrap_or(rules);
+        table.properties.as_ref().and_then(|known| known.get(name)).or(table.values.as_deref())
+    })?;
+    let table = found.items.as_deref().unwrap_or(found);
+    table.properties.as_ref()?;
+    let instead = if found.items.is_some() { format!("[[{name}]]") } else { format!("[{name}]") };
+    Some(Mend::new(0..code.len(), Some(instead), "a section begins with a header in brackets"))
+}
+
+/// An element of a list as YAML has it.
+fn element(code: &str) -> Option<Mend> {
+    let is_element = code.starts_with("- ") || code == "-";
+    is_element.then(|| Mend::new(0..code.len(), None, "a list is written in brackets: `key = [\"a\", \"b\"]`"))
 }
 
 /// A key and a value.
-fn assignment(code: &str) -> Option<Mend> {
+fn assignment(code: &str, position: Position<'_>) -> Option<Mend> {
     let code = &code[..behind_comment(code)];
-    let end = code.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(code.len());
-    let (key, rest) = code.split_at(end);
+    let is_of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let quoted = code.strip_prefix(['"', '\'']).and_then(|rest| {
+        let (key, rest) = rest.split_at(rest.find(|c| !is_of_key(c))?);
+        Some((key, rest.strip_prefix(['"', '\''])?))
+    });
+    let end = code.find(|c: char| !is_of_key(c)).unwrap_or(code.len());
+    let (key, rest) = quoted.unwrap_or_else(|| code.split_at(end));
     if key.is_empty() || key.starts_with('.') {
         return None;
     }
     let rest = rest.trim_start();
-    let sign = ["==", ":=", "=>", "=", ":"].into_iter().find(|sign| rest.starts_with(sign));
+    let sign = ["==", ":=", "=>", "+=", "?=", "=", ":"].into_iter().find(|sign| rest.starts_with(sign));
     let (text, broken) = match sign {
         Some("=") => (rest[1..].trim(), None),
         Some(sign) => (rest[sign.len()..].trim(), Some(SEPARATOR)),
@@ -95,19 +147,46 @@ fn assignment(code: &str) -> Option<Mend> {
         None => (rest, Some(SEPARATOR)),
     };
     if text.is_empty() && sign.is_some() {
-        return Some(Mend { at: 0..code.len(), instead: None, help: "there is no value" });
+        let below = position.below();
+        let help = yaml::meant(key, &below);
+        let further = if help.is_some() { below.len() } else { 0 };
+        let help = help.map_or(Cow::Borrowed("there is no value"), Cow::Owned);
+        return Some(Mend { further, ..Mend::new(0..code.len(), None, help) });
     }
-    if matches!(text, "null" | "nil" | "none" | "None") && broken.is_none() {
+    if matches!(text, "null" | "nil" | "none" | "None" | "~") && broken.is_none() {
         let help = "there is no empty value: leave the key out for its default";
-        return Some(Mend { at: code.len() - text.len()..code.len(), instead: None, help });
+        return Some(Mend::new(code.len() - text.len()..code.len(), None, help));
     }
-    let (value, help) = value(text)?;
-    Some(match broken {
-        // a key such as `a..b` is a mistake by itself, of which the parser's message speaks
-        _ if !is_toml(&format!("{key} = 0")) => return None,
-        None => Mend { at: code.len() - text.len()..code.len(), instead: Some(value), help },
-        Some(broken) => Mend { at: 0..code.len(), instead: Some(format!("{key} = {value}")), help: broken },
-    })
+    if is_several(text) {
+        return Some(Mend::new(0..code.len(), None, "each key stands in a line of its own, and nothing between them"));
+    }
+    let at = code.len() - text.len()..code.len();
+    let rules = position.rules(key);
+    // a key such as `a..b` is a mistake by itself, of which the parser's message speaks
+    let is_key = is_toml(&format!("{key} = 0"));
+    match value(text, rules) {
+        Meant::Value(..) | Meant::Help(_) if !is_key => None,
+        Meant::Value(value, help) => Some(match broken {
+            None => Mend::new(at, Some(value), help),
+            Some(broken) => Mend::new(0..code.len(), Some(format!("{key} = {value}")), broken),
+        }),
+        Meant::Help(help) => Some(Mend::new(at, None, help)),
+        Meant::Unknown => None,
+    }
+}
+
+/// Whether a value is followed by a further key with its value, in the same line.
+fn is_several(text: &str) -> bool {
+    let separators = text.char_indices().filter(|(_, c)| matches!(c, ',' | ';' | ' '));
+    let is_assignment = |rest: &str| {
+        rest.split_once('=').is_some_and(|(key, _)| {
+            let key = key.trim();
+            !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        })
+    };
+    separators
+        .take(MANY)
+        .any(|(at, _)| is_toml(&format!("x = {}", text[..at].trim())) && is_assignment(&text[at + 1..]))
 }
 
 /// A key of several words.
@@ -115,7 +194,7 @@ fn spaced_key(code: &str) -> Option<Mend> {
     let key = code.split_once('=')?.0.trim_end();
     let instead = key.split_whitespace().collect::<Vec<_>>().join("_");
     let is_good = is_toml(&format!("{instead}{}", &code[key.len()..]));
-    is_good.then_some(Mend { at: 0..key.len(), instead: Some(instead), help: "keys have no spaces in them" })
+    is_good.then(|| Mend::new(0..key.len(), Some(instead), "keys have no spaces in them"))
 }
 
 /// Where the code of a line ends, and white space with a comment begins.
@@ -132,77 +211,4 @@ fn behind_comment(code: &str) -> usize {
         }
     }
     code.len()
-}
-
-/// The value that was probably meant by a text, and what was wrong with it.
-fn value(text: &str) -> Option<(String, &'static str)> {
-    let bare = text.split(" // ").next().unwrap_or_default().trim_end_matches([';', ',', ' ']);
-    let straight = bare
-        .replace(['\u{201c}', '\u{201d}', '\u{201e}', '\u{ab}', '\u{bb}'], "\"")
-        .replace(['\u{2018}', '\u{2019}'], "'");
-    let inner = bare.trim_matches(['"', '\'']);
-    let candidates = [
-        (bare.to_owned(), "nothing but a comment, which begins with `#`, may stand behind a value"),
-        (straight, "quotes are straight ones: `\"` or `'`"),
-        (word(bare), "a switch is true or false, in small letters and without quotes"),
-        (number(bare), "numbers have no leading zeros and no commas"),
-        (if bare.starts_with('"') { format!("{bare}\"") } else { String::new() }, CLOSED),
-        (if bare.starts_with('\'') { format!("{bare}'") } else { String::new() }, CLOSED),
-        (if bare.ends_with('"') { format!("\"{bare}") } else { String::new() }, CLOSED),
-        (
-            if bare.contains('\\') { format!("'{inner}'") } else { String::new() },
-            "in single quotes, a backslash stands for itself",
-        ),
-        (
-            if bare.starts_with('\'') { format!("\"{inner}\"") } else { String::new() },
-            "in single quotes there can't be one: write double quotes",
-        ),
-        (list(bare), "the elements of a list are separated by commas, and strings stand in quotes"),
-        (table(bare), SEPARATOR),
-        (if is_plain(bare) { format!("\"{bare}\"") } else { String::new() }, QUOTES),
-    ];
-    candidates.into_iter().find(|(candidate, _)| is_value(candidate))
-}
-
-/// Whether a text can stand in quotes as it is.
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && !text.starts_with(['[', '{']) && !text.contains(['"', '\\'])
-}
-
-/// A boolean of another language, or nothing.
-fn word(text: &str) -> String {
-    match &*text.to_ascii_lowercase() {
-        "true" | "yes" => "true".to_owned(),
-        "false" | "no" => "false".to_owned(),
-        _ => String::new(),
-    }
-}
-
-fn number(text: &str) -> String {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')) {
-        return String::new();
-    }
-    let digits = text.replace(',', "");
-    match digits.trim_start_matches('0') {
-        "" => "0".to_owned(),
-        rest if rest.starts_with('.') => format!("0{rest}"),
-        rest => rest.to_owned(),
-    }
-}
-
-/// A list whose commas, quotes or closing bracket are missing.
-fn list(text: &str) -> String {
-    let Some(inner) = text.strip_prefix('[').filter(|inner| !inner.is_empty()) else { return String::new() };
-    let inner = inner.strip_suffix(']').unwrap_or(inner);
-    let elements = inner.split([',', ' ']).map(str::trim).filter(|element| !element.is_empty());
-    let quoted = |element: &str| match is_value(element) {
-        true => element.to_owned(),
-        false => format!("\"{}\"", element.trim_matches(['"', '\''])),
-    };
-    format!("[{}]", elements.map(quoted).collect::<Vec<_>>().join(", "))
-}
-
-/// An inline table as JSON and YAML write it.
-fn table(text: &str) -> String {
-    if text.starts_with('{') && text.ends_with('}') { text.replace(": ", " = ") } else { String::new() }
 }

@@ -1,11 +1,16 @@
-use super::mend::{Mend, mend};
+use super::mend::{self, Mend};
+use super::position::Position;
+
+fn mend(line: &str) -> Option<Mend> {
+    mend::mend(Position { lines: &[line], index: 0 })
+}
 
 /// The line as it should be, and why; without a change, only why.
-fn mended(line: &str) -> Option<(String, &'static str)> {
-    let Mend { at, instead, help } = mend(line)?;
+fn mended(line: &str) -> Option<(String, String)> {
+    let Mend { at, instead, help, .. } = mend(line)?;
     let line = instead.map_or_else(String::new, |instead| [&line[..at.start], &instead, &line[at.end..]].concat());
     assert!(toml::de::DeTable::parse(&line).is_ok(), "{line}");
-    Some((line, help))
+    Some((line, help.into_owned()))
 }
 
 #[test]
@@ -40,6 +45,14 @@ fn what_people_write_is_understood() {
         ("hosts = [\"a\", \"b\"", "hosts = [\"a\", \"b\"]"),
         ("timeout = { connect: \"5s\" }", "timeout = { connect = \"5s\" }"),
         ("[server", "[server]"),
+        ("[\"server]", "[server]"),
+        ("admin", "[admin]"),
+        ("<listener>", "[[listener]]"),
+        ("hosts = \"a\", \"b\"", "hosts = [\"a\", \"b\"]"),
+        ("name = \"\"web\"\"", "name = \"web\""),
+        ("name = `web`", "name = \"web\""),
+        ("workers += 4", "workers = 4"),
+        ("certificates: [{ \"cert\": \"a\" }]", "certificates = [{ \"cert\" = \"a\" }]"),
         ("[[listener]  # one", "[[listener]]  # one"),
         ("[listener]]", "[[listener]]"),
         ("[service.my app]", "[service.my-app]"),
@@ -52,26 +65,19 @@ fn what_people_write_is_understood() {
 
 #[test]
 fn what_can_not_be_guessed_is_explained_or_left() {
-    for (line, why) in
-        [("server {", "no blocks"), ("}", "no blocks"), ("zone = null", "leave the key out"), ("workers =", "no value")]
-    {
+    for (line, why) in [
+        ("server {", "no blocks"),
+        ("}", "no blocks"),
+        ("zone = null", "leave the key out"),
+        ("workers =", "no value"),
+        ("a = \"x\" b = 2", "a line of its own"),
+        ("a = 1, b = 2", "a line of its own"),
+        ("  - GET", "in brackets"),
+    ] {
         let (line_after, help) = mended(line).unwrap();
         assert!(line_after.is_empty() && help.contains(why), "{line}: {help}");
     }
-    for line in [
-        "",
-        "a = \"x\" b = 2",
-        "= 1",
-        "\u{0}",
-        "a = [",
-        "\"",
-        "a = {",
-        "a = 1",
-        "[server]",
-        "a..b: 1",
-        "a.: 1",
-        "a..b = c",
-    ] {
+    for line in ["", "= 1", "\u{0}", "a = [", "\"", "a = {", "a = 1", "[server]", "a..b: 1", "a.: 1", "a..b = c"] {
         assert_eq!(mend(line).map(|mended| mended.instead), None, "{line}");
     }
 }

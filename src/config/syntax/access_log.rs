@@ -1,6 +1,7 @@
 //! Where the access log goes, and what its lines say.
 
-use super::address::{is_host, port, unix_path};
+use super::address::unix_path;
+use super::host::{PORT, is_host, port};
 use super::{Problem, Result, nearest};
 use crate::policy::access_log::{BadTemplate, Field, FieldName, Piece, parse_template};
 
@@ -57,7 +58,7 @@ fn syslog(text: &str, syslog: &str) -> Result<Place> {
             // the port of syslog over UDP (RFC 5426), which most servers have for TCP too
             return Err(bad().suggest(Some(format!("{text}:514"))).help("the port is missing"));
         };
-        let number = port(number).filter(|port| *port > 0).ok_or_else(|| bad().help(super::address::PORT))?;
+        let number = port(number).filter(|port| *port > 0).ok_or_else(|| bad().help(PORT))?;
         if !is_host(host) {
             return Err(bad());
         }

@@ -1,6 +1,6 @@
 //! Where something is: addresses, names of hosts, networks, URLs.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
@@ -8,15 +8,14 @@ use http::header::HeaderValue;
 use http::uri::{Authority, Uri};
 use ipnet::IpNet;
 
-use super::{Problem, Result};
+use super::host::{PORT, is_host, is_host_name, port};
+use super::{Problem, Result, almost};
 use crate::config::disguise;
 use crate::policy::Origin;
 use crate::route::Host;
 
 const LISTEN: &str = "an address with a port, such as \"0.0.0.0:8080\", or \"unix:/path/of/socket\"";
 const SOCKET: &str = "an address with a port, such as \"127.0.0.1:9900\"";
-/// What a port to connect to can be; 0 is for listeners alone.
-pub(super) const PORT: &str = "a port is a number from 1 to 65535";
 const BACKEND: &str = "address:port, name:port or \"unix:/path/of/socket\"";
 
 /// The longest path that fits `sockaddr_un`, its closing zero left out.
@@ -44,28 +43,7 @@ pub(in crate::config) fn socket(text: &str) -> Result<SocketAddr> {
 }
 
 fn bad_socket(text: &str, expected: &str) -> Problem {
-    let problem = Problem::new(format!("`{text}` is not an address to listen on"), expected);
-    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
-    let port_ok = self::port(port).is_some();
-    if self::port(text).is_some() {
-        return problem.suggest(Some(format!("127.0.0.1:{text}")));
-    }
-    if port_ok && (host.is_empty() || host == "*") {
-        return problem.suggest(Some(format!("0.0.0.0:{port}")));
-    }
-    if port_ok && host.eq_ignore_ascii_case("localhost") {
-        return problem.suggest(Some(format!("127.0.0.1:{port}")));
-    }
-    if text.starts_with('/') {
-        return problem.suggest(Some(format!("unix:{text}")));
-    }
-    if IpAddr::from_str(text).is_ok() {
-        return problem.help("the port is missing");
-    }
-    if IpAddr::from_str(host).is_ok() && !port_ok {
-        return problem.help("a port is a number from 0 to 65535");
-    }
-    problem
+    Problem::new(format!("`{text}` is not an address to listen on"), expected).guess(almost::listen(text))
 }
 
 pub(super) fn unix_path(path: &str, expected: &str) -> Result<PathBuf> {
@@ -92,26 +70,14 @@ pub(in crate::config) fn backend(text: &str) -> Result<BackendAddress> {
         return unix_path(path, BACKEND).map(BackendAddress::Unix);
     }
     let bad = || Problem::new(format!("`{text}` is not the address of a backend"), BACKEND);
-    for scheme in ["http://", "https://"] {
-        if let Some(rest) = text.strip_prefix(scheme) {
-            let help = "an address has no scheme; TLS towards the backends is [service.NAME.tls]";
-            return Err(bad().suggest(Some(rest.trim_end_matches('/').to_owned())).help(help));
-        }
-    }
     let target = match SocketAddr::from_str(text) {
         Ok(address) => BackendAddress::Tcp(address),
-        Err(_) => {
-            let Some((host, port)) = text.rsplit_once(':') else {
-                return Err(bad().help("the port is missing"));
-            };
-            let Some(port) = self::port(port) else {
-                return Err(bad().help(PORT));
-            };
-            if !is_host_name(host) {
-                return Err(bad());
+        Err(_) => match text.rsplit_once(':').map(|(host, number)| (host, port(number))) {
+            Some((host, Some(port))) if is_host_name(host) => {
+                BackendAddress::Name { host: host.to_ascii_lowercase(), port }
             }
-            BackendAddress::Name { host: host.to_ascii_lowercase(), port }
-        }
+            _ => return Err(bad().guess(almost::backend(text))),
+        },
     };
     match target {
         BackendAddress::Tcp(a) if a.port() == 0 => Err(bad().help("a backend can't be on port 0")),
@@ -123,39 +89,13 @@ pub(in crate::config) fn backend(text: &str) -> Result<BackendAddress> {
     }
 }
 
-/// The number of a port. `parse` alone would take "+80" too, which no URL and no `Host` may have.
-pub(super) fn port(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
-}
-
 /// Whether what follows the host in a URL is nothing or a port. `http` reads URLs with ":99999" or ":", and then has
 /// no port for them, so that they would mean the scheme's own.
 pub(super) fn has_good_port(authority: &Authority) -> bool {
     let shown = authority.as_str();
     let without_user = shown.rsplit_once('@').map_or(shown, |(_, host)| host);
-    let port = || authority.port().and_then(|port| self::port(port.as_str()));
-    without_user == authority.host() || port().is_some_and(|port| port > 0)
-}
-
-/// A DNS name as it is used for hosts: labels of letters, digits, `-` and `_`. Not a number that only looks like one.
-pub(super) fn is_host_name(text: &str) -> bool {
-    let label = |l: &str| {
-        (1..=63).contains(&l.len())
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-    };
-    let all_numeric = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    text.len() <= 253 && text.split('.').all(label) && !all_numeric
-}
-
-/// An IP address (IPv6 in brackets) or a name, as it stands in `Host`.
-pub(super) fn is_host(text: &str) -> bool {
-    let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-    match bracketed {
-        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
-        None => is_host_name(text) || text.parse::<Ipv4Addr>().is_ok(),
-    }
+    let number = || authority.port().and_then(|number| port(number.as_str()));
+    without_user == authority.host() || number().is_some_and(|number| number > 0)
 }
 
 pub(in crate::config) fn host(text: &str) -> Result<Host> {
@@ -174,6 +114,9 @@ pub(in crate::config) fn host(text: &str) -> Result<Host> {
     if lower == "*" {
         return Err(bad().help("leave `host` out to take every host"));
     }
+    if let guess @ Some(_) = almost::host(&lower) {
+        return Err(bad().guess(guess));
+    }
     let stripped = lower.trim_start_matches("http://").trim_start_matches("https://");
     let stripped = stripped.split('/').next().unwrap_or("");
     let stripped = stripped.rsplit_once(':').map_or(stripped, |(host, _)| host).trim_end_matches('.');
@@ -185,8 +128,8 @@ pub(in crate::config) fn host(text: &str) -> Result<Host> {
 pub(in crate::config) fn authority(text: &str) -> Result<HeaderValue> {
     let bad = || Problem::new(format!("`{text}` is not a host"), "a host name, with or without a port");
     let host = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => {
-            self::port(port).ok_or_else(|| bad().help("a port is a number from 0 to 65535"))?;
+        Some((host, number)) if !number.ends_with(']') => {
+            port(number).ok_or_else(|| bad().help("a port is a number from 0 to 65535"))?;
             host
         }
         _ => text,
@@ -218,8 +161,8 @@ pub(in crate::config) fn origin(text: &str) -> Result<Origin> {
         return Err(bad().suggest(Some(bare.to_owned())).help("browsers send it in small letters and without a path"));
     }
     let (name, port) = match rest.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => {
-            (name, Some(self::port(port).filter(|port| *port > 0).ok_or_else(bad)?))
+        Some((name, number)) if !number.ends_with(']') => {
+            (name, Some(port(number).filter(|port| *port > 0).ok_or_else(bad)?))
         }
         _ => (rest, None),
     };
@@ -248,7 +191,7 @@ pub(in crate::config) fn network(text: &str) -> Result<IpNet> {
         let message = format!("`{text}` is not a network");
         Problem::new(message, "a network such as \"10.0.0.0/8\", or one address")
     };
-    let net = IpNet::from_str(text).map_err(|_| bad())?;
+    let net = IpNet::from_str(text).map_err(|_| bad().guess(almost::network(text)))?;
     if net.addr() != net.network() {
         return Err(bad().suggest(Some(net.trunc().to_string())).help("its address has bits set behind the prefix"));
     }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use http::uri::{Authority, PathAndQuery};
 
-use super::address::{PORT, has_good_port, is_host};
+use super::address::has_good_port;
+use super::host::{PORT, is_host};
 use super::{Problem, Result, nearest};
 use crate::config::disguise;
 use crate::policy::{DependencyEndpoint, Question};

@@ -31,22 +31,50 @@ pub(in crate::config) fn rate(text: &str) -> Result<(u32, Duration)> {
     };
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     let Some(seconds) = per(unit).filter(|_| is_number) else {
-        let number = number.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
-        let meant = match (unit.trim().to_ascii_lowercase().as_str(), text.trim().ends_with("r/m")) {
-            ("sec" | "second" | "seconds" | "s" | "1s" | "", false) => Some("s"),
-            ("min" | "minute" | "minutes" | "m" | "1m", _) => Some("m"),
-            ("hour" | "hours" | "hr" | "h" | "1h", _) => Some("h"),
-            ("day" | "days" | "d" | "1d" | "24h", _) => Some("d"),
-            _ => None,
-        };
-        let meant = meant.filter(|_| number.parse::<u32>().is_ok_and(|number| number > 0));
-        return Err(bad().suggest(meant.map(|unit| format!("{number}/{unit}"))));
+        let meant = meant_rate(text);
+        let help = matches!(text.trim().to_ascii_lowercase().as_str(), "0" | "off" | "none" | "unlimited" | "no");
+        let help = if meant.is_some() { None } else { help.then_some("without a `rate_limit` there is no limit") };
+        let help = help.or_else(|| odd_rate(text).filter(|_| meant.is_none()));
+        return Err(Problem { help: help.map(str::to_owned), ..bad().suggest(meant) });
     };
     match number.parse::<u32>() {
         Ok(0) => Err(Problem::new("a rate of 0 lets nothing through", RATE)),
         Ok(requests) if requests <= MOST => Ok((requests, Duration::from_secs(seconds))),
         _ => Err(Problem::new(format!("`{text}` is too large"), "at most 10000000 requests")),
     }
+}
+
+/// The rate that was probably meant: a number, and behind it what is counted, a sign or a word for "in each", and a time.
+fn meant_rate(text: &str) -> Option<String> {
+    let text = text.trim().to_ascii_lowercase();
+    let (number, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (factor, rest) = match rest.strip_prefix('k') {
+        Some(rest) => (1_000, rest),
+        None => (1, rest),
+    };
+    let number = number.parse::<u32>().ok()?.checked_mul(factor).filter(|number| (1..=MOST).contains(number))?;
+    let mut words = rest.split(|c: char| c.is_whitespace() || matches!(c, '/' | '-')).filter(|word| !word.is_empty());
+    let is_counted = |word: &&str| matches!(*word, "r" | "req" | "reqs" | "request" | "requests" | "hits" | "times");
+    let is_joined = |word: &&str| matches!(*word, "per" | "a" | "an" | "each" | "every" | "in" | "p");
+    let time: Vec<&str> = words.by_ref().filter(|word| !is_counted(word) && !is_joined(word)).collect();
+    let unit = match time[..] {
+        [] | ["s" | "1s" | "sec" | "secs" | "second" | "seconds" | "rps" | "qps"] => "s",
+        ["m" | "1m" | "60s" | "min" | "mins" | "minute" | "minutes" | "rpm" | "qpm"] => "m",
+        ["h" | "1h" | "60m" | "hr" | "hour" | "hours" | "rph"] => "h",
+        ["d" | "1d" | "24h" | "day" | "days" | "rpd"] => "d",
+        _ => return None,
+    };
+    Some(format!("{number}/{unit}"))
+}
+
+/// What to say of a rate with a fraction, or in a time that is not one of the units.
+fn odd_rate(text: &str) -> Option<&'static str> {
+    let rest = text.trim().trim_start_matches(|c: char| c.is_ascii_digit());
+    if rest.starts_with('.') {
+        return Some("the number is a whole one: of 1.5 in a second, \"90/m\"");
+    }
+    let is_odd = rest.len() < text.trim().len() && rest.contains(|c: char| c.is_ascii_digit());
+    is_odd.then_some("the time is one second, minute, hour or day: s, m, h or d, without a number")
 }
 
 /// So many bytes in a second.
@@ -101,15 +129,29 @@ mod tests {
 
     #[test]
     fn what_was_meant_is_suggested() {
-        for (written, meant) in
-            [("100", "100/s"), ("100/sec", "100/s"), ("100r/s", "100/s"), ("10 / minute", "10/m"), ("10r/m", "10/m")]
-        {
+        for (written, meant) in [
+            ("100", "100/s"),
+            ("100/sec", "100/s"),
+            ("100r/s", "100/s"),
+            ("10 / minute", "10/m"),
+            ("10r/m", "10/m"),
+            ("50 per second", "50/s"),
+            ("50rps", "50/s"),
+            ("50 req/s", "50/s"),
+            ("5 requests a minute", "5/m"),
+            ("100/1m", "100/m"),
+            ("60rpm", "60/m"),
+            ("10k/s", "10000/s"),
+        ] {
             let problem = rate(written).unwrap_err();
             assert_eq!(problem.suggestion.as_deref(), Some(meant), "{written}");
         }
-        for bad in ["", "/s", "0/s", "-1/s", "1.5/s", "fast", "100/fortnight", "99999999999/s"] {
-            assert!(rate(bad).is_err(), "{bad}");
+        for bad in
+            ["", "/s", "0/s", "-1/s", "1.5/s", "fast", "100/fortnight", "99999999999/s", "100/10s", "5 per 10 seconds"]
+        {
+            assert_eq!(rate(bad).unwrap_err().suggestion, None, "{bad}");
         }
+        assert!(rate("100/10s").unwrap_err().help.is_some_and(|help| help.contains("s, m, h or d")));
     }
 
     #[test]

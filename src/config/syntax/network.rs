@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr as _;
 
 use super::address;
-use super::{Problem, Result};
+use super::{Problem, Result, almost};
 
 /// The most addresses that connections may come from. Each has a whole range of ports, so that more are a mistake.
 pub(in crate::config) const MOST_SOURCES: u128 = 256;
@@ -98,8 +98,10 @@ pub(in crate::config) fn path_address(text: &str) -> Result<SocketAddr> {
         Ok(socket) if socket.ip().is_unspecified() => Err(bad().help("it is no place to connect to")),
         Ok(socket) => Ok(socket),
         Err(_) if text.starts_with("unix:") => Err(bad().help("a Unix socket has one path only: use `address`")),
-        Err(_) if IpAddr::from_str(text).is_ok() => Err(bad().help("the port is missing")),
-        Err(_) => Err(bad().help("a path is one address; the name of a backend belongs in `address`")),
+        Err(_) => match almost::socket(text, false) {
+            None => Err(bad().help("a path is one address; the name of a backend belongs in `address`")),
+            guess => Err(bad().guess(guess)),
+        },
     }
 }
 

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use http::StatusCode;
 
-use super::address::{PORT, authority, is_host_name, port};
+use super::address::authority;
+use super::host::{PORT, is_host_name, port};
 use super::{Problem, Result, header_name, path};
 use crate::load::orca::PREFIX;
 use crate::policy::{Hedge, KeyFrom};
@@ -129,7 +130,26 @@ pub(in crate::config) fn status_ranges(text: &str) -> Result<Vec<RangeInclusive<
         let range = first.trim().parse().ok()?..=last.trim().parse().ok()?;
         (*range.start() >= 100 && *range.end() <= 599 && range.start() <= range.end()).then_some(range)
     };
-    text.split(',').map(|part| one(part.trim()).ok_or_else(bad)).collect()
+    text.split(',').map(|part| one(part.trim()).ok_or_else(|| bad().suggest(meant_statuses(text)))).collect()
+}
+
+/// The statuses that were probably meant, in the notations of other programs.
+fn meant_statuses(text: &str) -> Option<String> {
+    let one = |part: &str| {
+        let class = part.strip_suffix("xx").or_else(|| part.strip_suffix("XX")).or_else(|| part.strip_suffix("**"));
+        let ends = part.split_once("..").map(|(first, last)| (first, last.trim_start_matches(['.', '='])));
+        match (class, ends) {
+            (Some(class @ ("1" | "2" | "3" | "4" | "5")), _) => Some(format!("{class}00-{class}99")),
+            (None, Some((first, last))) => Some(format!("{first}-{last}")),
+            (None, None) if part.eq_ignore_ascii_case("ok") => Some("200".to_owned()),
+            (None, None) => Some(part.to_owned()),
+            _ => None,
+        }
+    };
+    let parts = text.split([',', ' ', '|', ';']).filter(|part| !part.is_empty());
+    let meant = parts.map(one).collect::<Option<Vec<_>>>()?.join(",");
+    let is_good = meant != text && status_ranges(&meant).is_ok();
+    is_good.then_some(meant)
 }
 
 /// "connect", "reset", or a status from 400 on.
@@ -144,9 +164,25 @@ pub(in crate::config) fn retry_condition(text: &str) -> Result<RetryOn> {
         Some(status) => Ok(RetryOn::Status(status)),
         None => {
             let expected = "\"connect\", \"reset\", or a status from \"400\" to \"599\"";
-            let near = super::nearest(text, ["connect", "reset"]).map(str::to_owned);
-            Err(Problem::new(format!("`{text}` is nothing that a retry can be for"), expected).suggest(near))
+            let problem = Problem::new(format!("`{text}` is nothing that a retry can be for"), expected);
+            let near = meant_condition(text).or_else(|| super::nearest(text, ["connect", "reset"]));
+            let is_of_several =
+                text.contains("xx") || text.split_once('-').is_some_and(|(first, _)| port(first).is_some());
+            match is_of_several {
+                true => Err(problem.help("each status stands by itself: \"502\", \"503\", \"504\"")),
+                false => Err(problem.suggest(near.map(str::to_owned))),
+            }
         }
+    }
+}
+
+/// What nginx, HAProxy and Envoy call the conditions of a retry.
+fn meant_condition(text: &str) -> Option<&'static str> {
+    match &*text.to_ascii_lowercase().replace(['-', ' '], "_") {
+        "connect_failure" | "conn_failure" | "connection_failure" | "connect_error" | "refused" | "refused_stream"
+        | "connect_timeout" => Some("connect"),
+        "empty_response" | "connection_reset" | "reset_before_request" | "junk_response" => Some("reset"),
+        _ => None,
     }
 }
 
@@ -234,6 +270,20 @@ mod tests {
         assert_eq!(status_ranges("200-299, 404").unwrap(), [200..=299, 404..=404]);
         for bad in ["", "ok", "200-", "399-200", "99", "600", "200,,300"] {
             assert!(status_ranges(bad).is_err(), "{bad}");
+        }
+        for (written, meant) in [
+            ("2xx,3xx", Some("200-299,300-399")),
+            ("2xx", Some("200-299")),
+            ("2**", Some("200-299")),
+            ("200 201", Some("200,201")),
+            ("200..299", Some("200-299")),
+            ("200..=299", Some("200-299")),
+            ("OK", Some("200")),
+            ("6xx", None),
+            ("200-", None),
+            ("<400", None),
+        ] {
+            assert_eq!(status_ranges(written).unwrap_err().suggestion.as_deref(), meant, "{written}");
         }
     }
 

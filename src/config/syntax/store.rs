@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
-use super::address::{PORT, has_good_port, is_host};
+use super::address::has_good_port;
+use super::host::{PORT, is_host};
 use super::{Problem, Result, nearest};
 use crate::config::disguise;
 use crate::config::model::StoreAddress;
