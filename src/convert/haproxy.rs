@@ -60,7 +60,9 @@ pub fn convert(original: &Original<'_>) -> Output {
         if has_servers && !out.has_service(&name(&section.name)) {
             let mut service = Table::at(&section.head.place);
             backend::service(section, &mut service, &mut out.findings);
-            pages::put(original, section, &mut service, &mut out);
+            if !section.is_tcp() {
+                pages::of_service(original, &sections, section, &mut service, &mut out);
+            }
             out.services.push((name(&section.name), service));
         }
     }

@@ -75,24 +75,29 @@ fn listener(
     if !tcp {
         backend::answers(section, "http-after-response", &["response_headers"], &mut listener, &mut out.findings);
     }
-    pages::put(original, section, &mut listener, out);
+    if !tcp {
+        pages::of_listener(original, section, &mut listener, out);
+    }
     hoist(&mut listener);
     default_service(&mut listener);
     limits::tell_of_several(&listener, &mut out.findings);
-    if listener.get(&["service"]).is_none() && listener.get(&["route"]).is_none() {
-        out.findings.warning(
-            place,
-            section.head.text(),
-            "nothing says where its requests go: they are answered with 503, as in the original",
-            "",
-        );
-        if !tcp {
-            let mut route = Table::at(place);
-            route.put(&["respond", "status"], 503, place);
-            listener.push(&["route"], route);
-        }
-    }
+    leads_nowhere(section, tcp, &mut listener, &mut out.findings);
     out.listeners.push(listener);
+}
+
+/// A frontend without any way.
+fn leads_nowhere(section: &Section, tcp: bool, listener: &mut Table, findings: &mut Findings) {
+    if listener.get(&["service"]).is_some() || listener.get(&["route"]).is_some() {
+        return;
+    }
+    let place = &section.head.place;
+    let why = "nothing says where its requests go: they are answered with 503, as in the original";
+    findings.warning(place, section.head.text(), why, "");
+    if !tcp {
+        let mut route = Table::at(place);
+        route.put(&["respond", "status"], 503, place);
+        listener.push(&["route"], route);
+    }
 }
 
 /// Writes ways as routes.

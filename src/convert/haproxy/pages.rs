@@ -8,9 +8,30 @@ use crate::convert::output::{Output, Table};
 const STATUSES: [&str; 14] =
     ["400", "401", "403", "404", "405", "407", "408", "410", "413", "425", "429", "500", "501", "502"];
 
-/// The pages of a section, of its own lines or of its defaults, as `error_pages` of a listener or a service; each is written to a file of its own.
-pub fn put(original: &Original<'_>, section: &Section, table: &mut Table, out: &mut Output) {
-    for line in section.defaults.iter().chain(&section.lines).filter(|line| line.word(0) == "errorfile") {
+/// The pages of a backend, but for those of defaults that all frontends have as well.
+pub fn of_service(
+    original: &Original<'_>,
+    sections: &[Section],
+    section: &Section,
+    table: &mut Table,
+    out: &mut Output,
+) {
+    let frontends = sections.iter().filter(|other| matches!(other.kind.as_str(), "frontend" | "listen"));
+    let is_in = |line: &Line, other: &Section| other.defaults.iter().any(|known| known.place == line.place);
+    let own = section.defaults.iter().filter(|line| !frontends.clone().all(|other| is_in(line, other)));
+    let lines: Vec<&Line> = own.chain(&section.lines).collect();
+    put(original, &lines, table, out);
+}
+
+/// The pages of a frontend, of its own lines or of its defaults.
+pub fn of_listener(original: &Original<'_>, section: &Section, table: &mut Table, out: &mut Output) {
+    let lines: Vec<&Line> = section.defaults.iter().chain(&section.lines).collect();
+    put(original, &lines, table, out);
+}
+
+/// As `error_pages` of a listener or a service; each page is written to a file of its own.
+fn put(original: &Original<'_>, lines: &[&Line], table: &mut Table, out: &mut Output) {
+    for line in lines.iter().filter(|line| line.word(0) == "errorfile") {
         let status = line.word(1);
         let is_known = STATUSES.contains(&status) || matches!(status, "503" | "504");
         let Some(page) = body(original, line).filter(|_| is_known) else {
