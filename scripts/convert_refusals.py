@@ -259,7 +259,7 @@ def plain(request):
             parts = parts[:-1]
         elif part not in (".", ""):
             parts.append(part)
-    ends = path.endswith(("/", "/.", "/.."))
+    ends = path.split("/")[-1].split(";")[0] in ("", ".", "..")
     path = "/" + "/".join(parts) + ("/" if ends and parts else "")
     return dataclasses.replace(request, target=path + (f"?{query}" if query else ""), host=re.sub(r"\.?(:\d+)?$", "", host).lower(), version="1.1", tls=request.tls.replace("no name", "yes"))
 
@@ -334,10 +334,10 @@ def both(evenkeel, example, files, backends, asked):
 
 
 def excused(example):
-    """What is known to be let in: `# lets in: LINE EXPRESSION`, where `# says: error LINE` tells who reads the result."""
+    """What is known to be let in: `# lets in: LINE EXPRESSION`, where `# says: error LINE` (or a warning) tells who reads the result."""
     found = re.findall(r"^# lets in: (\S+) (.+)$", example.text, re.M)
-    errors = re.findall(r"^# says: error (.+)$", example.text, re.M)
-    if wrong := [line for line, _ in found if line not in errors]:
+    said = re.findall(r"^# says: (?:error|warning) (\S+)", example.text, re.M)
+    if wrong := [line for line, _ in found if line not in said]:
         raise Broken(f"`# lets in: {wrong[0]}` has no `# says: error {wrong[0]}`")
     return [re.compile(expression) for _, expression in found]
 

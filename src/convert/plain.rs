@@ -84,7 +84,10 @@ pub fn refuse_ambiguous(listener: &mut Table, findings: &mut Findings) {
         let Value::Table(route) = route else { return false };
         matches!(route.get(&["respond", "status"]), Some(Value::Number(status)) if *status >= 400)
     };
-    let refuses = routes.iter().any(denies) || has(&["rate_limit", "methods"]);
+    // what no route takes is answered with 404
+    let takes_all = listener.get(&["service"]).is_some()
+        || routes.iter().any(|route| matches!(route, Value::Table(route) if is_for_all(route)));
+    let refuses = !takes_all || routes.iter().any(denies) || has(&["rate_limit", "methods"]);
     let Some(place) = listener.from.first().cloned().filter(|_| refuses && !has(&["auth", "allow", "deny"])) else {
         return;
     };
@@ -92,6 +95,13 @@ pub fn refuse_ambiguous(listener: &mut Table, findings: &mut Findings) {
     let why = "paths with an encoded slash (`%2F`) and others that can be read in two ways get 400: what is refused at a path could be had by them";
     let advice = "`ambiguous_paths = \"pass\"` where backends need them, such as GitLab and npm: docs/routing.md";
     findings.note(&place, "listen", why, advice);
+}
+
+/// Whether a route takes all requests.
+fn is_for_all(route: &Table) -> bool {
+    ["host", "path", "path_prefix", "path_regex", "methods", "headers", "query"]
+        .iter()
+        .all(|key| route.get(&[key]).is_none())
 }
 
 /// Leaves out backends whose address another one has already, which no service may have twice.

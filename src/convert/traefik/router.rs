@@ -9,7 +9,7 @@ use super::{Conversion, rule, tls};
 use crate::convert::decision::{self, Clause, Conditions, Does, Step, Treatment};
 use crate::convert::document::Node;
 use crate::convert::output::{Place, Table, Value};
-use crate::convert::plain::put_route;
+use crate::convert::plain::{put_route, refuse_ambiguous};
 
 /// The body limits, client certificates and the like that the routers of a listener want, each with the router's name.
 type Wanted = Vec<(String, Needs)>;
@@ -77,6 +77,7 @@ pub fn listener<'a>(
     for route in routes(conversion, point, branches) {
         put_route(&mut listener, route);
     }
+    refuse_ambiguous(&mut listener, &mut conversion.out.findings);
     apply_needs(conversion, point, &mut listener, &wanted, routers.len() + usize::from(redirects.is_some()));
     conversion.out.listeners.push(listener);
 }
