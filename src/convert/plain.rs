@@ -94,7 +94,7 @@ pub fn refuse_ambiguous(listener: &mut Table, findings: &mut Findings) {
     listener.put(&["ambiguous_paths"], "refuse", &place);
     let why = "paths with an encoded slash (`%2F`) and others that can be read in two ways get 400: what is refused at a path could be had by them";
     let advice = "`ambiguous_paths = \"pass\"` where backends need them, such as GitLab and npm: docs/routing.md";
-    findings.note(&place, "listen", why, advice);
+    findings.note(&place, "", why, advice);
 }
 
 /// Whether a route takes all requests.
