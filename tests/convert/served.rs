@@ -164,6 +164,25 @@ fn what_nginx_answers_itself_is_not_reached_by_an_encoded_slash_either() {
 }
 
 #[test]
+fn an_internal_location_of_nginx_is_not_reached_without_its_slash() {
+    let scratch = Scratch::new();
+    let origin = Origin::ok();
+    let proxy = served(
+        &scratch,
+        "nginx",
+        &format!(
+            "server {{ listen 127.0.0.1:8080; location / {{ proxy_pass http://{0}; }}
+               location = /one/ {{ internal; proxy_pass http://{0}; }}
+               location /two/ {{ internal; proxy_pass http://{0}; }}
+               location = /three/ {{ proxy_pass http://{0}; }} }}",
+            origin.address()
+        ),
+    );
+    let statuses = ["/one", "/one/", "/two", "/two/x", "/three", "/three/"].map(|target| get(&proxy, target).status);
+    assert_eq!(statuses, [404, 404, 404, 404, 301, 200]);
+}
+
+#[test]
 fn a_prefix_that_a_rewrite_of_nginx_takes_off_ends_at_its_slash() {
     let scratch = Scratch::new();
     let origin = Origin::ok();

@@ -54,25 +54,27 @@ fn rest(world: &mut World<'_>, site: &Site<'_>) -> Made {
 /// What to do about files.
 pub const FILES: &str = "leave the files to a small file server (nginx itself, on another port) as a service";
 
-/// A location that ends in a slash and passes requests on redirects those who have left the slash away.
+/// A location that ends in a slash and passes requests on redirects those who have left the slash away, before any expression is asked; one that is
+/// internal answers them with 404.
 fn slashes(locations: &[Location<'_>], made: &mut Vec<Made>) {
     for location in locations {
-        let (Kind::Prefix(path) | Kind::First(path)) = &location.kind else { continue };
+        let (Kind::Prefix(path) | Kind::First(path) | Kind::Exact(path)) = &location.kind else { continue };
         let Some(bare) = path.strip_suffix('/').filter(|bare| !bare.is_empty()) else { continue };
         let exact = locations
             .iter()
             .any(|other| other.kind == Kind::Exact(bare.to_owned()) || other.kind == Kind::Prefix(bare.to_owned()));
-        if exact
-            || !matches!(location::work(&location.scope), Work::Pass(_))
-            || !location.scope.here("internal").is_empty()
-        {
+        if exact || !matches!(location::work(&location.scope), Work::Pass(_)) {
             continue;
         }
         let place = &location.directive.place;
         let mut route = Table::at(place);
         route.put(&["path"], literal(bare), place);
-        route.put(&["redirect", "to"], format!("{}${{query}}", literal(path)), place);
-        route.put(&["redirect", "status"], 301, place);
+        if location.scope.here("internal").is_empty() {
+            route.put(&["redirect", "to"], format!("{}${{query}}", literal(path)), place);
+            route.put(&["redirect", "status"], 301, place);
+        } else {
+            route.put(&["respond", "status"], 404, place);
+        }
         made.push(Made::new(route));
     }
 }
