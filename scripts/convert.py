@@ -48,8 +48,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self):
-        length = int(self.headers.get("content-length") or 0)
-        body = self.rfile.read(length)
+        body = self.body()
         if self.headers.get("upgrade"):
             self.send_response(101)
             self.send_header("Upgrade", self.headers["upgrade"])
@@ -75,7 +74,18 @@ class Echo(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(text)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_TRACE = answer
+    def body(self):
+        if "chunked" not in (self.headers.get("transfer-encoding") or "").lower():
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_TRACE = do_PATCH = answer
 
     def log_message(self, *_):
         pass
@@ -380,7 +390,11 @@ def run(description, patterns, compare):
     parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
     parser.add_argument("--evenkeel", default=ROOT / "target/debug/evenkeel", type=pathlib.Path)
     parser.add_argument("words", nargs="*")
-    options = parser.parse_args()
+    return run_examples(parser.parse_args(), patterns, compare)
+
+
+def run_examples(options, patterns, compare):
+    """Compares the examples with these names that contain one of `options.words`, or all; the exit code."""
     evenkeel = options.evenkeel.resolve()
     paths = sorted(path for pattern in patterns for path in EXAMPLES.glob(pattern))
     chosen = [path for path in paths if not options.words or any(word in str(path) for word in options.words)]

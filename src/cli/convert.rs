@@ -1,6 +1,7 @@
 //! `evenkeel convert`: another proxy's configuration as a `proxy.toml`.
 
 mod files;
+mod own_check;
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _, stderr};
@@ -13,6 +14,7 @@ use clap::{Args, ValueEnum};
 use super::{FAILURE, fail, note, print};
 use crate::convert::output::Output;
 use crate::convert::{self, Format, Original};
+use own_check::Checked;
 
 #[derive(Debug, Args)]
 pub(super) struct Convert {
@@ -38,7 +40,8 @@ enum From {
     Caddy,
 }
 
-/// What could not be carried over is listed on standard error; the exit code is 1 when the result would be less safe than the original.
+/// What could not be carried over is listed on standard error; the exit code is 1 when the result would be less safe than the original, or can't
+/// be used as it is.
 pub(super) fn run(asked: &Convert) -> ExitCode {
     let text = match files::read(&asked.file) {
         Ok(text) => text,
@@ -64,28 +67,34 @@ pub(super) fn run(asked: &Convert) -> ExitCode {
     let others = |pattern: &str| files::named(&folder, pattern);
     let shown = asked.file.file_name().map_or_else(|| name.to_string(), |name| name.to_string_lossy().into_owned());
     let out = convert::convert(format, &Original { file: &shown, text: &text, files: &others });
-    let written = match write(asked.out.as_deref(), &out) {
+    let text = out.render();
+    let written = match write(asked.out.as_deref(), &out, &text) {
         Ok(written) => written,
         Err(why) => return fail(&why),
     };
-    let _ = stderr().write_all(out.findings.list().as_bytes());
-    if out.findings.any_error() { ExitCode::from(FAILURE) } else { written }
+    // paths in it are relative to where it stands
+    let checked = match &asked.out {
+        Some(to) => Checked::of(&text, to, &to.to_string_lossy()),
+        None => Checked::of(&text, &folder.join("proxy.toml"), "the result"),
+    };
+    let _ = stderr().write_all((out.findings.list() + &checked.told()).as_bytes());
+    if out.findings.any_error() || !checked.defects.is_empty() { ExitCode::from(FAILURE) } else { written }
 }
 
 /// Puts the result where it is wanted, with the files that belong beside it.
-fn write(to: Option<&Path>, out: &Output) -> Result<ExitCode, String> {
+fn write(to: Option<&Path>, out: &Output, text: &str) -> Result<ExitCode, String> {
     let Some(to) = to else {
         for (name, _) in &out.files {
             note(&format!("the file `{name}` belongs beside the result: it is written with --out"));
         }
-        return Ok(print(&out.render()));
+        return Ok(print(text));
     };
     let folder = to.parent().unwrap_or(Path::new(""));
     // hashes of passwords are for their reader only
-    for (name, text) in &out.files {
-        put(&folder.join(name), text, 0o600)?;
+    for (name, content) in &out.files {
+        put(&folder.join(name), content, 0o600)?;
     }
-    put(to, &out.render(), 0o644)?;
+    put(to, text, 0o644)?;
     Ok(ExitCode::SUCCESS)
 }
 

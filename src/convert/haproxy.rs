@@ -7,6 +7,7 @@ mod changes;
 mod check;
 mod compare;
 mod condition;
+mod counted;
 mod expand;
 mod filters;
 mod format;
@@ -15,6 +16,7 @@ mod limits;
 mod maps;
 mod matching;
 mod options;
+mod pages;
 mod parse;
 mod password;
 mod rewrite;
@@ -31,7 +33,7 @@ use parse::{Line, Section};
 
 use super::original::Original;
 use super::output::{Output, Table, Value, name};
-use super::units;
+use super::{units, unused};
 
 /// Converts a file.
 pub fn convert(original: &Original<'_>) -> Output {
@@ -40,6 +42,11 @@ pub fn convert(original: &Original<'_>) -> Output {
     process(&sections, &mut out);
     let mut users = userlist::Userlists::read(&sections);
     for section in &sections {
+        if is_disabled(section) && matches!(section.kind.as_str(), "frontend" | "listen") {
+            let why = "it is disabled, and left out";
+            out.findings.note(&section.head.place, section.head.text(), why, "");
+            continue;
+        }
         match section.kind.as_str() {
             "frontend" => frontend::listeners(original, (&sections, section), &mut users, &mut out),
             "listen" if !is_for_statistics(section) => {
@@ -53,11 +60,14 @@ pub fn convert(original: &Original<'_>) -> Output {
         if has_servers && !out.has_service(&name(&section.name)) {
             let mut service = Table::at(&section.head.place);
             backend::service(section, &mut service, &mut out.findings);
+            if !section.is_tcp() {
+                pages::of_service(original, &sections, section, &mut service, &mut out);
+            }
             out.services.push((name(&section.name), service));
         }
     }
     statements::tell(&sections, &mut out.findings);
-    unused(&mut out);
+    tell_of_unused(&mut out);
     environment(&mut out);
     if out.listeners.is_empty() {
         out.findings.warning(&original.whole(), "", "there is no frontend in it, and so no listener", "");
@@ -75,6 +85,13 @@ fn is_for_statistics(section: &Section) -> bool {
             .any(|line| matches!(line.word(0), "server" | "server-template" | "use_backend" | "default_backend"))
 }
 
+/// Whether a section is off: its servers get nothing, and it listens nowhere.
+fn is_disabled(section: &Section) -> bool {
+    let said = section.lines.iter().rev().chain(section.defaults.iter().rev());
+    let said = said.map(|line| line.word(0)).find(|word| matches!(*word, "disabled" | "enabled"));
+    said == Some("disabled")
+}
+
 /// Variables of the environment, as ours are written.
 fn environment(out: &mut Output) {
     fn of(value: &mut Value) {
@@ -90,29 +107,10 @@ fn environment(out: &mut Output) {
 }
 
 /// Services that nobody names stay, because somebody may want them; it is told.
-fn unused(out: &mut Output) {
-    fn names(table: &Table, found: &mut Vec<String>) {
-        for entry in &table.entries {
-            match &entry.value {
-                Value::Text(text) if entry.key == "service" => found.push(text.clone()),
-                Value::Table(inner) => names(inner, found),
-                Value::List(list) => list.iter().for_each(|value| {
-                    if let Value::Table(inner) = value {
-                        names(inner, found);
-                    }
-                }),
-                _ => {}
-            }
-        }
-    }
-    let mut used = Vec::new();
-    out.listeners.iter().for_each(|listener| names(listener, &mut used));
-    let idle: Vec<_> = out
-        .services
-        .iter()
-        .filter(|(name, _)| !used.contains(name))
-        .map(|(name, table)| (name.clone(), table.from.clone()))
-        .collect();
+fn tell_of_unused(out: &mut Output) {
+    let used = unused::named(out);
+    let services = out.services.iter().filter(|(name, _)| !used.contains(name));
+    let idle: Vec<_> = services.map(|(name, table)| (name.clone(), table.from.clone())).collect();
     for (name, from) in idle {
         if let Some(place) = from.first() {
             out.findings.note(place, format!("backend {name}"), "no route leads there", "");

@@ -17,6 +17,7 @@ mod parse;
 mod pass;
 mod paths;
 mod proxy;
+mod rewrites;
 mod routes;
 mod sequence;
 mod site;
@@ -82,6 +83,12 @@ fn servers(world: &mut World<'_>) {
     }
     for group in listen::groups(&servers) {
         listener::listener(world, &scope, &servers, &group);
+    }
+    if let Some(server) = servers.first() {
+        let why = "TRACE goes on to backends, which nginx answers with 405";
+        let advice =
+            "a route with `methods = [\"TRACE\"]` and `respond = { status = 405 }`, where a backend answers it";
+        world.findings().note(&server.place, "server", why, advice);
     }
     logs(world, &scope, &servers);
 }

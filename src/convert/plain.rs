@@ -25,6 +25,18 @@ pub fn default_service(listener: &mut Table) {
     }
 }
 
+/// Puts a route into a listener; one that takes everything and does nothing else is the listener's own service.
+pub fn put_route(listener: &mut Table, route: Table) {
+    if let [entry] = &route.entries[..]
+        && entry.key == "service"
+        && let Some(place) = entry.from.first().or(route.from.first()).cloned()
+    {
+        listener.put(&["service"], entry.value.clone(), &place);
+        return;
+    }
+    listener.push(&["route"], route);
+}
+
 /// Has the listener say once what all of its routes say.
 pub fn hoist(listener: &mut Table) {
     for key in ["rate_limit", "request_headers", "response_headers", "allow", "deny", "error_pages"] {
@@ -57,6 +69,39 @@ pub fn hoist(listener: &mut Table) {
         }
         listener.entries.extend(entry);
     }
+}
+
+/// Has a listener refuse paths that can be read in two ways (`%2F`), where the original chooses by decoded paths and refuses some: `/admin%2Fx` would get
+/// by what is asked at `/admin/`. Where a route has `auth`, `allow` or `deny`, that is so by itself.
+pub fn refuse_ambiguous(listener: &mut Table, findings: &mut Findings) {
+    let Some(Value::List(routes)) = listener.get(&["route"]) else { return };
+    let has = |keys: &[&str]| {
+        routes
+            .iter()
+            .any(|route| matches!(route, Value::Table(route) if keys.iter().any(|key| route.get(&[key]).is_some())))
+    };
+    let denies = |route: &Value| {
+        let Value::Table(route) = route else { return false };
+        matches!(route.get(&["respond", "status"]), Some(Value::Number(status)) if *status >= 400)
+    };
+    // what no route takes is answered with 404
+    let takes_all = listener.get(&["service"]).is_some()
+        || routes.iter().any(|route| matches!(route, Value::Table(route) if is_for_all(route)));
+    let refuses = !takes_all || routes.iter().any(denies) || has(&["rate_limit", "methods"]);
+    let Some(place) = listener.from.first().cloned().filter(|_| refuses && !has(&["auth", "allow", "deny"])) else {
+        return;
+    };
+    listener.put(&["ambiguous_paths"], "refuse", &place);
+    let why = "paths with an encoded slash (`%2F`) and others that can be read in two ways get 400: what is refused at a path could be had by them";
+    let advice = "`ambiguous_paths = \"pass\"` where backends need them, such as GitLab and npm: docs/routing.md";
+    findings.note(&place, "", why, advice);
+}
+
+/// Whether a route takes all requests.
+fn is_for_all(route: &Table) -> bool {
+    ["host", "path", "path_prefix", "path_regex", "methods", "headers", "query"]
+        .iter()
+        .all(|key| route.get(&[key]).is_none())
 }
 
 /// Leaves out backends whose address another one has already, which no service may have twice.

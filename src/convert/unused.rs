@@ -6,10 +6,7 @@ use super::output::{Output, Table, Value};
 
 /// Takes them out, each with a note: no request came to them in the original either.
 pub fn take_out(out: &mut Output) {
-    let mut named = HashSet::new();
-    for listener in &out.listeners {
-        gather(listener, &mut named);
-    }
+    let named = named(out);
     let unused: Vec<_> = out.services.iter().filter(|(name, _)| !named.contains(name)).cloned().collect();
     out.services.retain(|(name, _)| named.contains(name));
     for (name, table) in unused {
@@ -17,6 +14,13 @@ pub fn take_out(out: &mut Output) {
             out.findings.note(place, "", format!("no request comes here, and its service `{name}` is left out"), "");
         }
     }
+}
+
+/// The names of services that listeners lead to.
+pub fn named(out: &Output) -> HashSet<String> {
+    let mut named = HashSet::new();
+    out.listeners.iter().for_each(|listener| gather(listener, &mut named));
+    named
 }
 
 /// The names of services that a table leads to.

@@ -3,8 +3,9 @@
 //! RFC 3986, section 6.2.2, names the spellings that always mean the same: a percent-encoded character that needs no encoding, hexadecimal
 //! digits in lower case, dot segments. They are undone in the *normal form*, which may be passed on to a backend in place of what was sent.
 //!
-//! Routes compare a form that goes two steps further, because many backends do: parameters of segments (`/admin;x=1`, which servers of Java cut
-//! off) are left out, and slashes in a row count as one. That form is for the comparison only: to other backends these differences matter.
+//! Routes compare a form that goes three steps further, because many backends do: parameters of segments (`/admin;x=1`, which servers of Java cut
+//! off) are left out, slashes in a row count as one, and all visible characters are decoded that begin nothing else (`/%40admin` is `/@admin`). That form
+//! is for the comparison only: to other backends these differences matter.
 //!
 //! What backends read in different ways, so that nobody can say what it means, is [ambiguous](Meaning::ambiguity): a listener can refuse it.
 
@@ -29,7 +30,7 @@ pub fn read(path: &str) -> Option<Meaning> {
     let mut ambiguity = None;
     let decoded = decoded(path, &mut ambiguity);
     let normal = without_dots(&decoded, &mut ambiguity);
-    let compared = merged(&without_dots(&without_parameters(&normal), &mut None));
+    let compared = merged(&without_dots(&without_parameters(&with_visible(&normal)), &mut None));
     Some(Meaning { compared, normal, ambiguity })
 }
 
@@ -52,7 +53,12 @@ impl Meaning {
     /// it is the rest of the compared form.
     pub fn rest(&self, matched: usize) -> &str {
         let (mut compared, mut in_parameters, mut previous) = (0, false, 0);
-        for (at, byte) in self.normal.bytes().enumerate() {
+        let (normal, mut next) = (self.normal.as_bytes(), 0);
+        while let Some(&byte) = normal.get(next) {
+            let at = next;
+            let decoded = visible(&normal[at..]);
+            next += if decoded.is_some() { 3 } else { 1 };
+            let byte = decoded.unwrap_or(byte);
             let is_left_out = match byte {
                 b'/' => {
                     in_parameters = false;
@@ -160,6 +166,37 @@ fn doubt(byte: u8, behind: &[u8]) -> Option<&'static str> {
 
 fn next_escaped(behind: &[u8]) -> Option<u8> {
     escaped(behind.strip_prefix(b"%")?)
+}
+
+/// The visible character whose escape a text begins with; not those that separate or begin something when they are decoded.
+fn visible(text: &[u8]) -> Option<u8> {
+    let byte = escaped(text.strip_prefix(b"%")?)?;
+    (byte.is_ascii_graphic() && !matches!(byte, b'%' | b'/' | b'\\' | b';' | b'?' | b'#')).then_some(byte)
+}
+
+/// The path with its visible characters decoded.
+fn with_visible(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return path.into();
+    }
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = memchr::memchr(b'%', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match visible(rest.as_bytes()) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                rest = &rest[3..];
+            }
+            None => {
+                out.push('%');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out.into()
 }
 
 /// The path without its dot segments (RFC 3986, section 5.2.4). The first byte is a slash.
@@ -286,6 +323,20 @@ mod tests {
     }
 
     #[test]
+    fn visible_characters_are_decoded_for_the_comparison_only() {
+        for (path, compared) in [
+            ("/%40admin", "/@admin"),
+            ("/a%3Ab%2cc%3d%28d%29", "/a:b,c=(d)"),
+            ("/a%22%5e%7Cb", "/a\"^|b"),
+            ("/%40;x%40/a%2B", "/@/a+"),
+            ("/a%20b%25%3F%23", "/a%20b%25%3F%23"),
+        ] {
+            assert_eq!(meaning(path).0, compared, "{path}");
+        }
+        assert_eq!(meaning("/%40admin%2c").1, "/%40admin%2C");
+    }
+
+    #[test]
     fn what_programs_read_in_different_ways_is_ambiguous() {
         for (path, why) in [
             ("/admin%2f", "an encoded slash"),
@@ -325,6 +376,7 @@ mod tests {
         let rest = |path: &str, matched: &str| read(path).unwrap().rest(matched.len()).to_owned();
         assert_eq!(rest("/v1/%61/b;x=1//c", "/v1/"), "a/b;x=1//c");
         assert_eq!(rest("//v1//a", "/v1/"), "a");
+        assert_eq!(rest("/%40v1/%40a;x=%40//b", "/@v1/"), "%40a;x=%40//b");
         assert_eq!(rest("/v1;x/a;y", "/v1/"), "a;y");
         assert_eq!(rest("/v1/%61", "/v1/a"), "");
         assert_eq!(rest("/x/..;/v1/a", "/v1/"), "a");
@@ -346,8 +398,9 @@ mod tests {
 
     /// A path of pieces that can be read in several ways.
     fn tricky() -> impl Strategy<Value = String> {
-        const PIECES: [&str; 17] =
-            ["a", "b", ".", "..", "/", "//", ";", ";x", "%2e", "%2F", "%61", "%25", "%", "%C0", "%ae", "-", "%3b"];
+        const PIECES: [&str; 18] = [
+            "a", "b", ".", "..", "/", "//", ";", ";x", "%2e", "%2F", "%61", "%25", "%", "%C0", "%ae", "-", "%3b", "%40",
+        ];
         prop::collection::vec(prop::sample::select(&PIECES[..]), 0..14)
             .prop_map(|pieces| format!("/{}", pieces.concat()))
     }

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the harness serves more than this binary")]
 mod support;
+mod served;
 mod traefik_and_caddy;
 
 use std::fs;

@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use super::placeholder::template;
 use super::scope::At;
+use super::tree::Directive;
 use super::{Conversion, left_out};
 use crate::convert::decision::Step;
-use crate::convert::output::{Output, Place};
+use crate::convert::output::{Output, Place, Table, Value};
+use crate::convert::units;
 
 /// Fields that belong to the connection, and that no route can change.
 const FRAMING: [&str; 8] =
@@ -157,4 +159,70 @@ pub fn rewrite_host(at: &At<'_>, put: Put) -> Rc<Step> {
             treatment.table.put(&["rewrite", "host"], put.value.clone(), &put.place);
         }
     })
+}
+
+/// `encode [FORMAT...] { gzip [LEVEL], zstd [LEVEL], br [LEVEL], minimum_length N, match { header Content-Type ... } }`
+pub fn encode(conversion: &mut Conversion, at: &At<'_>) -> Vec<Rc<Step>> {
+    let out = &mut conversion.out;
+    let mut compress = Table::default();
+    let mut algorithms: Vec<&str> = at.args.iter().copied().filter(|one| ALGORITHMS.contains(one)).collect();
+    for directive in at.directive.inner() {
+        let (place, argument) = (directive.place(), directive.arg(0).unwrap_or_default());
+        match directive.word() {
+            format if ALGORITHMS.contains(&format) => {
+                algorithms.push(format);
+                if let Ok(level) = argument.parse::<i64>() {
+                    compress.put(&["level", format], level.clamp(1, 9), place);
+                }
+            }
+            "minimum_length" => {
+                if let Some(bytes) = argument.parse::<u64>().ok().filter(|bytes| *bytes > 0) {
+                    compress.put(&["min_size"], units::size(bytes), place);
+                }
+            }
+            "match" => match types(directive) {
+                Some(types) => compress.put(&["types"], types, place),
+                None => {
+                    let why = "answers are chosen by their type only: those of the usual types are compressed";
+                    left_out(out, place, "encode match", why, "`compress = { types = [...] }`: docs/compression.md");
+                }
+            },
+            word => left_out(out, place, &format!("encode {word}"), "it is left out", ""),
+        }
+    }
+    if !algorithms.is_empty() {
+        compress.put(&["algorithms"], algorithms, at.place());
+    }
+    let place = at.place().clone();
+    let value: Value = if compress.is_empty() { true.into() } else { compress.into() };
+    vec![at.change(move |treatment| treatment.table.put(&["compress"], value.clone(), &place))]
+}
+
+/// What answers may be compressed with.
+const ALGORITHMS: [&str; 3] = ["gzip", "zstd", "br"];
+
+/// The media types that `match` of `encode` names, where it names nothing else.
+fn types(directive: &Directive) -> Option<Vec<String>> {
+    let lines: Vec<Vec<&str>> = match directive.inner() {
+        [] => vec![directive.texts()],
+        inner => {
+            inner.iter().map(|line| std::iter::once(line.word()).chain(line.texts()).collect::<Vec<_>>()).collect()
+        }
+    };
+    let mut all = Vec::new();
+    for line in &lines {
+        let ["header", name, rest @ ..] = &line[..] else { return None };
+        let plain = |text: &&str| {
+            text.split_once('/')
+                .is_some_and(|(kind, of)| !kind.contains('*') && (of == "*" || !of.trim_end_matches('*').contains('*')))
+        };
+        if !name.eq_ignore_ascii_case("content-type") || rest.is_empty() || !rest.iter().all(plain) {
+            return None;
+        }
+        // `text/css*` is the type with its parameters
+        let written =
+            |text: &&str| if text.ends_with("/*") { (*text).to_owned() } else { text.trim_end_matches('*').to_owned() };
+        all.extend(rest.iter().map(written));
+    }
+    Some(all)
 }

@@ -10,6 +10,7 @@ use super::{Conversion, flow, options, tls};
 use crate::convert::decision::conditions::{Conditions, Host, Path};
 use crate::convert::decision::{self, Clause, Does, Step, Treatment};
 use crate::convert::output::{Place, Table};
+use crate::convert::plain::{put_route, refuse_ambiguous};
 use crate::convert::text::{self, Url};
 
 /// Where a site is.
@@ -250,22 +251,11 @@ fn listener(conversion: &mut Conversion, mut draft: Draft) {
         for route in &routes {
             put_route(&mut table, route.clone());
         }
+        refuse_ambiguous(&mut table, &mut conversion.out.findings);
         if let Some(closed) = &draft.closed {
             table.close(closed);
         }
         conversion.out.listeners.push(table);
-    }
-}
-
-/// A route that takes everything and only names a service is the listener's own.
-fn put_route(listener: &mut Table, route: Table) {
-    match &route.entries[..] {
-        [entry] if entry.key == "service" => {
-            let place = entry.from.first().or(route.from.first()).cloned();
-            let value = entry.value.clone();
-            place.into_iter().for_each(|place| listener.put(&["service"], value.clone(), &place));
-        }
-        _ => listener.push(&["route"], route),
     }
 }
 

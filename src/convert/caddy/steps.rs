@@ -287,6 +287,7 @@ fn one(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Option<Ma
         "respond" | "error" | "abort" => flow::answer(conversion, at),
         "invoke" => invoke(conversion, at, scope),
         "header" => change::header(conversion, at),
+        "encode" => change::encode(conversion, at),
         "request_header" => change::request_header(conversion, at),
         "basic_auth" | "basicauth" => access::basic(conversion, at, scope),
         "forward_auth" => access::forward(conversion, at, scope),
@@ -352,13 +353,9 @@ fn invoke(conversion: &mut Conversion, at: &At<'_>, scope: &mut Scope) -> Vec<Rc
 fn unknown(conversion: &mut Conversion, at: &At<'_>, name: &str) {
     let out = &mut conversion.out;
     let (why, advice) = match name {
-        "encode" => (
-            "answers are passed on as backends send them",
-            "`compress = true` of the listener or the route: docs/compression.md",
-        ),
         "handle_errors" => (
             "pages of errors are not made by directives",
-            "`error_pages` of the listener has a file for each status: docs/error-pages.md",
+            "`error_pages` of the listener has a file for each status, 503 too, which says here that no backend can be reached (502 in Caddy): docs/error-pages.md",
         ),
         "log_skip" | "skip_log" => ("all requests are logged", "`[log] access_sample`"),
         "log_append" | "log_name" => ("lines of the access log have the fields that `[log]` says", "`access_fields`"),

@@ -85,9 +85,37 @@ pub fn options(
         let why = "PROXY headers are taken from those only who are named";
         findings.error(place, line.text(), why, "put the load balancers in front into `trusted_proxies`");
     }
+    not_known(line, findings);
     if bind.is_secure() {
         versions(sections, line, listener);
         tls(original, line, tcp, listener, findings);
+    }
+}
+
+/// Words of a `bind` that are carried over, told of elsewhere, or change nothing for who may come in.
+const KNOWN: &str = "ssl accept-proxy transparent v4v6 v6only defer-accept tfo expose-fd allow-0rtt force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 \
+    no-tls-tickets no-ca-names prefer-client-ciphers prefer-server-ciphers strict-sni generate-certificates no-alpn tls-tickets no-strict-sni";
+/// Those that have a word behind them.
+const WITH_VALUE: &str = "maxconn interface crt crt-list alpn npn ciphers ciphersuites verify ca-file crl-file ca-ignore-err crt-ignore-err ssl-min-ver ssl-max-ver backlog \
+    expose-fd id name namespace nice process thread shards proto severity-output tcp-ut mss level curves ecdhe sigalgs client-sigalgs tls-ticket-keys \
+    ca-sign-file ca-sign-pass ocsp-update quic-cc-algo quic-socket nbconn default-crt";
+
+/// What else the line says: it may keep somebody out, as the owner and the mode of a socket do.
+fn not_known(line: &Line, findings: &mut Findings) {
+    let is_in = |list: &str, word: &str| list.split_whitespace().any(|known| known == word);
+    let mut words = line.words.iter().skip(2);
+    while let Some(word) = words.next() {
+        let word = word.as_str();
+        // old lines have no word before the value (`ssl crt a crt b`), and new ones may have several of a kind
+        if is_in(WITH_VALUE, word) {
+            words.next();
+        } else if !is_in(KNOWN, word) {
+            let why = format!("`{word}` is not known here, and it may keep somebody out");
+            let advice = "docs/access.md has what there is for that; if it keeps nobody out, take the word away and convert again";
+            findings.error(&line.place, line.text(), why, advice);
+            // what stands behind it may be its value
+            return;
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use super::act::{Act, Part, Rule};
 use super::changes::{Changes, fields};
 use super::condition::{Ask, Term};
 use super::filters::Filter;
-use super::limits::{self, Limit};
 use super::matching::{Conditions, Path};
 use super::parse::Section;
 use super::password::Passwords;
@@ -88,7 +87,7 @@ impl<'a> Expander<'a> {
         let (routed, other): (Vec<&Term>, Vec<&Term>) =
             terms.iter().map(|term| &**term).partition(|term| matches!(term.ask, Ask::Routes(_)));
         let mut change = changes.clone();
-        if !self.beside_routes(rule, &other, &mut change) {
+        if !self.beside_routes(rule, &other, &mut change, around.is_empty() && routed.is_empty()) {
             return Some(changes);
         }
         // who was let in by address before is not refused by what comes behind
@@ -223,8 +222,8 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// Applies the terms that are no conditions of routes. `false`: the rule is left out.
-    fn beside_routes(&mut self, rule: &Rule, other: &[&Term], change: &mut Changes) -> bool {
+    /// Applies the terms that are no conditions of routes. `false`: the rule is left out. `of_all`: it is for all requests of the frontend.
+    fn beside_routes(&mut self, rule: &Rule, other: &[&Term], change: &mut Changes, of_all: bool) -> bool {
         let place = &rule.line.place;
         match (&rule.act, other) {
             (Act::Change(keys), []) => {
@@ -264,7 +263,9 @@ impl<'a> Expander<'a> {
                 change.filters.push((Filter::Only(terms.iter().flat_map(networks).collect()), place.clone()));
                 true
             }
-            (Act::Refuse(_), [Term { ask: Ask::Above(counter), holds: true }]) => self.limited(rule, counter, change),
+            (Act::Refuse(_), [Term { ask: Ask::Above(counter), holds: true }]) => {
+                self.limited(rule, counter, change, of_all)
+            }
             (_, terms) => self.without_route(rule, terms, change),
         }
     }
@@ -321,30 +322,6 @@ impl<'a> Expander<'a> {
         fields.into_iter().for_each(|name| change_of_all.push_from(&["request_headers", "remove"], name, place));
         change.say(&change_of_all, place);
         true
-    }
-
-    fn limited(&mut self, rule: &Rule, counter: &limits::Counter, change: &mut Changes) -> bool {
-        let place = &rule.line.place;
-        match limits::limit(self.sections, self.section, counter, place) {
-            Ok(Limit::Rate(limit)) => {
-                if !change.limits.contains(&limit) {
-                    change.limits.push(limit);
-                }
-                true
-            }
-            Ok(Limit::OfClients(key, value)) => {
-                match value.parse::<i64>() {
-                    Ok(number) => self.listener.put(&["client_limits", key], number, place),
-                    Err(_) => self.listener.put(&["client_limits", key], value, place),
-                }
-                false
-            }
-            Err(why) => {
-                let advice = "docs/limits.md has what there is";
-                self.findings.error(place, rule.line.text(), format!("{why}: nothing limits this"), advice);
-                false
-            }
-        }
     }
 
     /// The end of a way.

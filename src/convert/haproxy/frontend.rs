@@ -6,7 +6,9 @@ use super::bind::{self, Bind};
 use super::changes::{self, Changes};
 use super::condition::Around;
 use super::expand::Expander;
+use super::limits;
 use super::matching::Conditions;
+use super::pages;
 use super::parse::{Line, Section};
 use super::password::Passwords;
 use super::rule;
@@ -73,22 +75,29 @@ fn listener(
     if !tcp {
         backend::answers(section, "http-after-response", &["response_headers"], &mut listener, &mut out.findings);
     }
+    if !tcp {
+        pages::of_listener(original, section, &mut listener, out);
+    }
     hoist(&mut listener);
     default_service(&mut listener);
-    if listener.get(&["service"]).is_none() && listener.get(&["route"]).is_none() {
-        out.findings.warning(
-            place,
-            section.head.text(),
-            "nothing says where its requests go: they are answered with 503, as in the original",
-            "",
-        );
-        if !tcp {
-            let mut route = Table::at(place);
-            route.put(&["respond", "status"], 503, place);
-            listener.push(&["route"], route);
-        }
-    }
+    limits::tell_of_several(&listener, &mut out.findings);
+    leads_nowhere(section, tcp, &mut listener, &mut out.findings);
     out.listeners.push(listener);
+}
+
+/// A frontend without any way.
+fn leads_nowhere(section: &Section, tcp: bool, listener: &mut Table, findings: &mut Findings) {
+    if listener.get(&["service"]).is_some() || listener.get(&["route"]).is_some() {
+        return;
+    }
+    let place = &section.head.place;
+    let why = "nothing says where its requests go: they are answered with 503, as in the original";
+    findings.warning(place, section.head.text(), why, "");
+    if !tcp {
+        let mut route = Table::at(place);
+        route.put(&["respond", "status"], 503, place);
+        listener.push(&["route"], route);
+    }
 }
 
 /// Writes ways as routes.
@@ -181,24 +190,17 @@ fn backend_rules(
         rules.insert(0, Rule { terms: Vec::new(), act: Act::Change(change), line: section.head.clone() });
     }
     let has_servers = section.lines.iter().any(|line| matches!(line.word(0), "server" | "server-template"));
-    if !has_servers {
+    if !has_servers || super::is_disabled(section) {
         let mut answer = Table::at(&section.head.place);
         answer.put(&["respond", "status"], 503, &section.head.place);
-        if let Some((line, body)) = page(original, section) {
+        let line = section.one(&["errorfile", "503"]);
+        if let Some((line, (_, body))) = line.and_then(|line| Some((line, pages::body(original, line)?))) {
             answer.put(&["respond", "body"], literal(&body), &line.place);
             answer.put(&["respond", "content_type"], "text/html", &line.place);
         }
         rules.push(Rule { terms: Vec::new(), act: Act::Answer(answer), line: section.head.clone() });
     }
     Some(rules)
-}
-
-/// The page of a section for 503, as `errorfile` has it: a whole answer, of which this is the body.
-fn page<'a>(original: &Original<'_>, section: &'a Section) -> Option<(&'a Line, String)> {
-    let line = section.one(&["errorfile", "503"])?;
-    let (_, text) = original.read(line.word(2)).ok()?;
-    let (_, body) = text.split_once("\r\n\r\n").or_else(|| text.split_once("\n\n"))?;
-    (body.len() <= 64 << 10).then(|| (line, body.to_owned()))
 }
 
 /// What is said of all connections of a frontend.

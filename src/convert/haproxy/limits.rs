@@ -1,7 +1,7 @@
 //! Counters of stick tables, as rate limits and limits of clients.
 
 use super::parse::{Line, Section};
-use crate::convert::output::{Place, Table};
+use crate::convert::output::{Findings, Place, Table, Value};
 use crate::convert::units;
 
 /// A counter that a condition compares with a number.
@@ -39,8 +39,8 @@ pub fn counter(fetch: &str, argument: &str, values: &[String]) -> Option<Counter
 
 /// What a limit becomes.
 pub enum Limit {
-    /// A rate of requests, for a route.
-    Rate(Table),
+    /// A rate of requests, and whether all requests of the frontend are counted for it.
+    Rate(Table, bool),
     /// A key of the listener's `client_limits`, with its value.
     OfClients(&'static str, String),
 }
@@ -71,7 +71,8 @@ pub fn limit(sections: &[Section], section: &Section, counter: &Counter, place: 
             limit.put(&["burst"], burst, place);
             limit.put(&["by"], by, place);
             limit.comes_from(&["rate"], &line.place);
-            Ok(Limit::Rate(limit))
+            let of_all = tracking.is_none_or(|line| !line.has("if") && !line.has("unless"));
+            Ok(Limit::Rate(limit, of_all))
         }
         "conn_rate" if by == "client" => {
             let (rate, _) = rate(counter.number, period.ok_or("its table does not store that")?)
@@ -80,6 +81,36 @@ pub fn limit(sections: &[Section], section: &Section, counter: &Counter, place: 
         }
         "conn_cur" if by == "client" => Ok(Limit::OfClients("connections", counter.number.to_string())),
         what => Err(format!("`{what}` is not counted here")),
+    }
+}
+
+/// Tells of rates that several routes have: each counts for itself, and HAProxy's table counts for all of them.
+pub fn tell_of_several(listener: &Table, findings: &mut Findings) {
+    let Some(Value::List(routes)) = listener.get(&["route"]) else { return };
+    let mut seen: Vec<(&Table, usize)> = Vec::new();
+    for route in routes {
+        let Value::Table(route) = route else { continue };
+        let Some(Value::List(limits)) = route.get(&["rate_limit"]) else { continue };
+        for limit in limits {
+            let Value::Table(limit) = limit else { continue };
+            match seen.iter_mut().find(|(known, _)| known.same(limit)) {
+                Some((_, count)) => *count += 1,
+                None => seen.push((limit, 1)),
+            }
+        }
+    }
+    for (limit, count) in seen.into_iter().filter(|(_, count)| *count > 1) {
+        if let Some(place) = limit.from.first() {
+            let why = format!(
+                "each of {count} routes counts for itself, so that who uses several has more than by one table"
+            );
+            findings.warning(
+                place,
+                "http_req_rate",
+                why,
+                "`[[listener.rate_limit]]` counts over all routes: docs/limits.md",
+            );
+        }
     }
 }
 

@@ -9,7 +9,7 @@ const KNOWN: &str = "bind acl use_backend default_backend http-request http-resp
     timeout:queue timeout:check timeout:http-request timeout:http-keep-alive timeout:tunnel maxconn mode option:httpchk option:forwardfor \
     option:tcp-check option:redis-check option:mysql-check option:pgsql-check option:ldap-check option:smtpchk option:ssl-hello-chk \
     option:external-check option:httpclose fullconn:none http-check tcp-check source http-reuse filter monitor-uri unique-id-header rate-limit nbthread log \
-    stick-table compression:algo compression:type";
+    stick-table compression:algo compression:type errorfile disabled enabled";
 
 /// Lines that nothing has to be done for, with the reason.
 const HARMLESS: &[(&str, &str)] = &[
@@ -30,13 +30,14 @@ const HARMLESS: &[(&str, &str)] = &[
       option:srvtcpka option:tcpka option:contstats option:socket-stats option:nolinger option:independent-streams option:allbackups \
       option:persist option:idle-close-on-response option:spop-check option:http-ignore-probes option:disable-h2-upgrade option:transparent \
       option:accept-invalid-http-request option:accept-invalid-http-response option:h1-case-adjust-bogus-client \
-      option:h1-case-adjust-bogus-server option:originalto option:originalto",
+      option:h1-case-adjust-bogus-server option:originalto option:http-use-proxy-header clitcpka-cnt clitcpka-idle clitcpka-intvl \
+      srvtcpka-cnt srvtcpka-idle srvtcpka-intvl",
         "nothing has to be done for it here",
     ),
     ("compression:offload compression:direction", "`compress` needs no word for it: docs/compression.md"),
     ("hash-type", "hashing is consistent by itself"),
     (
-        "fullconn minconn dispatch:none backlog id description guid load-server-state-from-file server-state-file-name disabled:none enabled \
+        "fullconn minconn backlog id description guid load-server-state-from-file server-state-file-name \
       monitor monitor-net force-persist ignore-persist unique-id-format max-keep-alive-queue max-session-srv-conns email-alert declare",
         "nothing is done for it here",
     ),
@@ -50,7 +51,7 @@ const HARMLESS: &[(&str, &str)] = &[
 /// Lines whose work is not done, with what to do instead.
 const NOT_DONE: &[(&str, &str, &str)] = &[
     (
-        "errorfile errorloc errorloc302 errorloc303 errorfiles http-error",
+        "errorloc errorloc302 errorloc303 errorfiles http-error",
         "errors are told in text",
         "`error_pages` has a file for each status, without its head: docs/error-pages.md",
     ),
@@ -59,7 +60,11 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
     ("tcp-response", "it is not done", ""),
     ("http-send-name-header", "servers are not told their names", "`response_headers` can have `${backend}`"),
     ("option:http_proxy dispatch", "requests go to the backends of a service only", ""),
-    ("option:checkcache", "answers are not looked at", "have the backend set Cache-Control"),
+    (
+        "clitimeout contimeout srvtimeout grace",
+        "such lines were taken out of HAProxy",
+        "write them as `timeout`, and convert again",
+    ),
     ("external-check", "programs are not run for checks", "`health.kind = \"agent\"` asks one beside each backend"),
 ];
 
@@ -119,8 +124,9 @@ fn proxy(line: &Line, findings: &mut Findings) {
         findings.error(place, text, "answers are not looked at", "have the backend keep it back");
     } else if let Some((_, why, advice)) = NOT_DONE.iter().find(|(names, ..)| is_in(names)) {
         findings.warning(place, text, *why, *advice);
-    } else if first == "disabled" {
-        findings.warning(place, text, "the section was off, and is on", "take it out");
+    } else if pair == "option:checkcache" {
+        let why = "answers are not looked at: those that caches must not keep go on";
+        findings.error(place, text, why, "have the backend set Cache-Control");
     } else if first.starts_with("req") && !first.contains('-') && first != "requires" {
         findings.error(
             place,
@@ -129,9 +135,24 @@ fn proxy(line: &Line, findings: &mut Findings) {
             "write them as `http-request`, and convert again",
         );
     } else {
-        findings.warning(place, text, "it is not known here", "docs/migrating.md has what there is");
+        not_known(line, findings);
     }
 }
+
+/// A line that is in no list: it may keep somebody out.
+fn not_known(line: &Line, findings: &mut Findings) {
+    let why = "it is not known here, and it may keep somebody out";
+    let advice =
+        "docs/access.md has what there is for that; if it keeps nobody out, take the line away and convert again";
+    findings.error(&line.place, line.text(), why, advice);
+}
+
+/// What lines of `global` begin with that are about the process, or about TLS in general.
+const OF_THE_PROCESS: &str = "tune. ssl- ca-base crt-base user group uid gid chroot daemon pidfile master-worker nbproc cpu-map cpu-policy spread-checks \
+    node description log server-state set-dumpable strict-limits ulimit-n unix-bind busy-polling no quiet debug zero-warning external-check insecure- \
+    localpeer mworker- default-path h1- h2-workaround issuers-chain-path profiling. thread-group httpclient. pp2-never-send-local set-var close-spread-time \
+    expose- limited-quic anonkey fd-hard-limit cluster-secret max prealloc-fd shm-stats stress-level dns-accept-family force-cfg-parser-pause warn-blocked \
+    http-fail-codes http-err-codes harden. numa-cpu-mapping acme.";
 
 fn global(line: &Line, findings: &mut Findings) {
     let (first, place, text) = (line.word(0), &line.place, line.text());
@@ -167,7 +188,16 @@ fn global(line: &Line, findings: &mut Findings) {
         "stats" => {
             findings.note(place, text, "the admin address has the commands and the status: docs/operations.md", "")
         }
-        "maxconn" | "maxsslconn" | "maxconnrate" | "maxsessrate" | "maxpipes" | "maxsslrate" => {
+        "maxconnrate" | "maxsessrate" | "maxsslrate" => {
+            let why = "new connections of all clients together are not limited by rate";
+            findings.error(place, text, why, "`client_limits.new_connections` of a listener limits each client");
+        }
+        "setenv" | "presetenv" => {
+            let why = "variables of the environment are not set by the configuration";
+            findings.warning(place, text, why, "set it where Evenkeel is started");
+        }
+        "wurfl" | "deviceatlas" | "51degrees" => findings.warning(place, text, "devices are not told apart", ""),
+        "maxconn" | "maxsslconn" | "maxpipes" => {
             findings.note(
                 place,
                 text,
@@ -175,6 +205,9 @@ fn global(line: &Line, findings: &mut Findings) {
                 "",
             );
         }
-        _ => findings.note(place, text, "the process is set up by its service manager: docs/operations.md", ""),
+        first if OF_THE_PROCESS.split_whitespace().any(|begin| first.starts_with(begin)) => {
+            findings.note(place, text, "the process is set up by its service manager: docs/operations.md", "");
+        }
+        _ => not_known(line, findings),
     }
 }

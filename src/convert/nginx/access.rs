@@ -287,6 +287,12 @@ fn jwt(world: &mut World<'_>, scope: &Scope<'_>, directive: &Directive, route: &
 /// `limit_except METHODS { deny all; }`: the routes for the named methods, and for the others.
 pub fn limit_except(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: Table) -> Vec<Table> {
     let Some(directive) = scope.here("limit_except").into_iter().last() else { return vec![route] };
+    if route.get(&["methods"]).is_some() {
+        let mut route = route;
+        let why = "the methods of this route come from a `map`: nobody is let in by it";
+        closed(world, directive, why, "write a route for each method", &mut route);
+        return vec![route];
+    }
     let mut methods: Vec<String> = directive.args.iter().map(|method| method.to_ascii_uppercase()).collect();
     if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
         methods.push("HEAD".to_owned());

@@ -137,7 +137,7 @@ pub fn rewrite(directive: &Directive) -> Rewrite {
             None => Rewrite::Unknown,
         };
     }
-    let groups = [("(.*)$", ""), ("(.*)", ""), ("/?(.*)$", ""), ("(/.*)$", "/"), ("(/.*)?$", "")];
+    let groups = [("(.*)$", ""), ("(.*)", ""), ("/?(.*)$", ""), ("(/.*)$", "/"), ("(/.*)?$", "/")];
     for (group, slash) in groups {
         let literal = regex.strip_prefix('^').and_then(|inner| inner.strip_suffix(group)).and_then(of_parts);
         let (Some([from]), Some(to)) = (literal.as_deref(), to.strip_suffix("$1")) else { continue };

@@ -17,13 +17,29 @@ const KNOWN: &str = "http stream events server location upstream map geo split_c
     default_type root alias try_files index autoindex fastcgi_pass uwsgi_pass scgi_pass memcached_pass redis_pass stub_status api dav_methods \
     flv mp4 empty_gif content_by_lua_block js_content perl types ssl_preread proxy_timeout proxy_protocol proxy_ssl proxy_responses \
     worker_shutdown_timeout gzip gzip_types gzip_min_length gzip_comp_level brotli brotli_types brotli_min_length \
-    error_page proxy_intercept_errors proxy_pass_request_headers proxy_pass_request_body";
+    error_page proxy_intercept_errors proxy_pass_request_headers proxy_pass_request_body grpc_hide_header proxy_half_close max_headers";
+
+/// What the directives of programs and files begin with, which are told of where a location uses them (`fastcgi_pass`).
+const OF_PROGRAMS: [&str; 12] = [
+    "lua_",
+    "js_fetch_",
+    "fastcgi_",
+    "uwsgi_",
+    "scgi_",
+    "memcached_",
+    "autoindex_",
+    "mp4_",
+    "dav_",
+    "image_filter_",
+    "xslt_",
+    "ssi_",
+];
 
 /// Directives that nothing has to be done for, with the reason.
 const HARMLESS: &[(&str, &str)] = &[
     (
         "user pid daemon master_process worker_priority worker_cpu_affinity worker_rlimit_nofile worker_rlimit_core working_directory lock_file \
-         pcre_jit thread_pool timer_resolution env debug_points",
+         pcre_jit thread_pool timer_resolution env debug_points debug_connection ssl_engine google_perftools_profiles",
         "the process is set up by its service manager: docs/operations.md",
     ),
     (
@@ -41,11 +57,16 @@ const HARMLESS: &[(&str, &str)] = &[
          charset source_charset override_charset ignore_invalid_headers underscores_in_headers keepalive_disable max_ranges recursive_error_pages \
          resolver resolver_timeout preread_buffer_size preread_timeout proxy_buffer_size proxy_buffers proxy_busy_buffers_size proxy_temp_path \
          proxy_max_temp_file_size proxy_temp_file_write_size proxy_socket_keepalive grpc_buffer_size grpc_socket_keepalive rewrite_log \
-         uninitialized_variable_warn real_ip_recursive limit_req_log_level limit_conn_log_level tcp_nodelay variables_hash http2_max_field_size",
+         uninitialized_variable_warn real_ip_recursive limit_req_log_level limit_conn_log_level tcp_nodelay variables_hash http2_max_field_size \
+         charset_map charset_types directio_alignment create_full_put_path min_delete_depth keepalive_time keepalive_min_timeout \
+         proxy_ignore_client_abort grpc_ignore_client_abort proxy_requests proxy_protocol_timeout proxy_downstream_buffer \
+         proxy_upstream_buffer proxy_send_lowat referer_hash_max_size referer_hash_bucket_size subrequest_output_buffer_size \
+         open_log_file_cache status_zone zone random_index disable_symlinks grpc_pass_header grpc_ignore_headers client_body_buffers",
         "nothing has to be done for it here",
     ),
     (
-        "gzip_proxied gzip_vary gzip_disable gzip_buffers gzip_http_version gzip_static gunzip brotli_static brotli_comp_level",
+        "gzip_proxied gzip_vary gzip_disable gzip_buffers gzip_http_version gzip_static gunzip gunzip_buffers gzip_window gzip_hash gzip_no_buffer \
+         postpone_gzipping brotli_static brotli_comp_level brotli_window brotli_buffers zstd zstd_types zstd_comp_level zstd_min_length zstd_static",
         "`compress` needs no word for it: docs/compression.md",
     ),
     ("server_tokens", "answers have no `Server` of Evenkeel's own"),
@@ -58,18 +79,24 @@ const HARMLESS: &[(&str, &str)] = &[
     ),
     (
         "ssl_prefer_server_ciphers ssl_session_cache ssl_session_timeout ssl_session_tickets ssl_dhparam ssl_ecdh_curve ssl_buffer_size \
-         ssl_early_data ssl_conf_command ssl_verify_depth ssl_handshake_timeout ssl_stapling_verify ssl_stapling_responder",
+         ssl_early_data ssl_handshake_timeout ssl_stapling_verify ssl_stapling_responder ssl_alpn ssl_object_cache_inheritable \
+         ssl_certificate_cache ssl_certificate_compression",
         "TLS is set up like this by itself, or has no such thing: docs/tls.md",
     ),
     ("ssl_reject_handshake", "a host that no certificate is for is answered with 421"),
     (
-        "http2 http2_max_concurrent_streams http2_recv_timeout http2_idle_timeout http2_max_requests http2_push http2_push_preload",
+        "http2 http2_max_concurrent_streams http2_recv_timeout http2_idle_timeout http2_max_requests http2_push http2_push_preload http2_max_header_size \
+         http2_body_preread_size http2_chunk_size http2_max_concurrent_pushes http2_pool_size http2_recv_buffer_size http2_streams_index_size",
         "HTTP/2 is spoken over TLS by itself; `alpn` of [listener.tls]",
     ),
     (
         "proxy_ssl_server_name proxy_ssl_session_reuse proxy_ssl_protocols proxy_ssl_ciphers proxy_ssl_verify_depth grpc_ssl_server_name \
          grpc_ssl_session_reuse grpc_ssl_protocols grpc_ssl_ciphers grpc_ssl_verify_depth",
         "backends are told the name, and TLS 1.2 and 1.3 are spoken to them",
+    ),
+    (
+        "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_active_connection_id_limit quic_bpf quic_gso quic_host_key quic_retry",
+        "HTTP/3 is not spoken to clients",
     ),
     ("log_format", "`[log] access_format` and `access_fields` say what lines have: docs/operations.md"),
     (
@@ -85,7 +112,7 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
     (
         "proxy_cache proxy_cache_path proxy_cache_valid proxy_cache_key proxy_cache_bypass proxy_no_cache proxy_cache_use_stale proxy_cache_lock \
          proxy_cache_methods proxy_cache_min_uses proxy_cache_revalidate proxy_cache_background_update proxy_cache_purge proxy_store \
-         proxy_ignore_headers proxy_cache_lock_timeout proxy_cache_convert_head",
+         proxy_ignore_headers proxy_cache_lock_timeout proxy_cache_convert_head proxy_cache_lock_age proxy_cache_max_range_offset proxy_store_access",
         "nothing is cached",
         "put a cache (Varnish, nginx) behind or before, as a service",
     ),
@@ -100,7 +127,7 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
         "",
     ),
     (
-        "sub_filter sub_filter_once sub_filter_types addition_types add_before_body add_after_body add_trailer ssi xslt_stylesheet image_filter slice",
+        "sub_filter sub_filter_once sub_filter_types sub_filter_last_modified slice_range addition_types add_before_body add_after_body add_trailer ssi xslt_stylesheet image_filter slice",
         "bodies go on as they came",
         "have the backend do it",
     ),
@@ -109,14 +136,56 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
         "clients are slowed down from their first byte",
         "`client_limits.download_burst` of the listener",
     ),
+    (
+        "ssl_verify_depth ssl_conf_command proxy_ssl_conf_command grpc_ssl_conf_command",
+        "chains of certificates may have any length, and OpenSSL's own commands are not known",
+        "`min_version`, `ciphers` and `client_ca` of [listener.tls]: docs/tls.md",
+    ),
+    (
+        "ssl_password_file proxy_ssl_password_file grpc_ssl_password_file",
+        "keys are read without a passphrase",
+        "decrypt the key (`openssl pkey`), in a file for its reader only",
+    ),
+    ("limit_conn_dry_run", "the limit refuses", "take `client_limits` of the listener away while you look"),
+    ("grpc_intercept_errors", "calls of gRPC keep the answers of backends", ""),
+    (
+        "userid userid_domain userid_expires userid_flags userid_mark userid_name userid_p3p userid_path userid_service",
+        "no cookie is given to clients",
+        "have the backend do it",
+    ),
+    (
+        "more_set_headers more_clear_headers",
+        "fields of answers stay",
+        "`response_headers = { set = {...}, remove = [...] }`: docs/headers.md",
+    ),
+    (
+        "post_action early_hints echo ancient_browser ancient_browser_value modern_browser modern_browser_value",
+        "it is not done",
+        "",
+    ),
+    (
+        "acme_issuer acme_shared_zone acme_certificate",
+        "certificates are not fetched here",
+        "certbot or another client, whose files are watched: docs/tls.md",
+    ),
+    (
+        "match",
+        "answers to checks are not looked at like this",
+        "`expect_status` and `expect_body` of [service.NAME.health]",
+    ),
+    ("keyval keyval_zone keyval_zone_sync", "there are no such variables; lines that use them are told of", ""),
     ("mail", "mail is not known", "a TCP listener for each port: docs/layer4.md"),
     ("load_module", "modules are not loaded", "say what it was for; docs/migrating.md has what there is"),
     (
-        "js_import js_include js_set lua_package_path lua_shared_dict init_by_lua_block init_by_lua header_filter_by_lua_block body_filter_by_lua_block log_by_lua_block header_filter_by_lua_file body_filter_by_lua_file log_by_lua_file init_worker_by_lua_block init_by_lua_file perl_modules perl_require",
+        "js_import js_include js_set js_var js_path js_preload_object js_shared_dict_zone lua_package_path lua_package_cpath lua_code_cache lua_shared_dict init_by_lua_block init_by_lua header_filter_by_lua_block body_filter_by_lua_block log_by_lua_block header_filter_by_lua_file body_filter_by_lua_file log_by_lua_file init_worker_by_lua_block init_by_lua_file perl_modules perl_require",
         "programs don't run here",
         "`auth.forward` asks a service about each request: docs/access.md",
     ),
-    ("opentelemetry otel_trace otel_exporter opentracing", "traces are not set up", "[otlp]: docs/operations.md"),
+    (
+        "opentelemetry otel_trace otel_trace_context otel_exporter otel_service_name otel_span_name otel_span_attr otel_resource_attr opentracing",
+        "traces are not set up",
+        "[otlp]: docs/operations.md",
+    ),
 ];
 
 /// Directives that keep somebody out; without them the result would be less safe.
@@ -131,6 +200,16 @@ const GUARDS: &[(&str, &str, &str)] = &[
         "modsecurity modsecurity_rules modsecurity_rules_file app_protect_enable app_protect_policy_file naxsi SecRulesEnabled",
         "no rules are looked at",
         "keep a web application firewall in front or behind",
+    ),
+    (
+        "more_set_input_headers more_clear_input_headers",
+        "these fields of requests go on as clients send them",
+        "`request_headers = { set = {...}, remove = [...] }`: docs/headers.md",
+    ),
+    (
+        "proxy_download_rate proxy_upload_rate",
+        "sessions are not slowed down",
+        "`client_limits.download` and `upload` of the listener: docs/limits.md",
     ),
     (
         "secure_link secure_link_md5 secure_link_secret",
@@ -160,51 +239,40 @@ const GUARDS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Parts of the names of directives of other modules that most likely keep somebody out.
-const GUARDING: [&str; 17] = [
-    "auth",
-    "allow",
-    "deny",
-    "access",
-    "verify",
-    "ocsp",
-    "secure",
-    "secret",
-    "limit",
-    "guard",
-    "block",
-    "reject",
-    "protect",
-    "waf",
-    "captcha",
-    "whitelist",
-    "blacklist",
-];
-
-/// Whether a directive that is not known most likely keeps somebody out, by its name.
-fn is_guard(name: &str) -> bool {
-    let lua = name.contains("_by_lua") || name.contains("_by_js") || name.contains("_by_njs");
-    // `rewrite_by_lua_block` may refuse; `block` is how its name ends
-    let answers = ["log_", "header_filter", "body_filter", "init_"].iter().any(|begin| name.starts_with(begin));
-    if lua { !answers } else { GUARDING.iter().any(|part| name.to_ascii_lowercase().contains(part)) }
-}
-
 /// Tells of every directive without a counterpart.
 pub fn tell(directives: &[Directive], findings: &mut Findings) {
     for directive in directives {
-        one(directive, findings);
-        // what is in these has words of its own
-        if !matches!(directive.name.as_str(), "map" | "geo" | "split_clients" | "types" | "upstream" | "mail" | "if") {
-            tell(directive.inner(), findings);
+        let name = directive.name.as_str();
+        let known = one(directive, findings);
+        match name {
+            // what is in these has words of its own
+            "map" | "geo" | "split_clients" | "types" | "upstream" | "mail" | "match" => {}
+            // what an `if` does is told of where it stands, but for what may keep somebody out
+            "if" => {
+                tell(&directive.inner().iter().filter(|inner| may_guard(inner)).cloned().collect::<Vec<_>>(), findings)
+            }
+            _ if known => tell(directive.inner(), findings),
+            _ => {}
         }
     }
 }
 
-fn one(directive: &Directive, findings: &mut Findings) {
+/// Whether it keeps somebody out, or is in no list.
+fn may_guard(directive: &Directive) -> bool {
+    let is_in = |names: &str| names.split_whitespace().any(|known| known == directive.name);
+    let is_harmless = is_in(KNOWN)
+        || HARMLESS.iter().any(|(names, _)| is_in(names))
+        || NOT_DONE.iter().any(|(names, ..)| is_in(names))
+        || OF_PROGRAMS.iter().any(|begin| directive.name.starts_with(begin));
+    !is_harmless
+}
+
+/// Tells of one directive; `false`: it is in no list.
+fn one(directive: &Directive, findings: &mut Findings) -> bool {
     let (name, place, text) = (directive.name.as_str(), &directive.place, directive.text());
     let is_in = |names: &str| names.split_whitespace().any(|known| known == name);
     if is_in(KNOWN) || name == "include" {
-        return;
+        return true;
     }
     let is_off = directive.arg(0) == "off" && directive.args.len() == 1;
     if let Some((_, why)) = HARMLESS.iter().find(|(names, _)| is_in(names)) {
@@ -215,15 +283,17 @@ fn one(directive: &Directive, findings: &mut Findings) {
         findings.warning(place, text, *why, *advice);
     } else if let Some((_, why, advice)) = GUARDS.iter().find(|(names, ..)| is_in(names)) {
         findings.error(place, text, *why, *advice);
-    } else if is_guard(name) && !(is_off && name.starts_with("auth")) {
-        let why = "it is not known here, and by its name it may keep somebody out";
-        findings.error(
-            place,
-            text,
-            why,
-            "docs/access.md has what there is; if it keeps nobody out, take the line away",
-        );
-    } else {
-        findings.warning(place, text, "it is not known here", "docs/migrating.md has what there is");
+    } else if !OF_PROGRAMS.iter().any(|begin| name.starts_with(begin)) {
+        not_known(directive, findings);
+        return false;
     }
+    true
+}
+
+/// A directive that is in no list: it may keep somebody out.
+pub fn not_known(directive: &Directive, findings: &mut Findings) {
+    let why = "it is not known here, and it may keep somebody out";
+    let advice =
+        "docs/access.md has what there is for that; if it keeps nobody out, take the line away and convert again";
+    findings.error(&directive.place, directive.text(), why, advice);
 }

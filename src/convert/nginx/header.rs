@@ -59,6 +59,10 @@ fn host(
     let place = &directive.place;
     let as_it_came = ["$host", "$http_host", "$host:$server_port", "$host:$proxy_port"];
     if as_it_came.contains(&value) {
+        if value.contains(':') {
+            let why = "the host goes on as the client wrote it: with a port only where it wrote one";
+            world.findings().note(place, directive.text(), why, "`rewrite.host` has another one");
+        }
         return;
     }
     if matches!(value, "$proxy_host" | "$proxy_host:$proxy_port") {
@@ -181,7 +185,7 @@ fn is_asked(server: &Directive, inner: &[Directive], pass: &Directive) -> bool {
 
 /// `add_header`, `expires`, `proxy_hide_header`.
 pub fn to_client(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: &mut Table) {
-    for directive in scope.all("proxy_hide_header") {
+    for directive in scope.all("proxy_hide_header").into_iter().chain(scope.all("grpc_hide_header")) {
         route.push_from(&["response_headers", "remove"], directive.arg(0).to_ascii_lowercase(), &directive.place);
     }
     for directive in scope.all("add_header") {

@@ -1,5 +1,6 @@
 //! The names of a server, as hosts of routes.
 
+use super::leads;
 use super::parse::Directive;
 use super::world::World;
 
@@ -20,7 +21,12 @@ pub fn hosts(world: &mut World<'_>, server: &Directive) -> Vec<String> {
                         "no route can have the host `{name}`; its requests go to the default server of the address"
                     );
                     let advice = "write the names out: a host is a name, or `*.` with a name behind it";
-                    world.findings().warning(&directive.place, directive.text(), why, advice);
+                    if leads::refuses_any(world, server) {
+                        let why = format!("{why}, which does not ask what this one asks of clients");
+                        world.findings().error(&directive.place, directive.text(), why, advice);
+                    } else {
+                        world.findings().warning(&directive.place, directive.text(), why, advice);
+                    }
                 }
             }
         }

@@ -83,6 +83,13 @@ fn to_nobody<'a>(site: &Site<'a>, rewrite: &Directive) -> Option<(Scope<'a>, Opt
     }
 }
 
+/// Whether a server refuses somebody, or one of its locations does.
+pub fn refuses_any(world: &World<'_>, server: &Directive) -> bool {
+    let of_server = Scope::of(world.top.clone()).within(server);
+    let locations = location::all(&of_server, server);
+    refuses(&of_server) || locations.iter().any(|location| refuses(&location.scope))
+}
+
 /// Whether a block refuses somebody by itself.
 fn refuses(scope: &Scope<'_>) -> bool {
     let asks = |name: &&str| scope.here(name).iter().any(|directive| directive.arg(0) != "off");

@@ -13,7 +13,7 @@ use super::tls;
 use super::world::{Scope, World};
 use crate::convert::networks;
 use crate::convert::output::Table;
-use crate::convert::plain::{default_service, hoist};
+use crate::convert::plain::{default_service, hoist, refuse_ambiguous};
 use crate::convert::units;
 
 /// The listener of an address.
@@ -55,7 +55,8 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
             limits::at_a_time(world, scope, true, &mut listener);
         }
     }
-    limits::bodies(world, &with_locations, &mut listener);
+    let passing: Vec<Scope<'a>> = with_locations.iter().filter(|scope| passes(scope)).cloned().collect();
+    limits::bodies(world, if passing.is_empty() { &scopes } else { &passing }, &mut listener);
     let all_hosts: Vec<Vec<String>> =
         group.members.iter().map(|(number, _)| hosts::hosts(world, servers[*number])).collect();
     let wildcards = all_hosts.iter().flatten().any(|host| host.starts_with("*."));
@@ -69,6 +70,7 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
         let is_default = *number == group.default_server();
         place_routes(&mut listener, &site, made, (is_default, wildcards), &known);
     }
+    refuse_ambiguous(&mut listener, world.findings());
     hoist(&mut listener);
     default_service(&mut listener);
     world.out.listeners.push(listener);
@@ -86,6 +88,12 @@ fn by_geo<'a>(world: &World<'_>, scope: &Scope<'a>) -> Option<&'a Directive> {
 fn inner_scopes<'a>(scope: &Scope<'a>, server: &'a Directive) -> Vec<Scope<'a>> {
     let locations = super::location::all(scope, server);
     [scope.clone()].into_iter().chain(locations.into_iter().map(|location| location.scope)).collect()
+}
+
+/// Whether requests of clients go on to backends from here: only there it matters how large their bodies are.
+fn passes(scope: &Scope<'_>) -> bool {
+    let is_here = |name: &str| !scope.here(name).is_empty();
+    is_here("proxy_pass") && !is_here("internal") || is_here("grpc_pass") || is_here("try_files")
 }
 
 /// `gzip`, where all servers say the same of it.
@@ -192,6 +200,11 @@ fn in_common<'a>(
         && let Some(bytes) = number.checked_mul(each).filter(|bytes| (1 << 10..=16 << 20).contains(bytes))
     {
         listener.put(&["limits", "max_header_bytes"], units::size(bytes), &directive.place);
+    }
+    if let Some(directive) = scope.one("max_headers")
+        && let Ok(number) = directive.arg(0).parse::<i64>()
+    {
+        listener.put(&["limits", "max_headers"], number.clamp(1, 10_000), &directive.place);
     }
     if let Some(directive) = scope.one("keepalive_requests")
         && let Ok(number) = directive.arg(0).parse::<i64>()

@@ -5,7 +5,7 @@ use super::parse::Directive;
 use super::site::Site;
 use super::variables;
 use super::world::{Scope, World};
-use crate::convert::output::Table;
+use crate::convert::output::{Table, Value};
 use crate::convert::units;
 
 /// `gzip` of the blocks around, for a listener or a route.
@@ -72,10 +72,27 @@ pub fn errors(world: &mut World<'_>, site: &Site<'_>, scope: &Scope<'_>, route: 
             statuses.push(code.clone());
         }
     }
+    under_our_statuses(scope, route);
     if let Some(directive) =
         scope.one("proxy_intercept_errors").filter(|one| one.arg(0) == "on" && !statuses.is_empty())
     {
         route.put(&["error_pages", "backends"], statuses.join(","), &directive.place);
+    }
+}
+
+/// Pages for what is answered with another status here: 502 where no backend can be reached is 503, and 503 of a limit is 429.
+fn under_our_statuses(scope: &Scope<'_>, route: &mut Table) {
+    let limit = |limit: &str| {
+        scope.one(limit).map(|_| scope.value(&format!("{limit}_status"), "503").to_owned()).filter(|said| said != "429")
+    };
+    let limits = ["limit_req", "limit_conn"].into_iter().filter_map(limit).map(|said| (said, "429"));
+    for (theirs, ours) in limits.chain([("502".to_owned(), "503")]).collect::<Vec<_>>() {
+        let Some(Value::Table(pages)) = route.get(&["error_pages"]) else { return };
+        let of = |status: &str| pages.entries.iter().find(|entry| entry.key == status);
+        let Some(page) = of(&theirs).cloned().filter(|_| of(ours).is_none()) else { continue };
+        if let Some(place) = page.from.first() {
+            route.put(&["error_pages", ours], page.value, place);
+        }
     }
 }
 

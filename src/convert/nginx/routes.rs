@@ -1,21 +1,21 @@
 //! The routes of a server: of its locations, and of what it says for all of them.
 
 use super::access;
-use super::answer::{self, Paths, Rewrite};
+use super::answer;
 use super::branch;
 use super::header;
-use super::leads;
 use super::limits;
 use super::location::{self, Kind, Location, Work};
 use super::pages;
 use super::parse::Directive;
 use super::pass;
 use super::paths;
+use super::rewrites::{self, Rewritten};
 use super::sequence::{self, Taken};
 use super::site::{Level, Made, Site, Which};
 use super::variables;
 use super::world::{Scope, World};
-use crate::convert::output::{Place, Table, Value, literal};
+use crate::convert::output::{Table, Value, literal};
 
 /// All routes of a server, without their hosts.
 pub fn of_server<'a>(world: &mut World<'a>, site: &Site<'a>, limited: bool) -> Vec<Made> {
@@ -54,25 +54,27 @@ fn rest(world: &mut World<'_>, site: &Site<'_>) -> Made {
 /// What to do about files.
 pub const FILES: &str = "leave the files to a small file server (nginx itself, on another port) as a service";
 
-/// A location that ends in a slash and passes requests on redirects those who have left the slash away.
+/// A location that ends in a slash and passes requests on redirects those who have left the slash away, before any expression is asked; one that is
+/// internal answers them with 404.
 fn slashes(locations: &[Location<'_>], made: &mut Vec<Made>) {
     for location in locations {
-        let (Kind::Prefix(path) | Kind::First(path)) = &location.kind else { continue };
+        let (Kind::Prefix(path) | Kind::First(path) | Kind::Exact(path)) = &location.kind else { continue };
         let Some(bare) = path.strip_suffix('/').filter(|bare| !bare.is_empty()) else { continue };
         let exact = locations
             .iter()
             .any(|other| other.kind == Kind::Exact(bare.to_owned()) || other.kind == Kind::Prefix(bare.to_owned()));
-        if exact
-            || !matches!(location::work(&location.scope), Work::Pass(_))
-            || !location.scope.here("internal").is_empty()
-        {
+        if exact || !matches!(location::work(&location.scope), Work::Pass(_)) {
             continue;
         }
         let place = &location.directive.place;
         let mut route = Table::at(place);
         route.put(&["path"], literal(bare), place);
-        route.put(&["redirect", "to"], format!("{}${{query}}", literal(path)), place);
-        route.put(&["redirect", "status"], 301, place);
+        if location.scope.here("internal").is_empty() {
+            route.put(&["redirect", "to"], format!("{}${{query}}", literal(path)), place);
+            route.put(&["redirect", "status"], 301, place);
+        } else {
+            route.put(&["respond", "status"], 404, place);
+        }
         made.push(Made::new(route));
     }
 }
@@ -109,10 +111,10 @@ fn of_location<'a>(world: &mut World<'a>, site: &Site<'a>, taken: &Taken<'a>, li
             limits::requests(world, scope, one);
         }
     }
-    if made.len() == 1 && made[0].get(&["service"]).is_some() {
-        let route = made.remove(0);
-        made = access::limit_except(world, site, scope, route);
-    }
+    let goes_on = |route: &Table| route.get(&["service"]).or(route.get(&["split"])).is_some();
+    let with_methods =
+        |route| if goes_on(&route) { access::limit_except(world, site, scope, route) } else { vec![route] };
+    let made: Vec<Table> = made.into_iter().flat_map(with_methods).collect();
     branch::apply(world, site, scope, Level::Location(taken.crowded), |_| hosts(made))
 }
 
@@ -198,12 +200,30 @@ fn work<'a>(
     scope: &Scope<'a>,
     mut route: Table,
 ) -> Vec<Table> {
-    let place = &location.directive.place;
-    let rewritten = rewrites(world, site, location, &mut route);
-    if rewritten == Some(true) {
-        header::to_client(world, site, scope, &mut route);
-        return vec![route];
+    let below = match rewrites::of_location(world, site, location, &mut route) {
+        Rewritten::Answered => {
+            header::to_client(world, site, scope, &mut route);
+            return vec![route];
+        }
+        Rewritten::Below(below) => Some(below),
+        Rewritten::No => None,
+    };
+    let routes = worked(world, site, location, scope, route);
+    match below {
+        Some(below) => routes.into_iter().flat_map(|route| rewrites::with_below(route, &below)).collect(),
+        None => routes,
     }
+}
+
+/// The routes of a location, whatever its `rewrite`s say.
+fn worked<'a>(
+    world: &mut World<'a>,
+    site: &Site<'a>,
+    location: &Location<'a>,
+    scope: &Scope<'a>,
+    mut route: Table,
+) -> Vec<Table> {
+    let place = &location.directive.place;
     let work = location::work(scope);
     if matches!(work, Work::Program(_) | Work::Files(_)) && access::denies_all(scope) {
         route.put(&["respond", "status"], 403, place);
@@ -274,60 +294,6 @@ fn files<'a>(
     world.findings().warning(&named.place, named.text(), "files are not served: the route answers 501", FILES);
     answer::not_done(&location.directive.place, &mut route);
     vec![route]
-}
-
-/// `rewrite` in a location. `Some(true)`: the request is answered by it.
-fn rewrites(world: &mut World<'_>, site: &Site<'_>, location: &Location<'_>, route: &mut Table) -> Option<bool> {
-    let prefix = match &location.kind {
-        Kind::Prefix(path) | Kind::First(path) => path.as_str(),
-        _ => "",
-    };
-    for directive in location.scope.here("rewrite") {
-        let place = &directive.place;
-        match answer::rewrite(directive) {
-            Rewrite::Redirect(paths, to, status)
-                if paths == [Paths::All] || paths.contains(&Paths::Prefix(prefix.to_owned())) =>
-            {
-                let args = vec![status.to_string(), to];
-                let as_return = Directive { name: "return".to_owned(), args, block: None, place: place.clone() };
-                answer::returned(world, site, &location.scope, &as_return, route);
-                return Some(true);
-            }
-            // without `break` another location may take the new path
-            _ if directive.arg(2) != "break" && leads::to_refusal(site, location.directive, directive) => {
-                let why = "it may lead to a location that refuses what this one lets in: this one is closed";
-                let advice =
-                    "write what is asked there into a route for these paths, and take `respond` and `deny` away";
-                world.findings().error(place, directive.text(), why, advice);
-                route.put(&["respond", "status"], 403, place);
-                route.close(place);
-                return Some(true);
-            }
-            // the prefix of the location has to be the one that is replaced; a slash may be taken into it
-            Rewrite::Prefix(from, to)
-                if route.get(&["path_prefix"]).is_some()
-                    && (from == prefix || from.trim_end_matches('/') == prefix) =>
-            {
-                put_prefix(route, &from, &to, prefix, place);
-            }
-            _ => {
-                let advice = "`rewrite.prefix` replaces what `path` or `path_prefix` matched; groups of an expression are not known";
-                world.findings().warning(
-                    place,
-                    directive.text(),
-                    "it is not done: the path goes on as it came",
-                    advice,
-                );
-            }
-        }
-    }
-    None
-}
-
-fn put_prefix(route: &mut Table, from: &str, to: &str, prefix: &str, place: &Place) {
-    // `/api` is replaced by `/`, and what follows begins with a slash: so `/api/` is, and `/api` alone has a route for its slash
-    let to = if from == prefix { to.to_owned() } else { to.trim_end_matches('/').to_owned() };
-    route.put(&["rewrite", "prefix"], if to.is_empty() { "/".to_owned() } else { literal(&to) }, place);
 }
 
 /// Requests that go to a service.

@@ -1,5 +1,6 @@
 //! `upstream`: backends, and how one of them is picked.
 
+use super::directives;
 use super::parse::Directive;
 use super::variables;
 use super::world::World;
@@ -147,6 +148,8 @@ fn outliers(world: &mut World<'_>, servers: &[&Directive], service: &mut Table) 
     service.put(&["outlier", "consecutive_failures"], fails, &first.place);
     if fails == 0 {
         service.put(&["outlier", "max_ejected"], 0.0, &first.place);
+        let why = "no backend is taken out by what requests of clients show: not by errors, and not by time";
+        world.findings().note(&first.place, "max_fails=0", why, "take `outlier` away in the service for that");
     } else if time > 0 {
         service.put(&["outlier", "eject_for"], units::duration(time), &first.place);
     }
@@ -171,7 +174,10 @@ fn kept(world: &mut World<'_>, upstream: &Directive, service: &mut Table) {
             }
             "server" | "least_conn" | "least_time" | "random" | "ip_hash" | "hash" | "sticky" | "zone"
             | "keepalive_requests" | "keepalive_time" | "resolver" | "resolver_timeout" => {}
-            _ => world.findings().warning(place, directive.text(), "it is not carried over", ""),
+            "ntlm" | "state" | "check" | "check_http_send" | "check_http_expect_alive" | "check_keepalive_requests" => {
+                world.findings().warning(place, directive.text(), "it is not carried over", "");
+            }
+            _ => directives::not_known(directive, world.findings()),
         }
     }
 }

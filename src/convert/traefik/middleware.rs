@@ -148,7 +148,8 @@ fn one(conversion: &mut Conversion<'_>, kind: &str, at: &At<'_>, chain: &mut Cha
         "inflightreq" => answers::in_flight(&mut conversion.out, at, chain),
         "buffering" => answers::buffering(&mut conversion.out, at, chain),
         "retry" | "circuitbreaker" => work::add(&mut conversion.out, kind, at, chain),
-        "compress" | "errors" | "contenttype" | "passtlsclientcert" | "grpcweb" | "encodedcharacters" => {
+        "compress" => work::compress(&mut conversion.out, at, chain),
+        "errors" | "contenttype" | "passtlsclientcert" | "grpcweb" | "encodedcharacters" => {
             work::left_out(&mut conversion.out, kind, at, chain);
         }
         "digestauth" => {

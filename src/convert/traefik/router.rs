@@ -9,6 +9,7 @@ use super::{Conversion, rule, tls};
 use crate::convert::decision::{self, Clause, Conditions, Does, Step, Treatment};
 use crate::convert::document::Node;
 use crate::convert::output::{Place, Table, Value};
+use crate::convert::plain::{put_route, refuse_ambiguous};
 
 /// The body limits, client certificates and the like that the routers of a listener want, each with the router's name.
 type Wanted = Vec<(String, Needs)>;
@@ -76,6 +77,7 @@ pub fn listener<'a>(
     for route in routes(conversion, point, branches) {
         put_route(&mut listener, route);
     }
+    refuse_ambiguous(&mut listener, &mut conversion.out.findings);
     apply_needs(conversion, point, &mut listener, &wanted, routers.len() + usize::from(redirects.is_some()));
     conversion.out.listeners.push(listener);
 }
@@ -111,20 +113,6 @@ fn routes(conversion: &mut Conversion<'_>, point: &EntryPoint<'_>, branches: Vec
         entries.pop();
     }
     decision::routes(&entries, decision::Letters::AsWritten, findings)
-}
-
-/// A route that takes everything and only names a service is the listener's own.
-pub fn put_route(listener: &mut Table, route: Table) {
-    if let [entry] = &route.entries[..]
-        && entry.key == "service"
-    {
-        let place = entry.from.first().or(route.from.first()).cloned();
-        if let Some(place) = place {
-            listener.put(&["service"], entry.value.clone(), &place);
-            return;
-        }
-    }
-    listener.push(&["route"], route);
 }
 
 fn not_found(place: &Place) -> impl Fn(&mut Treatment) + use<> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{At, Chain};
 use crate::convert::document::Node;
-use crate::convert::output::Output;
-use crate::convert::text;
+use crate::convert::output::{Output, Table, Value};
+use crate::convert::{text, units};
 
 /// `retry` and `circuitBreaker`
 pub fn add(out: &mut Output, kind: &str, at: &At<'_>, chain: &mut Chain) {
@@ -97,15 +97,41 @@ fn breaker(out: &mut Output, at: &At<'_>, chain: &mut Chain) {
     }
 }
 
+/// `compress`
+pub fn compress(out: &mut Output, at: &At<'_>, chain: &mut Chain) {
+    let mut compress = Table::default();
+    if let Some(encodings) = at.node.get("encodings") {
+        let known: Vec<&str> =
+            at.node.texts("encodings").into_iter().filter(|one| matches!(*one, "gzip" | "br" | "zstd")).collect();
+        compress.put(&["algorithms"], known, &encodings.place);
+    }
+    if let Some(types) = at.node.get("includedContentTypes") {
+        compress.put(&["types"], at.node.texts("includedContentTypes"), &types.place);
+    }
+    if let Some(least) = at.node.get("minResponseBodyBytes")
+        && let Some(bytes) = least.scalar().and_then(|text| text.parse::<u64>().ok()).filter(|bytes| *bytes > 0)
+    {
+        compress.put(&["min_size"], units::size(bytes), &least.place);
+    }
+    at.node.get("defaultEncoding");
+    // streams of events are never held up, and gRPC is never touched
+    let others = |name: &&str| !matches!(*name, "text/event-stream" | "application/grpc");
+    if let Some(types) = at.node.get("excludedContentTypes")
+        && at.node.texts("excludedContentTypes").iter().any(others)
+    {
+        let why = "types that are not compressed can't be named: those are that `types` names";
+        out.findings.warning(&types.place, format!("{}.excludedContentTypes", at.what), why, "docs/compression.md");
+    }
+    let place = at.place.clone();
+    let value: Value = if compress.is_empty() { true.into() } else { compress.into() };
+    chain.change(at, move |treatment| treatment.table.put(&["compress"], value.clone(), &place));
+}
+
 /// Those that nothing here is like.
 pub fn left_out(out: &mut Output, kind: &str, at: &At<'_>, _chain: &mut Chain) {
     at.node.seen();
     let Node { place, .. } = at.node;
     let (why, advice) = match kind {
-        "compress" => (
-            "answers are passed on as backends send them",
-            "`compress = true` of the listener or the route: docs/compression.md",
-        ),
         "errors" => (
             "pages of errors don't come from another service",
             "`error_pages` of the route or the service, from files: docs/error-pages.md",
