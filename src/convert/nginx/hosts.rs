@@ -1,11 +1,10 @@
 //! The names of a server, as hosts of routes.
 
-use super::leads;
 use super::parse::Directive;
 use super::world::World;
 
-/// The names of each server as routes can have them; what they can't have is told.
-pub fn hosts(world: &mut World<'_>, server: &Directive) -> Vec<String> {
+/// The names of each server as routes can have them; what they can't have is told. `refuses`: the server refuses somebody.
+pub fn hosts(world: &mut World<'_>, server: &Directive, refuses: bool) -> Vec<String> {
     let mut hosts = Vec::new();
     for directive in server.inner().iter().filter(|directive| directive.name == "server_name") {
         for name in &directive.args {
@@ -21,7 +20,7 @@ pub fn hosts(world: &mut World<'_>, server: &Directive) -> Vec<String> {
                         "no route can have the host `{name}`; its requests go to the default server of the address"
                     );
                     let advice = "write the names out: a host is a name, or `*.` with a name behind it";
-                    if leads::refuses_any(world, server) {
+                    if refuses {
                         let why = format!("{why}, which does not ask what this one asks of clients");
                         world.findings().error(&directive.place, directive.text(), why, advice);
                     } else {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::hosts;
+use super::leads;
 use super::limits;
 use super::listen::Group;
 use super::pages;
@@ -58,7 +59,7 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
     let passing: Vec<Scope<'a>> = with_locations.iter().filter(|scope| passes(scope)).cloned().collect();
     limits::bodies(world, if passing.is_empty() { &scopes } else { &passing }, &mut listener);
     let all_hosts: Vec<Vec<String>> =
-        group.members.iter().map(|(number, _)| hosts::hosts(world, servers[*number])).collect();
+        group.members.iter().map(|(number, _)| hosts_of(world, servers[*number])).collect();
     let wildcards = all_hosts.iter().flatten().any(|host| host.starts_with("*."));
     let known: HashSet<String> = all_hosts.iter().flatten().cloned().collect();
     for ((number, _), hosts) in group.members.iter().zip(all_hosts) {
@@ -74,6 +75,12 @@ pub fn listener<'a>(world: &mut World<'a>, http: &Scope<'a>, servers: &[&'a Dire
     hoist(&mut listener);
     default_service(&mut listener);
     world.out.listeners.push(listener);
+}
+
+/// The names of a server as routes can have them.
+fn hosts_of(world: &mut World<'_>, server: &Directive) -> Vec<String> {
+    let refuses = leads::refuses_any(world, server);
+    hosts::hosts(world, server, refuses)
 }
 
 /// An `if` that asks a `geo` block.
