@@ -134,7 +134,8 @@ pub(super) async fn weigh(
     let (endpoint, mut answer) = say(&shared, &path, command, note(&caller, reason, until)?).await?;
     let weight = endpoint.live.standing.weight(endpoint.weight);
     answer["weight"] = json!(weight);
-    answer["weight_ignored"] = json!(shared.service(&path.service).and_then(|service| ignored(&service, &endpoint, weight)));
+    answer["weight_ignored"] =
+        json!(shared.service(&path.service).and_then(|service| ignored(&service, &endpoint, weight)));
     Ok(answer::json(&answer))
 }
 

@@ -305,7 +305,10 @@ fn after_recovery() -> Vec<Kind> {
             refused: 2,
             backends: 3,
         }),
-        Kind::Discovery(DiscoveryChange::WeightsIgnored { balance: "round_robin", heeding: "`weighted_round_robin` does" }),
+        Kind::Discovery(DiscoveryChange::WeightsIgnored {
+            balance: "round_robin",
+            heeding: "`weighted_round_robin` does",
+        }),
         Kind::Reloaded { why: text(), generation: 2, changes: text(), took },
         Kind::NotReloaded { why: text(), detail: text(), took },
         Kind::HandOver(HandOverChange::Began { who: text(), reason: None }),

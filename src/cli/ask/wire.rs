@@ -137,9 +137,7 @@ impl Patient<'_> {
         self.control.set_read_timeout(Some(self.patience))?;
         match stream.read_to_end(&mut answer) {
             // what the system says of a time-out is that the resource is temporarily unavailable
-            Err(error) if is_late(&error) => {
-                Err(late(&format!("no answer within {} s", self.patience.as_secs_f64())))
-            }
+            Err(error) if is_late(&error) => Err(late(&format!("no answer within {} s", self.patience.as_secs_f64()))),
             ended => ended.map(|_| answer),
         }
     }

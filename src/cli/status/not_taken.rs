@@ -40,9 +40,7 @@ mod tests {
     #[test]
     fn each_file_that_can_not_be_used_has_a_line_that_says_whose_it_is_and_why() {
         assert_eq!((files(&json!([])), files(&Value::Null)), (String::new(), String::new()));
-        let of = |listener: Value, service: Value, path: &str| {
-            json!({ "listener": listener, "service": service, "path": path, "reason": "it expired", "since": "T" })
-        };
+        let of = |listener: Value, service: Value, path: &str| json!({ "listener": listener, "service": service, "path": path, "reason": "it expired", "since": "T" });
         let all = json!([
             of("web".into(), Value::Null, "a.pem"),
             of(Value::Null, "api".into(), ""),

@@ -62,7 +62,9 @@ impl ListenerChange {
             Self::Changed { address, was: Some(was) } => format!("listening at {address}, no longer at {was}"),
             Self::Removed { address } => format!("no longer listening at {address}"),
             Self::Failed { address, reason } => {
-                format!("a reload wants to listen at {address}, which can't be opened: {reason}; what is open stays open")
+                format!(
+                    "a reload wants to listen at {address}, which can't be opened: {reason}; what is open stays open"
+                )
             }
         }
     }

@@ -120,9 +120,8 @@ mod tests {
         let modified = httpdate::parse_http_date("Wed, 21 Oct 2015 07:28:00 GMT").ok();
         let body = AnswerBody::Fixed(Bytes::from_static(b"x"));
         let content = PageContent { body, tag: HeaderValue::from_static("\"abc\""), modified };
-        let fields = fields
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+        let fields =
+            fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
         of(&fields.collect(), &content)
     }
 

@@ -126,7 +126,10 @@ fn means(policy: &Outlier, figures: &Figures, has_peers: bool) -> String {
     let (own, window) = (time(figures.mean), span(policy.window));
     match has_peers {
         true => {
-            format!("its answers take {own}, those of its peers {} (means over the last {window})", time(figures.peers_mean))
+            format!(
+                "its answers take {own}, those of its peers {} (means over the last {window})",
+                time(figures.peers_mean)
+            )
         }
         false => format!("its answers take {own} (the mean over the last {window}); {NO_PEERS}"),
     }
