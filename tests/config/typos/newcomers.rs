@@ -1,7 +1,7 @@
 //! Mistakes that newcomers make: keys, values and signs of other programs, and what each of them is told.
 
 /// What is right and what is written in its place, and a part of what the first complaint suggests, expects or says.
-pub const ALL: [(&[(&str, &str)], &str); 328] = [
+pub const ALL: [(&[(&str, &str)], &str); 353] = [
     (&[("timeout = { total = \"10s\" }", "timeout = { total = \"10s\"")], "`{ total = \"10s\" }`"),
     (&[("methods = [\"GET\", \"POST\"]", "methods = [\"GET\", \"POST\"")], "`[\"GET\", \"POST\"]`"),
     (
@@ -654,4 +654,35 @@ pub const ALL: [(&[(&str, &str)], &str); 328] = [
         &[("weight = 10", "weight = 10\npriority = 1")],
         "`priority` is a key of [[listener.route]]; a key belongs to the last [",
     ),
+    (&[("methods = [\"GET\", \"POST\"]", "methods = \"GET\", \"POST\"")], "`[\"GET\", \"POST\"]`"),
+    (&[("[service.api]", "[service.\"api]")], "`[service.api]`"),
+    (&[("[admin]", "admin")], "`[admin]`"),
+    (&[("[admin]", "<admin>")], "`[admin]`"),
+    (&[("methods = [\"GET\", \"POST\"]", "methods = [\"GET\", \"POST\")")], "`methods = [\"GET\", \"POST\"]`"),
+    (&[("host = \"www.example.com\"", "domain = \"www.example.com\"")], "`host`"),
+    (&[("host = \"www.example.com\"", "server_name = \"www.example.com\"")], "`host`"),
+    (&[("attempts = 2", "count = 2")], "`attempts`"),
+    (&[("path = \"/up\"", "endpoint = \"/up\"")], "`path`"),
+    (&[("path = \"/up\"", "url = \"/up\"")], "`path`"),
+    (&[("expect_status = \"200\"", "status = \"200\"")], "`expect_status`"),
+    (&[("expect_status = \"200\"", "expected_codes = [200]")], "`expect_status`"),
+    (&[("rate = \"100/s\"", "requests = 100")], "`rate`"),
+    (&[("drain_timeout = \"30s\"", "shutdown_timeout = \"30s\"")], "`drain_timeout`"),
+    (&[("drain_timeout = \"30s\"", "graceful_timeout = \"30s\"")], "`drain_timeout`"),
+    (&[("bind = \"127.0.0.1:8080\"", "bind = \"\"127.0.0.1:8080\"\"")], "`\"127.0.0.1:8080\"`"),
+    (&[("level = \"info\"", "level = `info`")], "`\"info\"`"),
+    (&[("workers = 2", "workers += 2")], "`workers = 2`"),
+    (&[("max_connections = 1000", "max_connections = 10 000")], "`10000`"),
+    (&[("level = \"info\"", "level = %LEVEL%")], "`\"${LEVEL}\"`"),
+    (&[("key = \"site.key\"", "key = \"site.ky\"")], "`site.key`"),
+    (&[("[service.app.health]", "[service.app.backend.health]")], "[service.NAME.health]"),
+    (&[("abort_on_close = true", "abort_on_close = enabled")], "`true`"),
+    (
+        &[(
+            "certificates = [{ cert = \"site.pem\", key = \"site.key\" }]",
+            "certificates: [{ \"cert\": \"site.pem\", \"key\": \"site.key\" }]",
+        )],
+        "`certificates = [{ \"cert\" = \"site.pem\", \"key\" = \"site.key\" }]`",
+    ),
+    (&[("path_prefix = \"/api/\"", "path_prefix = \"/api/\"\nto = \"api\"")], "`service = \"NAME\"`"),
 ];
