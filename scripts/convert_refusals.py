@@ -299,6 +299,9 @@ def let_in(request, refused, served, original, converted):
     # which request is the first one above a rate is a matter of moments: there has to be one
     if refused.status in (429, 503) and any(converted.ask(request).status == 429 for _ in range(OFTEN)):
         return False
+    # nginx keeps bodies in files, and says 500 where it can't write any
+    if refused.status == 500 and request.body:
+        return False
     # an escape that can't be read: backends read it themselves, where nobody is refused by paths
     if refused.status == 400 and re.search(r"%(?![0-9a-fA-F]{2})", request.target):
         return False
