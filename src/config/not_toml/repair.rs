@@ -12,7 +12,7 @@ use super::brackets::{self, Flaw, Kind, Statement};
 use super::mend;
 use super::position::Position;
 use super::quotes;
-use super::twice;
+use super::twice::{self, AtFault};
 
 /// The parser's errors.
 pub(super) type Errors = Vec<(Range<usize>, String)>;
@@ -70,6 +70,14 @@ impl<'t> Repair<'t> {
         let at = span.start.clamp(start, start + line.len()) - start..span.end.clamp(start, start + line.len()) - start;
         let parser = Told { at, message: message.clone(), instead: None, help: None };
         if message == "duplicate key" {
+            if let Some(AtFault { line, at, message, instead }) = twice::at_fault(&self.text[..start], line) {
+                let begin = line_start(&self.text, line);
+                let text = replaced(&self.text, begin + at.start..begin + at.end, &instead);
+                let left = Node::recover(&text).1;
+                self.tell(line, Told { at, message, instead: Some(instead), help: None });
+                self.change(line, text);
+                return Some(left);
+            }
             let help = twice::help(&self.text[..start], line);
             self.tell(index, Told { help, ..parser });
             return self.take_out(index..index + 1);

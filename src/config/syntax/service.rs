@@ -170,6 +170,9 @@ pub(in crate::config) fn retry_condition(text: &str) -> Result<RetryOn> {
                 text.contains("xx") || text.split_once('-').is_some_and(|(first, _)| port(first).is_some());
             match is_of_several {
                 true => Err(problem.help("each status stands by itself: \"502\", \"503\", \"504\"")),
+                false if text.eq_ignore_ascii_case("error") => {
+                    Err(problem.help("what nginx calls `error` is \"connect\", \"reset\" here"))
+                }
                 false => Err(problem.suggest(near.map(str::to_owned))),
             }
         }
@@ -177,10 +180,14 @@ pub(in crate::config) fn retry_condition(text: &str) -> Result<RetryOn> {
 }
 
 /// What nginx, HAProxy and Envoy call the conditions of a retry.
-fn meant_condition(text: &str) -> Option<&'static str> {
+fn meant_condition(text: &str) -> Option<&str> {
+    if let Some(status) = text.strip_prefix("http_") {
+        return Some(status).filter(|status| retry_condition(status).is_ok());
+    }
     match &*text.to_ascii_lowercase().replace(['-', ' '], "_") {
         "connect_failure" | "conn_failure" | "connection_failure" | "connect_error" | "refused" | "refused_stream"
         | "connect_timeout" => Some("connect"),
+        "timeout" | "response_timeout" => Some("504"),
         "empty_response" | "connection_reset" | "reset_before_request" | "junk_response" => Some("reset"),
         _ => None,
     }

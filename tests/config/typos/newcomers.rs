@@ -1,7 +1,7 @@
 //! Mistakes that newcomers make: keys, values and signs of other programs, and what each of them is told.
 
 /// What is right and what is written in its place, and a part of what the first complaint suggests, expects or says.
-pub const ALL: [(&[(&str, &str)], &str); 353] = [
+pub const ALL: [(&[(&str, &str)], &str); 359] = [
     (&[("timeout = { total = \"10s\" }", "timeout = { total = \"10s\"")], "`{ total = \"10s\" }`"),
     (&[("methods = [\"GET\", \"POST\"]", "methods = [\"GET\", \"POST\"")], "`[\"GET\", \"POST\"]`"),
     (
@@ -685,4 +685,10 @@ pub const ALL: [(&[(&str, &str)], &str); 353] = [
         "`certificates = [{ \"cert\" = \"site.pem\", \"key\" = \"site.key\" }]`",
     ),
     (&[("path_prefix = \"/api/\"", "path_prefix = \"/api/\"\nto = \"api\"")], "`service = \"NAME\"`"),
+    (&[("[[listener]]\nname = \"web\"", "[[listeners]]\nname = \"web\"")], "`[[listener]]`"),
+    (&[("[[listener]]\nname = \"web\"", "[listener]\nname = \"web\"")], "`[[listener]]`"),
+    (&[("[[listener.route]]\nhost", "[listener.route]\nhost")], "`[[listener.route]]`"),
+    (&[("on = [\"connect\", \"502\"]", "on = [\"http_502\"]")], "`502`"),
+    (&[("on = [\"connect\", \"502\"]", "on = [\"timeout\"]")], "`504`"),
+    (&[("on = [\"connect\", \"502\"]", "on = [\"error\"]")], "\"connect\", \"reset\""),
 ];
