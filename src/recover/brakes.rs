@@ -16,7 +16,7 @@ use crate::clock::Moment;
 use crate::detect::fault::Fault;
 use crate::detect::phrase;
 
-pub use past::Earlier;
+pub use past::{Earlier, Rest};
 
 /// What is thought of doing, and all that speaks for or against it.
 #[derive(Debug, Clone, Copy)]

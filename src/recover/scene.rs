@@ -13,6 +13,9 @@ use crate::detect::fault::Fault;
 /// How long after a backend has become well it may be asked what requests show of it.
 pub const COUNTED: Duration = Duration::from_secs(600);
 
+/// Pauses between attempts are divided by this while the error budget burns too fast.
+const HASTE: u32 = 4;
+
 /// A service at a moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scene {
@@ -24,6 +27,8 @@ pub struct Scene {
     pub explained: Option<Arc<str>>,
     /// Whether the service is in maintenance now.
     pub in_maintenance: bool,
+    /// Whether its error budget burns so fast that others give way to it: pauses between attempts are shorter then.
+    pub is_protected: bool,
     /// How its requests went over the last seconds.
     pub measure: Measure,
     /// The same since the process began; the difference of two is what happened between.
@@ -113,6 +118,11 @@ impl Measure {
 }
 
 impl Scene {
+    /// How long a pause is that is configured to be this long: shorter while the error budget burns too fast, for waiting spends it.
+    pub fn pause(&self, configured: Duration) -> Duration {
+        if self.is_protected { configured / HASTE } else { configured }
+    }
+
     /// The backend with this id.
     pub fn backend(&self, id: &str) -> Option<&BackendScene> {
         self.backends.get_by_id(id)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{Origin, Proxy, wait_until};
-use crate::wait_for_event;
+use crate::{Backend, promising, wait_for_event};
 
 /// A listener for each of two services that have the same backends, and a split between them on a third.
 fn configuration(one: &Origin, other: &Origin, protect: bool) -> String {
@@ -53,4 +53,19 @@ fn retries_of_a_service_without_a_promise_are_held_back_while_it_lasts() {
     let before = retries(&proxy, "held_back");
     send_to_batch(&proxy);
     assert_eq!(retries(&proxy, "held_back"), before);
+}
+
+#[test]
+fn recovery_waits_less_between_two_attempts_while_it_lasts_and_says_why() {
+    let [one, other] = [Backend::new(), Backend::new()];
+    let recover = "[[service.api.recover]]\nstrategy = \"restart\"\nrun = [\"/bin/false\"]\nattempts = 20\ndelay = \"4s\"\n\
+                   [service.api.recovery]\nmax_unhealthy = 1.0\nmax_disrupted = 1.0\nper_hour = 0\n";
+    let proxy = Proxy::start(&format!("{}{recover}", promising("protect = true\n", &[&one, &other])));
+    one.set_down(true);
+    other.set_down(true);
+    wait_for_event(&proxy, "budget_protection_began");
+    wait_until("an attempt begins after a quarter of the pause", || {
+        let attempts = proxy.admin("/api/v1/recoveries").unwrap();
+        attempts.text().contains(" s at least (a quarter of the pause: the error budget burns too fast)")
+    });
 }

@@ -128,6 +128,7 @@ impl SceneMaker {
             explained: explanation(&mut self.change, self.trouble.as_ref(), now),
             trouble: self.trouble.clone(),
             in_maintenance: sources.in_maintenance,
+            is_protected: service.protection.is_protected(),
             measure: self.requests.lately(),
             total: self.requests.total.measure(),
             usable_services: sources.usable_services.iter().filter(|name| **name != service.name).cloned().collect(),

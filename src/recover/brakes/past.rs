@@ -26,10 +26,19 @@ pub struct Earlier<'a> {
     pub of_all: u32,
     /// Attempts within the last hour, against whatever fault of the service.
     pub within_hour: usize,
-    /// All strategies have failed against it, and nothing is done until then.
-    pub rests_until: Option<Moment>,
+    /// All strategies have failed against it, and nothing is done for a while.
+    pub rest: Option<Rest>,
     /// A person has taken back what this strategy did, while there was this fault.
     pub taken_back: bool,
+}
+
+/// A time in which nothing is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Rest {
+    /// When it began.
+    pub began: Moment,
+    /// How long it is.
+    pub length: Duration,
 }
 
 /// A fault that is young may be a blip.
@@ -68,23 +77,25 @@ pub(super) fn per_hour(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake 
 pub(super) fn delay(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake {
     let last = earlier.last(proposal).filter(|_| earlier.of_all > 0);
     let doubled = 1_u32.checked_shl(earlier.of_all.saturating_sub(1)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
-    let pause = proposal.plan.delay * doubled;
+    let pause = proposal.scene.pause(proposal.plan.delay * doubled);
     let Some(ended) = last else {
         return proposal.said("delay", false, || "it is the first attempt against this fault".into());
     };
     let ago = proposal.now.since(ended);
     proposal.said("delay", ago < pause, || {
-        format!("the last attempt ended {} ago, of {} at least", phrase::time(ago), phrase::time(pause))
+        let (ago, pause) = (phrase::time(ago), phrase::time(pause));
+        format!("the last attempt ended {ago} ago, of {pause} at least{}", proposal.why_hurried())
     })
 }
 
 /// The pause after the last attempt when the fault has come back, when the attempt was no failure, and when all strategies have failed. What further
 /// instances do is seen after a while and by all backends, so scaling up pauses after it was done for whatever fault.
 pub(super) fn cool_down(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake {
-    if let Some(until) = earlier.rests_until.filter(|until| proposal.now < *until) {
-        let rest = until.since(proposal.now);
+    let until = earlier.rest.map(|rest| rest.began.plus(proposal.scene.pause(rest.length)));
+    if let Some(until) = until.filter(|until| proposal.now < *until) {
+        let rest = phrase::time(until.since(proposal.now));
         return proposal.said("cool_down", true, || {
-            format!("every strategy has failed; they are tried once more in {}", phrase::time(rest))
+            format!("every strategy has failed; they are tried once more in {rest}{}", proposal.why_hurried())
         });
     }
     let is_scale_up = matches!(proposal.plan.kind, StrategyKind::ScaleUp { .. });
@@ -97,11 +108,19 @@ pub(super) fn cool_down(proposal: &Proposal<'_>, earlier: &Earlier<'_>) -> Brake
         return proposal
             .said("cool_down", false, || "no attempt against this fault has helped or was broken off lately".into());
     };
-    let (ago, least) = (proposal.now.since(ended), proposal.limits.cool_down);
+    let (ago, least) = (proposal.now.since(ended), proposal.scene.pause(proposal.limits.cool_down));
     proposal.said("cool_down", ago < least, || {
         let (ago, least) = (phrase::time(ago), phrase::time(least));
-        format!("the last attempt ended {ago} ago, of {least} at least before the next one")
+        let why = proposal.why_hurried();
+        format!("the last attempt ended {ago} ago, of {least} at least before the next one{why}")
     })
+}
+
+impl Proposal<'_> {
+    /// Why a pause is shorter than it was configured; empty where it is not.
+    fn why_hurried(&self) -> &'static str {
+        if self.scene.is_protected { " (a quarter of the pause: the error budget burns too fast)" } else { "" }
+    }
 }
 
 impl Earlier<'_> {

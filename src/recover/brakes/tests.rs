@@ -69,8 +69,7 @@ impl Table {
         let (of_strategy, of_all) = (self.of_strategy, self.of_all);
         let within_hour = self.history.within_hour(NOW);
         let (history, since) = (&self.history, ago(60));
-        let earlier =
-            Earlier { history, since, of_strategy, of_all, within_hour, rests_until: None, taken_back: false };
+        let earlier = Earlier { history, since, of_strategy, of_all, within_hour, rest: None, taken_back: false };
         let all = all(&proposal, &earlier);
         assert!(all.iter().all(|brake| !brake.text.is_empty()));
         let held: Vec<_> = all.into_iter().filter(|brake| brake.holds).map(|brake| brake.name).collect();
@@ -243,6 +242,22 @@ fn after_a_success_and_when_the_fault_has_come_back_it_cools_down() {
     assert_eq!(held(62, 59, true), ["cool_down"], "the fault has come back");
     assert_eq!(held(60, 59, true), FREE);
     assert_eq!(held(62, 60, false), FREE);
+}
+
+#[test]
+fn pauses_are_a_quarter_of_their_length_while_the_error_budget_burns_too_fast() {
+    // a delay of 20 s after the third failure, and a cool-down of 60 s
+    for (failed, full) in [(true, 20), (false, 60)] {
+        for (ended, is_protected, held) in
+            [(full - 1, false, true), (full / 4 - 1, true, true), (full / 4, true, false)]
+        {
+            let mut table = Table::new();
+            (table.of_all, table.scene.is_protected) = (3, is_protected);
+            table.plan.delay = if failed { secs(5) } else { secs(0) };
+            table.tried(60, ended, failed);
+            assert_eq!(!table.held().is_empty(), held, "{full} s, {ended} s ago, {is_protected}");
+        }
+    }
 }
 
 #[test]

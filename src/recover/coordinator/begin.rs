@@ -13,6 +13,7 @@ use super::{Coordinator, World};
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
 use crate::recover::attempt::{Attempt, Outcome, Phase, Said};
+use crate::recover::brakes::Rest;
 use crate::recover::history::Past;
 use crate::recover::order::{Notice, Order};
 use crate::recover::plan::StrategyPlan;
@@ -182,12 +183,13 @@ impl Coordinator {
         let doubled = 1_u32.checked_shl(episode.rounds).unwrap_or(u32::MAX);
         let rest = self.plan.limits.cool_down.max(LEAST_REST).saturating_mul(doubled).min(LONGEST_REST);
         episode.rounds = episode.rounds.saturating_add(1);
-        episode.rests_until = Some(turn.now.plus(rest));
+        episode.rest = Some(Rest { began: turn.now, length: rest });
         episode.tries.clear();
         let last = self.history.last(episode.backend.as_ref(), episode.fault);
         if last.is_some_and(|past| past.failed) {
             let (backend, fault) = (episode.backend.clone(), episode.fault);
-            turn.orders.push(Order::Tell(Notice::Exhausted { backend, fault, again_after: rest, tried }));
+            let again_after = turn.scene.pause(rest);
+            turn.orders.push(Order::Tell(Notice::Exhausted { backend, fault, again_after, tried }));
         }
     }
 }

@@ -209,7 +209,7 @@ impl Matter<'_> {
             of_strategy: self.tried(plan),
             of_all: self.episode.tries.values().sum(),
             within_hour: self.within_hour,
-            rests_until: self.episode.rests_until,
+            rest: self.episode.rest,
             taken_back: self.episode.taken_back.contains(&plan.name),
         }
     }

@@ -10,6 +10,7 @@ use ahash::AHashMap;
 use super::turn::Turn;
 use crate::clock::Moment;
 use crate::detect::fault::Fault;
+use crate::recover::brakes::Rest;
 use crate::recover::learned::{Learned, Peers};
 use crate::recover::scene::{Scene, Trouble};
 
@@ -43,8 +44,8 @@ pub(super) struct Episode {
     pub(super) taken_back: Vec<Arc<str>>,
     /// Rounds in which all strategies have failed.
     pub(super) rounds: u32,
-    /// Until when nothing is done after the last of these.
-    pub(super) rests_until: Option<Moment>,
+    /// The time in which nothing is done after the last of these.
+    pub(super) rest: Option<Rest>,
     /// The brakes that were told of.
     pub(super) told: Vec<&'static str>,
     /// Why nothing is done about it now.
@@ -124,7 +125,7 @@ impl Episodes {
             tries: BTreeMap::new(),
             taken_back: Vec::new(),
             rounds: 0,
-            rests_until: None,
+            rest: None,
             told: Vec::new(),
             braked: None,
             again: Moment::NEVER,

@@ -114,6 +114,20 @@ fn the_next_best_is_tried_when_one_fails_and_all_are_tried_again_later_when_all_
 }
 
 #[test]
+fn all_are_tried_again_after_a_quarter_of_the_time_while_the_error_budget_burns_too_fast() {
+    let mut restart = restart();
+    restart.attempts = 1;
+    let mut bench = Bench::new(plan(&[restart]));
+    bench.scene.is_protected = true;
+    bench.dies("a");
+    bench.wait(Duration::from_millis(300));
+    bench.finishes(1, Role::Act, false);
+    assert_eq!(bench.look(), ["failed", "exhausted for 15 s"]);
+    assert_eq!(bench.wait(Duration::from_millis(14_800)), ["braked by cool_down"]);
+    assert_eq!(bench.wait(Duration::from_millis(300))[0], "began restart");
+}
+
+#[test]
 fn a_further_attempt_waits_for_a_pause_that_doubles() {
     let mut bench = Bench::new(plan(&[restart()]));
     bench.dies("a");
