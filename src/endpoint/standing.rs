@@ -8,12 +8,14 @@
 
 mod announcing;
 mod recovery;
+mod shown;
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::state::{Announced, Condition, DecidedBy, State};
 use crate::clock::Moment;
+pub use shown::Shown;
 
 /// The result of the last checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +58,8 @@ impl Override {
 #[derive(Debug)]
 pub struct Standing {
     health: AtomicU8,
+    /// As [`Shown`].
+    shown: AtomicU8,
     /// What operators have set, and [`REPAIRS`]: one word, because the data plane looks at both at each pick.
     operator: AtomicU8,
     agent: AtomicU8,
@@ -131,6 +135,7 @@ impl Default for Standing {
     fn default() -> Self {
         Self {
             health: AtomicU8::new(0),
+            shown: AtomicU8::new(0),
             operator: AtomicU8::new(0),
             agent: AtomicU8::new(0),
             weight: AtomicU32::new(AS_CONFIGURED),

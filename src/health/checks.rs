@@ -185,6 +185,9 @@ impl Checks {
         if entry.target.advisory {
             return None;
         }
+        if !ours {
+            entry.target.live.standing.note_check(ok == (entry.counter.state() == Health::Up));
+        }
         let confirmed = (is_confirmed && entry.counter.state() == Health::Up).then_some(Health::Up);
         if let Some(health) = changed.or(confirmed) {
             entry.publish(health, &reason);

@@ -79,6 +79,8 @@ pub enum GapReason {
     Crashed,
     /// The machine slept.
     Suspended,
+    /// The process was stopped, and went on later.
+    Stalled,
     /// The ledger was damaged; what it held is in this file, as far as it can be read.
     SetAside {
         /// The name of the file.
@@ -224,13 +226,14 @@ impl GapReason {
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
             Self::Suspended => "suspended",
+            Self::Stalled => "stalled",
             Self::SetAside { .. } => "set_aside",
         }
     }
 
     /// The one with this name, and this file if it names one.
     pub(super) fn named(name: &str, file: Option<String>) -> Option<Self> {
-        let plain = [Self::Stopped, Self::Crashed, Self::Suspended];
+        let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::Stalled];
         match file {
             Some(file) if name == "set_aside" => Some(Self::SetAside { file }),
             _ => plain.into_iter().find(|reason| reason.as_str() == name),

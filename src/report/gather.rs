@@ -116,6 +116,7 @@ fn gap(gap: ledger::Gap, from: Stamp) -> Gap {
         GapReason::Stopped => "Evenkeel was stopped".to_owned(),
         GapReason::Crashed => "Evenkeel ended without a word".to_owned(),
         GapReason::Suspended => "the machine slept".to_owned(),
+        GapReason::Stalled => "the process was stopped for a while, or kept from running".to_owned(),
         GapReason::SetAside { file } => {
             format!("the history before this was damaged; it is in {file}, as far as it can be read")
         }

@@ -22,7 +22,7 @@ use super::{Action, Cause, CauseKind, Incident, Promise, Tally};
 use crate::clock::{Moment, Stamp};
 pub use stretches::{Watched, millis};
 
-use outage::{Outage, State};
+use outage::{Outage, Reason, State};
 use stretches::{Stretch, Stretches};
 
 /// An incident is over when the service has been up for so long: what flaps is one incident.
@@ -30,6 +30,8 @@ const HOLD: Duration = Duration::from_secs(10);
 /// The wall's clock runs a little faster or slower than the other, and the two are not read at the same time. Up to this many milliseconds between
 /// them are no change of the time: each second of the history is to hold a second.
 const SLACK: i64 = 100;
+/// A look comes ten times a second. After so long without one nobody has watched: the process was stopped, or the machine was.
+pub const UNWATCHED: Duration = Duration::from_secs(5);
 /// Actions that are kept of an incident.
 const MOST_ACTIONS: usize = 50;
 
@@ -76,6 +78,10 @@ pub struct Account {
     calendar: Calendar,
     judge: Judge,
     state: State,
+    /// What the time from the last look on is taken for, unless it is planned.
+    taken_for: Watched,
+    /// What it is taken for while nobody knows how the service stands: unknown, or as another process has seen it last.
+    unseen: Watched,
     /// The moment up to which time is accounted, by both clocks; `None` = it is not accounted here.
     until: Option<(Moment, Stamp)>,
     /// What was accounted of late, for corrections.
@@ -93,10 +99,35 @@ pub struct Account {
 struct Open {
     incident: Incident,
     began: Moment,
-    /// Since when the service is up again, by both clocks.
-    up_since: Option<(Moment, Stamp)>,
+    /// How many milliseconds since then were planned. They don't count as time in which the service was to be back.
+    planned_ms: i64,
+    /// The service is up again, and not for long enough yet.
+    up: Option<Up>,
+}
+
+/// The end of an incident, unless the service goes down again soon.
+#[derive(Debug)]
+struct Up {
+    /// Since when, by both clocks.
+    since: Moment,
+    at: Stamp,
+    /// How long the incident had lasted then.
+    lasted_ms: i64,
     /// The good requests since then, which are none of the incident.
-    good_since_up: i64,
+    good: i64,
+}
+
+/// How an incident stood when the process before ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Left {
+    /// The moment up to which that process has accounted.
+    pub until: Stamp,
+    /// Since when the service was up again then; `None` = it was down.
+    pub up_since: Option<Stamp>,
+    /// How many milliseconds have passed since `until`, by a clock that nobody sets where there is one.
+    pub away: i64,
+    /// Whether somebody has watched since: a process that was replaced has done so until now.
+    pub was_watched: bool,
 }
 
 impl Account {
@@ -108,6 +139,8 @@ impl Account {
             promise,
             calendar: Calendar::new(maintenance),
             state: State::Up,
+            taken_for: Watched::Unknown,
+            unseen: Watched::Unknown,
             until: None,
             past: Stretches::default(),
             incident: None,
@@ -166,6 +199,8 @@ impl Account {
     /// Begins to account time at this moment. `goes_on`: another process has done so until now, and told of the maintenance under way.
     pub fn start(&mut self, now: Moment, at: Stamp, goes_on: bool) {
         self.until = Some((now, at));
+        self.unseen = if goes_on { Watched::Up } else { Watched::Unknown };
+        self.taken_for = self.unseen;
         self.is_planned = goes_on && self.calendar.at(at).0;
     }
 
@@ -195,21 +230,47 @@ impl Account {
         }
     }
 
-    /// Goes on with an incident that was under way when the process before ended, at `until`. Where the service turns out to be up, that is where
-    /// it ended, as far as anybody knows.
-    pub fn resume(&mut self, incident: Incident, until: Stamp, now: Moment, at: Stamp) {
-        // the wall's clock may have been set back since it began
-        let lasted = |until: Stamp| until.since(incident.began).max(incident.lasted_ms);
-        let began = Moment::from_millis(now.as_millis().saturating_sub(lasted(at).unsigned_abs()));
-        // the time for which it has to be up begins now, since nobody has watched before
-        let incident = Incident { is_cut: true, lasted_ms: lasted(until), ..incident };
-        self.incident = Some(Open { incident, began, up_since: Some((now, until)), good_since_up: 0 });
+    /// What the time is taken for while nobody knows how the service stands.
+    pub fn unseen(&self) -> Watched {
+        self.unseen
     }
 
-    /// The service was down for so many more milliseconds of the incident that was resumed, while another process watched.
-    pub fn was_down(&mut self, ms: i64) {
-        if let Some(open) = &mut self.incident {
-            open.incident.down_ms += ms;
+    /// Since when the service is up again, while the incident is not over yet: who goes on with it has to know.
+    pub fn up_again(&self) -> Option<Stamp> {
+        self.incident.as_ref().and_then(|open| open.up.as_ref()).map(|up| up.at)
+    }
+
+    /// Goes on with an incident that was under way when the process before ended. Where the service was down then, and turns out to be up, that is
+    /// where it ended, as far as anybody knows.
+    pub fn resume(&mut self, incident: Incident, left: Left, now: Moment) {
+        let up_at = left.up_since.filter(|up| *up >= incident.began);
+        // what its length does not hold: the time since it was up again, and the time since the process before ended
+        let since = left.until.since(up_at.unwrap_or(left.until)).max(0) + left.away;
+        let before = |ms: i64| Moment::from_millis(now.as_millis().saturating_sub(ms.unsigned_abs()));
+        let began = before(incident.lasted_ms + since);
+        let up = (!left.was_watched || up_at.is_some()).then(|| Up {
+            // the time for which it has to be up begins now where nobody has watched
+            since: if left.was_watched { before(since) } else { now },
+            at: up_at.unwrap_or(left.until),
+            lasted_ms: incident.lasted_ms,
+            good: 0,
+        });
+        if up.is_none() {
+            let reason = Reason::NoBackend;
+            self.state = State::Down(Outage { reason, since: began, found: now, was_usable: false });
+            (self.unseen, self.taken_for) = (Watched::Down, Watched::Down);
+        }
+        let is_cut = up.is_some() && (up_at.is_none() || incident.is_cut);
+        self.incident = Some(Open { incident: Incident { is_cut, ..incident }, began, planned_ms: 0, up });
+    }
+
+    /// So many more milliseconds of the incident that was resumed were `watched` as this before this process looked.
+    pub fn was(&mut self, watched: Watched, ms: i64) {
+        let Some(open) = &mut self.incident else { return };
+        match watched {
+            Watched::Down => open.incident.down_ms += ms,
+            Watched::Planned => open.planned_ms += ms,
+            Watched::Up | Watched::Unknown => {}
         }
     }
 
@@ -220,9 +281,9 @@ impl Account {
 
     /// The service is not accounted any more: the incident under way is over, as far as is known.
     pub fn close(&mut self, at: Stamp) -> Option<Incident> {
-        let Open { incident, up_since, .. } = self.incident.take()?;
-        Some(match up_since {
-            Some((_, up)) => Incident { ended: Some(up), ..incident },
+        let Open { incident, up, .. } = self.incident.take()?;
+        Some(match up {
+            Some(up) => Incident { ended: Some(up.at), ..incident },
             None => Incident { ended: Some(at), is_cut: true, ..incident },
         })
     }
@@ -240,6 +301,11 @@ impl Account {
             self.decide(look, is_usable, &mut booked);
         }
         self.keep_incident(look, next, &mut booked);
+        self.taken_for = match (look.is_usable, self.state) {
+            (None, _) => self.unseen,
+            (Some(_), State::Down(_)) => Watched::Down,
+            (Some(_), State::Up | State::UpByRequests) => Watched::Up,
+        };
         booked
     }
 
@@ -260,16 +326,12 @@ impl Account {
     /// Accounts the time since the look before. Returns whether some of it was planned.
     fn account_time(&mut self, look: &Look, booked: &mut Booked) -> bool {
         let Some((until, _)) = self.until.replace((look.now, look.at)) else { return false };
-        let elapsed = millis(look.now.since(until));
-        let from = look.at.plus(-elapsed);
+        let elapsed = look.now.since(until);
+        let taken_for = if elapsed > UNWATCHED { Watched::Unknown } else { self.taken_for };
+        let from = look.at.plus(-millis(elapsed));
         let mut some_planned = false;
         for (start, end, is_planned) in self.planned(from, look.at) {
-            let watched = match self.state {
-                _ if is_planned => Watched::Planned,
-                _ if look.is_usable.is_none() => Watched::Unknown,
-                State::Down(_) => Watched::Down,
-                State::Up | State::UpByRequests => Watched::Up,
-            };
+            let watched = if is_planned { Watched::Planned } else { taken_for };
             let began = Moment::from_millis(until.as_millis() + start.since(from).unsigned_abs());
             let stretch = Stretch { began, from: start, ms: end.since(start), watched };
             self.enter(watched.tallies(start, stretch.ms), booked);
@@ -315,24 +377,21 @@ impl Account {
             booked.changes.push(Change::Began(incident));
         }
         let Some(open) = &mut self.incident else { return };
-        if look.is_usable.is_none()
-            && open.incident.is_cut
-            && let Some((since, _)) = &mut open.up_since
-        {
+        let Some(up) = &mut open.up else {
+            open.incident.lasted_ms = open.lasted(look.now);
+            return;
+        };
+        open.incident.lasted_ms = up.lasted_ms;
+        if look.is_usable.is_none() && open.incident.is_cut {
             // what was resumed is over when the service was seen up for a while, and nobody has looked yet
-            *since = look.now;
+            up.since = look.now;
         }
-        let until = open.up_since.map_or(look.now, |(since, _)| since);
-        if !open.incident.is_cut {
-            open.incident.lasted_ms = millis(until.since(open.began));
-        }
-        if let Some((since, at)) = open.up_since
-            && look.now.since(since) >= HOLD
-        {
-            let mut incident = Incident { ended: Some(at), ..open.incident.clone() };
-            incident.good = (incident.good - open.good_since_up).max(0);
+        if look.now.since(up.since) >= HOLD {
+            let mut incident = Incident { ended: Some(up.at), ..open.incident.clone() };
+            incident.good = (incident.good - up.good).max(0);
             // when two things happen in the same turn, either may be stamped first
-            incident.actions.retain(|action| action.at <= at.plus(SLACK));
+            let last = up.at.plus(SLACK);
+            incident.actions.retain(|action| action.at <= last);
             self.incident = None;
             self.settled = look.now;
             booked.changes.push(Change::Ended(incident));
@@ -360,22 +419,30 @@ impl Account {
             lost,
             good,
         };
-        self.incident = Some(Open { incident: incident.clone(), began, up_since: None, good_since_up: 0 });
+        self.incident = Some(Open { incident: incident.clone(), began, planned_ms: 0, up: None });
         incident
     }
 
     /// Adds to what the look has brought, and to the incident under way.
     fn enter(&mut self, tallies: Vec<(Stamp, Tally)>, booked: &mut Booked) {
-        if let Some(Open { incident, up_since, good_since_up, .. }) = &mut self.incident {
+        if let Some(Open { incident, planned_ms, up, .. }) = &mut self.incident {
             for (_, tally) in &tallies {
-                if up_since.is_some() {
-                    *good_since_up += tally.good;
+                if let Some(up) = up {
+                    up.good += tally.good;
                 }
+                *planned_ms += tally.planned;
                 incident.down_ms += tally.down;
                 incident.lost += tally.bad();
                 incident.good += tally.good;
             }
         }
         booked.tallies.extend(tallies);
+    }
+}
+
+impl Open {
+    /// How many milliseconds it has lasted until then, as far as those were not planned.
+    fn lasted(&self, until: Moment) -> i64 {
+        (millis(until.since(self.began)) - self.planned_ms).max(0)
     }
 }

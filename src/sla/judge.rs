@@ -7,6 +7,7 @@
 //! When it went bad is estimated by the cumulative sum of E. S. Page ("Continuous inspection schemes", 1954): of all the times that last until
 //! now, it is the one in which the most requests were bad beyond those that are allowed.
 
+mod pauses;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use super::statistics::at_least;
 use crate::clock::Moment;
+use pauses::Pauses;
 
 /// Requests of so short a time are added up.
 const TICK: Duration = Duration::from_millis(100);
@@ -68,6 +70,7 @@ pub struct Judge {
     floor: f64,
     /// Whether a latency is promised.
     has_latency: bool,
+    pauses: Pauses,
 }
 
 /// The requests that ended in a short time.
@@ -99,7 +102,7 @@ impl Finding {
 impl Judge {
     /// Of a service of whose requests this share is to succeed, and of which a latency may be promised.
     pub fn new(floor: f64, has_latency: bool) -> Self {
-        Self { ticks: VecDeque::new(), floor, has_latency }
+        Self { ticks: VecDeque::new(), floor, has_latency, pauses: Pauses::default() }
     }
 
     /// Takes on another promise.
@@ -113,6 +116,7 @@ impl Judge {
         if good + failed + slow == 0 {
             return;
         }
+        self.pauses.request(now);
         match self.ticks.back_mut() {
             Some(last) if now.since(last.from) < TICK => {
                 last.good += good;
@@ -128,9 +132,9 @@ impl Judge {
         self.ticks.retain(|tick| tick.from >= moment);
     }
 
-    /// When the last request ended, as far as that is kept.
-    pub fn last_request(&self) -> Option<Moment> {
-        self.ticks.back().map(|tick| tick.from)
+    /// Whether there was no request for so long that what they have said no longer counts.
+    pub fn is_silent(&self, now: Moment) -> bool {
+        self.ticks.back().is_none_or(|last| now.since(last.from) >= self.pauses.silence())
     }
 
     /// The good and the bad requests since then.
@@ -165,22 +169,31 @@ impl Judge {
         })
     }
 
-    /// Since when requests may have failed already when something else shows at `now` that no backend can be used. What requests say of a longer
-    /// time, they say by themselves.
+    /// Since when most requests have failed without a break when something else shows at `now` that no backend can be used. What requests say of a
+    /// longer time, or of a smaller share, they say by themselves.
     pub fn first_sign(&self, now: Moment) -> Option<Moment> {
         let lately = self.ticks.iter().rev().take_while(|tick| now.since(tick.from) <= LATELY);
-        self.greatest_excess(Complaint::Errors, 1.0, lately).map(|finding| finding.since)
+        lately.take_while(|tick| tick.failed > tick.good + tick.slow).last().map(|tick| tick.from)
+    }
+
+    /// Since when requests after `found` have been well when something else shows that a backend can be used again; `None` = there were none.
+    pub fn well_since(&self, found: Moment) -> Option<Moment> {
+        self.best_since(Complaint::Errors, found).map(|finding| finding.since)
     }
 
     /// Since when the requests are well again; `None` = they are not, or too few have shown it. Only those after `found` can show it. `share`:
     /// so many of them were bad before.
     pub fn recovered(&self, complaint: Complaint, share: f64, found: Moment, now: Moment) -> Option<Moment> {
-        let later = self.ticks.iter().rev().take_while(|tick| tick.from >= found);
-        let Finding { since, bad, of, .. } = self.greatest_excess(complaint, -1.0, later)?;
+        let Finding { since, bad, of, .. } = self.best_since(complaint, found)?;
         let lasted = now.since(since);
         let is_shown = lasted >= A_WHILE && of >= SHOWN || lasted >= LATELY && of >= SHOWN_BY_FEW;
         let good = (of - bad).unsigned_abs();
         (is_shown && at_least(good, of.unsigned_abs(), 1.0 - share) < ALPHA_UP).then_some(since)
+    }
+
+    /// Since when requests after `found` are well.
+    fn best_since(&self, complaint: Complaint, found: Moment) -> Option<Finding> {
+        self.greatest_excess(complaint, -1.0, self.ticks.iter().rev().take_while(|tick| tick.from >= found))
     }
 
     /// Since when requests are bad.

@@ -69,11 +69,12 @@ fn a_budget_that_burns_too_fast_is_told_once() {
     assert_eq!(send(&proxy, 20), 0);
     backend.set_down(true);
     send(&proxy, 20);
-    let alert = wait_for_event(&proxy, "budget_alert_raised");
-    assert_eq!((&alert["level"], &alert["cause"]["severity"]), (&json!("error"), &json!("page")));
+    // a ticket may come before: it takes fewer failures
+    let page = |event: &serde_json::Value| event["cause"]["severity"] == "page";
+    wait_until("a page", || events(&proxy, "budget_alert_raised").iter().any(page));
     wait_for_event(&proxy, "budget_spent");
     assert!(sla(&proxy)["error_budget_left"].as_f64().unwrap() < 0.0);
     assert_eq!(proxy.metric("evenkeel_budget_alerts_total{service=\"api\",severity=\"page\"}"), 1);
-    let page = |event: &&serde_json::Value| event["cause"]["severity"] == "page";
-    assert_eq!(events(&proxy, "budget_alert_raised").iter().filter(page).count(), 1);
+    let pages: Vec<_> = events(&proxy, "budget_alert_raised").into_iter().filter(page).collect();
+    assert_eq!((pages.len(), &pages[0]["level"]), (1, &json!("error")));
 }

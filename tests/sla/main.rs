@@ -13,6 +13,7 @@ mod incidents;
 mod maintenance;
 mod protection;
 mod reports;
+mod watching;
 
 use std::process::{Command, Output};
 use std::sync::Arc;

@@ -23,6 +23,9 @@ use crate::snapshot::Snapshot;
 /// How long the end of the process waits for the disk.
 const AT_THE_END: Duration = Duration::from_secs(5);
 
+/// How long it is from one look to the next whether what was kept has been read.
+const A_MOMENT: Duration = Duration::from_millis(10);
+
 /// The accounts of the process. A handle: its copies are the same accounts.
 #[derive(Clone)]
 pub(in crate::app) struct Accounting {
@@ -127,6 +130,11 @@ impl Accounting {
 
     /// Writes what the accounts have, and waits for the disk.
     pub async fn finish(&self) {
+        // the process may end while what was kept is still being read
+        let until = Moment::now().plus(AT_THE_END);
+        while matches!(self.start.get(), Start::Begun) && !self.accounts.borrow().has_begun() && Moment::now() < until {
+            tokio::time::sleep(A_MOMENT).await;
+        }
         let Some(batch) = self.accounts.borrow_mut().finish() else { return };
         let ledger = self.ledger.clone();
         if !background::run(move || ledger.keep(batch, AT_THE_END)).await.unwrap_or(false) {

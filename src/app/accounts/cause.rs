@@ -11,8 +11,8 @@ use crate::snapshot::Service;
 /// A reload so many milliseconds before an outage is taken for its cause, where nothing else is known.
 const RELOAD: i64 = 10_000;
 
-/// The cause of an incident that began then, as far as it can be told, and the backends that it is about. `reloaded` = when backends were last
-/// taken away, or the configuration changed.
+/// The cause of an incident that began then, as far as it can be told, and the backends that it is about. `reloaded` = when backends of the
+/// service were last taken away, or the configuration changed.
 pub(super) fn find(
     service: &Service,
     faults: &Faults,

@@ -1,9 +1,11 @@
-//! What the clocks of the machine do beside running: the wall's clock is set, and the machine sleeps.
+//! What the clocks of the machine do beside running: the wall's clock is set, the machine sleeps, and it is started anew.
+
+use std::fmt;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Moment, Stamp};
-use crate::sla::account::millis;
+use crate::sla::account::{UNWATCHED, millis};
 
 /// A difference of so many milliseconds is no adjustment any more, but a jump.
 const JUMP: i64 = 1000;
@@ -29,6 +31,47 @@ pub(super) struct ClockChange {
     pub jumped: i64,
     /// How long the machine slept.
     pub slept: i64,
+    /// How long nobody looked, where that is longer than it ever takes: the process was stopped; 0 = it was not.
+    pub stalled: i64,
+}
+
+/// A moment by a clock that nobody sets: how long the machine runs, sleep included. Moments of one run of the machine can be compared over restarts of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BootTime {
+    /// Which run of the machine it is.
+    boot: String,
+    ms: i64,
+}
+
+impl BootTime {
+    /// Now; `None` = this system has no such clock.
+    pub fn now() -> Option<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(Self { boot: boot.trim().to_owned(), ms: boot_time()? })
+    }
+
+    /// As it was written to the ledger.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (boot, ms) = text.split_once(' ')?;
+        Some(Self { boot: boot.to_owned(), ms: ms.parse().ok()? })
+    }
+
+    /// The same run of the machine, now.
+    pub fn brought_up_to_date(self) -> Self {
+        let ms = boot_time().unwrap_or(self.ms);
+        Self { ms, ..self }
+    }
+
+    /// How many milliseconds have passed since then; `None` = the machine was started anew.
+    pub fn since(&self, then: &Self) -> Option<i64> {
+        (self.boot == then.boot && self.ms >= then.ms).then(|| self.ms - then.ms)
+    }
+}
+
+impl fmt::Display for BootTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.boot, self.ms)
+    }
 }
 
 impl Clocks {
@@ -41,23 +84,31 @@ impl Clocks {
         let Some(last) = self.last.replace(reading) else { return ClockChange::default() };
         let slept = (reading.slept - last.slept).max(0);
         let slept = if slept >= JUMP { slept } else { 0 };
-        let jumped = reading.at.since(last.at) - millis(reading.now.since(last.now)) - slept;
-        ClockChange { jumped: if jumped.abs() >= JUMP { jumped } else { 0 }, slept }
+        let elapsed = reading.now.since(last.now);
+        let jumped = reading.at.since(last.at) - millis(elapsed) - slept;
+        let stalled = if elapsed > UNWATCHED { millis(elapsed) } else { 0 };
+        ClockChange { jumped: if jumped.abs() >= JUMP { jumped } else { 0 }, slept, stalled }
     }
 }
 
 /// How long the machine has slept since it was started: one of the two clocks goes on meanwhile, the other does not (clock_gettime(2)).
 fn slept() -> i64 {
+    boot_time().map_or(0, |boot| boot - read(ClockId::Monotonic))
+}
+
+/// How long the machine runs, sleep included.
+fn boot_time() -> Option<i64> {
     #[cfg(target_os = "linux")]
     {
-        let millis = |clock| {
-            let time = clock_gettime(clock);
-            time.tv_sec * 1000 + time.tv_nsec / 1_000_000
-        };
-        millis(ClockId::Boottime) - millis(ClockId::Monotonic)
+        Some(read(ClockId::Boottime))
     }
     #[cfg(not(target_os = "linux"))]
-    0
+    None
+}
+
+fn read(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
 }
 
 #[cfg(test)]
@@ -81,5 +132,27 @@ mod tests {
         assert_eq!(look(1300, 500_301, 7), (3_600_000, 0));
         assert_eq!(look(1400, 560_401, 60_007), (0, 60_000), "a minute asleep");
         assert_eq!(look(1500, 620_501 + 5000, 120_007), (5000, 60_000), "both");
+    }
+
+    #[test]
+    fn so_long_without_a_look_the_process_was_stopped() {
+        let mut clocks = Clocks::default();
+        let mut stalled = |now| clocks.compare(reading(now, 500_000 + now as i64, 0)).stalled;
+        assert_eq!([stalled(1000), stalled(6000), stalled(11_001), stalled(11_101)], [0, 0, 5001, 0]);
+    }
+
+    #[test]
+    fn moments_of_one_run_of_the_machine_can_be_compared() {
+        let moment = |text| BootTime::parse(text).unwrap();
+        assert_eq!(moment("a 1500").since(&moment("a 500")), Some(1000));
+        assert_eq!(moment("b 1500").since(&moment("a 500")), None, "it was started anew");
+        assert_eq!(moment("a 400").since(&moment("a 500")), None);
+        assert_eq!(moment("a 400").to_string(), "a 400");
+        assert_eq!([BootTime::parse("a"), BootTime::parse("a b"), BootTime::parse("")], [None, None, None]);
+        #[cfg(target_os = "linux")]
+        {
+            let (then, now) = (BootTime::now().unwrap(), BootTime::now().unwrap());
+            assert!(now.since(&then).is_some_and(|ms| (0..60_000).contains(&ms)));
+        }
     }
 }

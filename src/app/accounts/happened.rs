@@ -15,12 +15,21 @@ impl Accounts {
         for event in batch.events {
             self.last_event = event.id;
             match event.kind {
-                Kind::Reloaded { .. } | Kind::BackendRemoved { .. } => self.reloaded = event.time.into(),
+                Kind::Reloaded { .. } => self.reloaded = event.time.into(),
+                Kind::BackendRemoved { .. } => self.note_removal(&event),
                 Kind::Ledger(LedgerChange::SetAside { .. }) => self.enter_anew(),
                 _ => {}
             }
             self.note_action(&event);
             self.batch.history.push(row(&event));
+        }
+    }
+
+    /// Discovery, or a reload, has taken a backend away.
+    fn note_removal(&mut self, event: &Event) {
+        let service = event.subject.service.as_ref();
+        if let Some(account) = service.and_then(|service| self.services.get_mut(service)) {
+            account.removed = event.time.into();
         }
     }
 
@@ -51,6 +60,15 @@ impl Accounts {
             for name in self.services.keys() {
                 self.batch.spans.extend(crate::ledger::unknown(name, from, at));
             }
+        }
+        if change.stalled > 0 && self.phase == Phase::Keeping {
+            // the accounts of the services take this time for unknown by themselves
+            let from = at.plus(-change.stalled - change.slept);
+            self.batch.gaps.push(Gap { from, to: at.plus(-change.slept), why: GapReason::Stalled });
+            tracing::warn!(
+                "the process was stopped for {:.1} s, or kept from running: what is promised is not known to have been kept meanwhile",
+                change.stalled as f64 / 1e3
+            );
         }
         if change.jumped != 0 {
             self.batch.jumps.push(ClockJump { at, by_ms: change.jumped });

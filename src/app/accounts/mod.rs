@@ -34,7 +34,7 @@ use crate::sla::{Incident, Promise};
 use crate::snapshot::{Service, Snapshot};
 pub(super) use accounting::Accounting;
 
-use clocks::Clocks;
+use clocks::{BootTime, Clocks};
 use protection::Protection;
 use recall::Recalled;
 use service::{EndedAccount, LookSources, ServiceAccount};
@@ -57,6 +57,11 @@ const STOPPED: &str = "stopped";
 /// Another process keeps the time from then on.
 const REPLACED: &str = "replaced";
 
+/// The moment up to which the time is accounted, by a clock that nobody sets.
+const BOOT_TIME: (&str, &str) = ("process", "boot_time");
+/// The room of the words on when a service was up again, while its incident is not over yet, by service.
+const UP_AGAIN: &str = "up_again";
+
 /// What the accounts are kept with.
 struct Sources {
     ledger: Ledger,
@@ -77,6 +82,9 @@ struct Accounts {
     ended: AHashMap<Arc<str>, EndedAccount>,
     protection: Protection,
     clocks: Clocks,
+    boot_time: Option<BootTime>,
+    /// The process stops, or was replaced, and it was told so before the accounts had begun.
+    is_stopping: Option<bool>,
     /// What is to be written next.
     batch: Batch,
     /// How often.
@@ -88,7 +96,7 @@ struct Accounts {
     maintenance_seen: u64,
     /// The id of the last event that was looked at.
     last_event: u64,
-    /// When backends were last taken away, or the configuration changed.
+    /// When the configuration was changed last.
     reloaded: Stamp,
     generation: u64,
     wrote: Moment,
@@ -119,6 +127,8 @@ impl Accounts {
             ended: AHashMap::new(),
             protection: Protection::default(),
             clocks: Clocks::default(),
+            boot_time: BootTime::now(),
+            is_stopping: None,
             batch,
             every: WRITE,
             next: 1,
@@ -140,13 +150,22 @@ impl Accounts {
         self.next = recalled.last_incident.saturating_add(1);
         self.sources.maintenances.recall(recalled.maintenance.clone(), at);
         self.update(snapshot);
-        recalled.restore(&mut self.services, &mut self.batch, (now, at), takes_over);
+        self.boot_time = self.boot_time.take().map(BootTime::brought_up_to_date);
+        let now = recall::Now { moment: now, at, boot_time: self.boot_time.clone() };
+        recalled.restore(&mut self.services, &mut self.batch, now, takes_over);
+        for jump in &self.batch.jumps {
+            let by_s = jump.by_ms as f64 / 1e3;
+            self.sources.events.tell(Subject::default(), Kind::Ledger(LedgerChange::ClockJumped { by_s }));
+        }
         // what was recalled of maintenance that is over has served its turn
         self.update(snapshot);
         self.batch.takes_over = true;
         self.batch.kept.push((ENDED.0.to_owned(), ENDED.1.to_owned(), None));
         self.phase = Phase::Keeping;
         gauge!(names::LEDGER_OK.name).set(f64::from(u8::from(self.sources.standings.trouble().is_none())));
+        if let Some(is_stopping) = self.is_stopping {
+            self.retire(snapshot, is_stopping);
+        }
     }
 
     /// Looks at all services.
@@ -181,6 +200,7 @@ impl Accounts {
 
     /// The process stops, or another one keeps the time from now on: what is left are requests that end.
     pub fn retire(&mut self, snapshot: &Snapshot, is_stopping: bool) {
+        self.is_stopping = Some(is_stopping);
         self.look(snapshot, Moment::now());
         if self.phase != Phase::Keeping {
             return;
@@ -192,6 +212,11 @@ impl Accounts {
         for account in self.services.values_mut() {
             account.account.retire();
         }
+    }
+
+    /// Whether what was kept has been read.
+    pub fn has_begun(&self) -> bool {
+        self.phase != Phase::Waiting
     }
 
     /// Gives back what is left to be written; `None` = nothing was ever promised.
@@ -231,7 +256,8 @@ impl Accounts {
             match self.services.get_mut(name) {
                 Some(account) => account.update(promised, by_hand.as_ref()),
                 None => {
-                    let account = ServiceAccount::new(name, promised, by_hand.as_ref(), self.ended.get(name));
+                    let before = self.ended.remove(name);
+                    let account = ServiceAccount::new(name, promised, by_hand.as_ref(), before.as_ref());
                     self.services.insert(Arc::clone(name), account);
                 }
             }
@@ -268,6 +294,7 @@ impl Accounts {
             let changes = account.look(service, now, at, &mut self.next, &sources);
             self.batch.incidents.extend(changes.into_iter().filter_map(incident));
         }
+        self.count_ended(at);
         self.batch.until = Some(at);
     }
 
@@ -276,6 +303,18 @@ impl Accounts {
         for account in self.services.values_mut() {
             account.count_only(now, at);
         }
+        self.count_ended(at);
+    }
+
+    /// Accounts the requests that end to services of which nothing is promised any more.
+    fn count_ended(&mut self, at: Stamp) {
+        self.ended.retain(|name, ended| {
+            let (requests, may_go_on) = ended.read();
+            if !requests.is_empty() {
+                self.batch.tallies.push((Arc::clone(name), at.floor(1000), requests));
+            }
+            may_go_on
+        });
     }
 
     /// Looks for alerts, has others give way where that is wanted, and shows how the services stand.
@@ -336,6 +375,17 @@ impl Accounts {
             self.batch.tallies.extend(account.take_tallies());
             // an incident under way goes to the disk with them: it may be all that is left of it
             self.batch.incidents.extend(account.account.incident().cloned());
+            if self.phase == Phase::Keeping
+                && let Some(up_again) = account.changed_up_again()
+            {
+                let at = up_again.map(|at| at.as_millis().to_string());
+                self.batch.kept.push((UP_AGAIN.to_owned(), account.name.to_string(), at));
+            }
+        }
+        if self.batch.until.is_some() {
+            self.boot_time = self.boot_time.take().map(BootTime::brought_up_to_date);
+            let now = self.boot_time.as_ref().map(ToString::to_string);
+            self.batch.kept.push((BOOT_TIME.0.to_owned(), BOOT_TIME.1.to_owned(), now));
         }
     }
 

@@ -1,21 +1,24 @@
 //! What the accounts find in the ledger when the process starts, and what they make of the time since then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
 
+use super::clocks::BootTime;
 use super::service::ServiceAccount;
-use super::{ENDED, REPLACED, STOPPED};
+use super::{BOOT_TIME, ENDED, REPLACED, STOPPED, UP_AGAIN};
 use crate::clock::{Moment, Stamp};
-use crate::ledger::{Batch, Gap, GapReason, Ledger, Level, Maintenance, Span, unknown};
-use crate::sla::account::Watched;
+use crate::ledger::{Batch, ClockJump, Gap, GapReason, Ledger, Level, Maintenance, Span, unknown};
+use crate::sla::account::{Left, Watched};
 use crate::sla::{Incident, Tally, Window};
 
 /// Burn rates over up to two hours need the minutes, longer ones the hours of three days.
 const MINUTES: i64 = 2 * 3_600_000;
 const HOURS: i64 = 3 * 86_400_000;
+/// A difference of so many milliseconds between two clocks is no adjustment any more.
+const JUMP: i64 = 1000;
 /// How long the process that is replaced may take to write what it has.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
 /// An incident that was under way so many milliseconds ago may still be.
@@ -26,6 +29,10 @@ const STILL_UNDER_WAY: i64 = 60_000;
 pub(super) struct Recalled {
     /// The time up to which it was accounted; `None` = there is no time before.
     until: Option<Stamp>,
+    /// That time by a clock that nobody sets.
+    boot_time: Option<BootTime>,
+    /// Since when services were up again whose incidents were not over yet.
+    up_again: BTreeMap<String, String>,
     /// The process that kept it was told to stop.
     was_stopped: bool,
     open: Vec<Incident>,
@@ -63,14 +70,21 @@ impl Recalled {
         let mut lately: HashMap<Arc<str>, Vec<(Stamp, Tally)>> = HashMap::new();
         for (from, to, level) in [(at.plus(-HOURS), middle, Level::Hour), (middle, at, Level::Minute)] {
             for (service, rows) in reader.recent(from, level)? {
-                let ends = rows.into_iter().map(|(start, tally)| (start.plus(level.millis()), tally));
-                lately.entry(service).or_default().extend(ends.filter(|(end, _)| level == Level::Minute || *end <= to));
+                // what lies ahead comes from a time in which the clock was wrong
+                let of_late = rows.into_iter().filter(|(start, _)| *start < to);
+                lately
+                    .entry(service)
+                    .or_default()
+                    .extend(of_late.map(|(start, tally)| (start.plus(level.millis()), tally)));
             }
         }
         let until = reader.until()?;
+        let process = reader.kept(ENDED.0)?;
         Ok(Self {
             until,
-            was_stopped: reader.kept(ENDED.0)?.get(ENDED.1).is_some_and(|how| how == STOPPED),
+            boot_time: process.get(BOOT_TIME.1).and_then(|text| BootTime::parse(text)),
+            up_again: reader.kept(UP_AGAIN)?,
+            was_stopped: process.get(ENDED.1).is_some_and(|how| how == STOPPED),
             open: reader.open_incidents()?.into_iter().map(|stored| stored.incident).collect(),
             last_incident: reader.last_incident_id()?,
             // also what was over before we began
@@ -82,63 +96,91 @@ impl Recalled {
 
     /// Goes on where the process before ended: the time since then is unknown, unless another process has served until now.
     pub(super) fn restore(
-        self,
+        mut self,
         services: &mut AHashMap<Arc<str>, ServiceAccount>,
         batch: &mut Batch,
-        (now, at): (Moment, Stamp),
+        now: Now,
         takes_over: bool,
     ) {
+        let Now { moment, at, .. } = now;
         for (name, rows) in &self.lately {
             let Some(account) = services.get_mut(name) else { continue };
             rows.iter().for_each(|(end, tally)| account.burn.add((*end).min(at), tally));
         }
-        let until = self.until.unwrap_or(at);
         for account in services.values_mut() {
-            account.account.start(now, at, takes_over);
+            account.account.start(moment, at, takes_over);
         }
-        for incident in self.open {
+        let away = self.away(&now);
+        for incident in std::mem::take(&mut self.open) {
+            let until = self.until.unwrap_or(at);
             let account = services.get_mut(&incident.service);
-            match account.filter(|_| takes_over || at.since(until) <= STILL_UNDER_WAY) {
-                Some(account) => {
-                    if !incident.is_within_rto() {
-                        account.rto_told = Some(incident.id);
-                    }
-                    account.account.resume(incident, until, now, at);
-                }
-                None => batch.incidents.push(Incident { ended: Some(until), is_cut: true, ..incident }),
+            let Some(account) = account.filter(|_| takes_over || away <= STILL_UNDER_WAY) else {
+                batch.incidents.push(self.over(incident, until));
+                continue;
+            };
+            if !incident.is_within_rto() {
+                account.rto_told = Some(incident.id);
             }
+            let up_since = self.up_again_of(&incident);
+            account.account.resume(incident, Left { until, up_since, away, was_watched: takes_over }, moment);
         }
-        if until >= at {
+        let Some(until) = self.until else { return };
+        let set_by = at.since(until) - away;
+        if set_by.abs() >= JUMP {
+            batch.jumps.push(ClockJump { at, by_ms: set_by });
+        }
+        if away == 0 {
             return;
         }
+        let from = at.plus(-away);
         for name in &self.services {
             if let Some(account) = services.get_mut(name) {
                 account.plan(&self.maintenance);
-                account.enter_gap(until, at, takes_over, batch);
+                account.enter_gap(from, at, takes_over, batch);
             }
         }
         if !takes_over {
             let why = if self.was_stopped { GapReason::Stopped } else { GapReason::Crashed };
-            batch.gaps.push(Gap { from: until, to: at, why });
+            batch.gaps.push(Gap { from, to: at, why });
         }
     }
+
+    /// How many milliseconds nobody has kept the accounts. The wall's clock may have been set meanwhile, so it is asked only where the machine was
+    /// started anew.
+    fn away(&self, now: &Now) -> i64 {
+        let by_boot_time = now.boot_time.as_ref().zip(self.boot_time.as_ref()).and_then(|(now, then)| now.since(then));
+        let by_wall = self.until.map_or(0, |until| now.at.since(until).max(0));
+        if self.until.is_some() { by_boot_time.unwrap_or(by_wall) } else { 0 }
+    }
+
+    /// Since when the service was up again of whose incident it was not known yet that it is over.
+    fn up_again_of(&self, incident: &Incident) -> Option<Stamp> {
+        let millis = self.up_again.get(&*incident.service)?.parse().ok()?;
+        Some(Stamp::from_millis(millis))
+    }
+
+    /// An incident of which nobody knows any more.
+    fn over(&self, incident: Incident, until: Stamp) -> Incident {
+        let up_again = self.up_again_of(&incident).filter(|up| *up >= incident.began);
+        Incident { ended: Some(up_again.unwrap_or(until)), is_cut: incident.is_cut || up_again.is_none(), ..incident }
+    }
+}
+
+/// A moment by all clocks.
+pub(super) struct Now {
+    pub moment: Moment,
+    pub at: Stamp,
+    pub boot_time: Option<BootTime>,
 }
 
 impl ServiceAccount {
     /// Enters the time from `from` to `to`, in which this process did not watch. Where another one did (`was_watched`), the service stood as the
     /// other one saw it last.
     fn enter_gap(&mut self, from: Stamp, to: Stamp, was_watched: bool, batch: &mut Batch) {
-        let is_down = self.account.incident().is_some();
         for (start, end, is_planned) in self.account.planned(from, to) {
+            let watched = if is_planned { Watched::Planned } else { self.account.unseen() };
+            self.account.was(watched, end.since(start));
             if was_watched {
-                let watched = match (is_planned, is_down) {
-                    (true, _) => Watched::Planned,
-                    (false, true) => Watched::Down,
-                    (false, false) => Watched::Up,
-                };
-                if watched == Watched::Down {
-                    self.account.was_down(end.since(start));
-                }
                 let tallies = watched.tallies(start, end.since(start)).into_iter();
                 batch.tallies.extend(tallies.map(|(second, tally)| (Arc::clone(&self.name), second, tally)));
                 continue;
@@ -179,4 +221,31 @@ pub(super) fn windows(
         windows.push((Arc::clone(service), all.get(service).copied().unwrap_or_default()));
     }
     Ok(windows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Stamp = Stamp::from_millis(1_795_780_800_000);
+
+    /// How long nobody has kept the accounts, in milliseconds, where the process before did until noon.
+    fn away(then: &str, now: &str, at: Stamp) -> i64 {
+        let recalled = Recalled { until: Some(NOON), boot_time: BootTime::parse(then), ..Recalled::default() };
+        recalled.away(&Now { moment: Moment::from_millis(1), at, boot_time: BootTime::parse(now) })
+    }
+
+    #[test]
+    fn how_long_nobody_has_watched_is_known_whatever_the_clock_on_the_wall_says() {
+        for at in [NOON.plus(170), NOON.plus(86_400_000), NOON.plus(-3_600_000)] {
+            assert_eq!(away("a 1000", "a 1170", at), 170, "{at}");
+        }
+    }
+
+    #[test]
+    fn where_the_machine_was_started_anew_there_is_only_the_clock_on_the_wall() {
+        assert_eq!(away("a 1000", "b 170", NOON.plus(60_000)), 60_000);
+        assert_eq!(away("a 1000", "", NOON.plus(60_000)), 60_000);
+        assert_eq!(away("a 1000", "b 170", NOON.plus(-60_000)), 0, "it was set back");
+    }
 }

@@ -1,14 +1,14 @@
 //! The account of one running service: what it reads, what it tells, and what it shows.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
 
 use crate::clock::{Moment, Stamp};
 use crate::endpoint::Endpoint;
-use crate::endpoint::standing::Health;
+use crate::endpoint::standing::{Health, Shown};
 use crate::event::{Events, Kind, PromiseChange, Subject};
 use crate::health::faults::Faults;
 use crate::ledger::Maintenance;
@@ -53,21 +53,40 @@ pub(super) struct ServiceAccount {
     began: Option<Moment>,
     /// Something is known of its backends.
     is_settled: bool,
+    /// When a backend was last taken away.
+    pub removed: Stamp,
+    /// What the ledger has of when the service was up again, while its incident is not over yet.
+    kept_up_again: Option<Stamp>,
     pub is_protected: bool,
     gauges: Gauges,
 }
 
-/// What is left of the account of a service of which nothing is promised any more.
+/// What is left of the account of a service of which nothing is promised any more: requests that began before still end, and were promised to.
 pub(super) struct EndedAccount {
-    requests: Weak<PromisedRequests>,
+    requests: Arc<PromisedRequests>,
     seen: [u64; 4],
 }
 
 impl EndedAccount {
-    /// The requests that were accounted of these counters, where they are the same: sessions that last hold them.
+    /// The requests that were accounted of these counters, where they are the same.
     fn seen_of(&self, requests: &Arc<PromisedRequests>) -> Option<[u64; 4]> {
-        self.requests.upgrade().filter(|before| Arc::ptr_eq(before, requests)).map(|_| self.seen)
+        Arc::ptr_eq(&self.requests, requests).then_some(self.seen)
     }
+
+    /// The requests that have ended since they were read last, and whether more may end.
+    pub fn read(&mut self) -> (Tally, bool) {
+        // nobody else holds the counters: whoever did has counted before it let go
+        let may_go_on = Arc::strong_count(&self.requests) > 1;
+        (since_before(&self.requests, &mut self.seen), may_go_on)
+    }
+}
+
+/// The requests that were counted since `seen` was read.
+fn since_before(requests: &PromisedRequests, seen: &mut [u64; 4]) -> Tally {
+    let read = requests.read();
+    let before = std::mem::replace(seen, read);
+    let since = |at: usize| i64::try_from(read[at].saturating_sub(before[at])).unwrap_or(i64::MAX);
+    Tally { good: since(0), failed: since(1), slow: since(2), excluded: since(3), ..Tally::default() }
 }
 
 /// What the metrics show of it.
@@ -85,7 +104,7 @@ struct Gauges {
 pub(super) struct LookSources<'a> {
     pub events: &'a Events,
     pub faults: &'a Faults,
-    /// When backends were last taken away, or the configuration changed.
+    /// When the configuration was changed last.
     pub reloaded: Stamp,
     /// The maintenance of this service that was started by hand.
     pub by_hand: Option<&'a Maintenance>,
@@ -116,6 +135,8 @@ impl ServiceAccount {
             is_budget_spent: false,
             began: None,
             is_settled: false,
+            removed: Stamp::default(),
+            kept_up_again: None,
             is_protected: false,
             gauges: Gauges::of(name),
         }
@@ -131,7 +152,7 @@ impl ServiceAccount {
 
     /// What has to be known where the service is promised something again.
     pub fn end(self) -> EndedAccount {
-        EndedAccount { requests: Arc::downgrade(&self.requests), seen: self.seen }
+        EndedAccount { requests: self.requests, seen: self.seen }
     }
 
     /// Takes on what is promised now.
@@ -154,7 +175,8 @@ impl ServiceAccount {
         next: &mut i64,
         sources: &LookSources<'_>,
     ) -> Vec<Change> {
-        let look = Look { now, at, is_usable: self.is_usable(service, now), requests: self.read() };
+        let requests = self.read();
+        let look = Look { now, at, is_usable: self.is_usable(service, &requests, now), requests };
         let mut booked = self.account.look(&look, next);
         self.explain(service, at, sources, &mut booked);
         if let Some(Change::Began(incident)) = booked.changes.iter().find(|change| matches!(change, Change::Began(_))) {
@@ -262,20 +284,27 @@ impl ServiceAccount {
         }
     }
 
-    /// Whether a backend can be used; `None` = nobody knows so far. That some backends are down until they are checked is no outage: nobody has
-    /// looked.
-    fn is_usable(&mut self, service: &Service, now: Moment) -> Option<bool> {
-        let began = *self.began.get_or_insert(now);
-        self.is_settled |= now.since(began) >= SETTLED || is_known(service);
+    /// Whether a backend can be used; `None` = nobody knows so far. What backends are taken for until they are checked is neither uptime nor an
+    /// outage: nobody has looked.
+    fn is_usable(&mut self, service: &Service, requests: &Tally, now: Moment) -> Option<bool> {
+        if !self.is_settled {
+            let began = *self.began.get_or_insert(now);
+            let is_late = now.since(began) >= SETTLED && !is_in_doubt(service);
+            let is_shown = requests.good > 0 && service.has_usable_backend();
+            self.is_settled = is_late || is_shown || is_known(service);
+        }
         self.is_settled.then(|| service.has_usable_backend())
     }
 
     /// The requests since the look before.
     fn read(&mut self) -> Tally {
-        let read = self.requests.read();
-        let before = std::mem::replace(&mut self.seen, read);
-        let since = |at: usize| i64::try_from(read[at].saturating_sub(before[at])).unwrap_or(i64::MAX);
-        Tally { good: since(0), failed: since(1), slow: since(2), excluded: since(3), ..Tally::default() }
+        since_before(&self.requests, &mut self.seen)
+    }
+
+    /// Since when the service is up again, where that has changed and its incident is not over yet: a process that goes on with it has to know.
+    pub fn changed_up_again(&mut self) -> Option<Option<Stamp>> {
+        let up_again = self.account.up_again();
+        (std::mem::replace(&mut self.kept_up_again, up_again) != up_again).then_some(up_again)
     }
 
     /// Says why the incident under way has begun, unless that is known already.
@@ -288,7 +317,8 @@ impl ServiceAccount {
             return;
         }
         let Some(incident) = self.account.incident() else { return };
-        let (cause, backends) = cause::find(service, sources.faults, sources.reloaded, incident.began);
+        let reloaded = sources.reloaded.max(self.removed);
+        let (cause, backends) = cause::find(service, sources.faults, reloaded, incident.began);
         let cause = cause.unwrap_or_else(|| incident.cause.clone());
         let backends = if backends.is_empty() { incident.backends.clone() } else { backends };
         self.account.explain(cause.clone(), backends.clone());
@@ -332,10 +362,24 @@ impl ServiceAccount {
     }
 }
 
-/// Whether anything is known of a service's backends: one was checked, or there are no checks to wait for.
+/// Whether it is known that a backend of the service can be used, or that none can: there are no checks to wait for, checks have shown that one is
+/// well, or that all are down that nobody has taken out.
 fn is_known(service: &Service) -> bool {
-    let is_checked = |endpoint: &Arc<Endpoint>| endpoint.live.standing.health() != Health::Unknown;
-    service.endpoints.iter().any(|endpoint| service.health.is_none() || is_checked(endpoint))
+    if service.health.is_none() {
+        return !service.endpoints.is_empty();
+    }
+    let shows = |endpoint: &Arc<Endpoint>, health| {
+        let standing = &endpoint.live.standing;
+        standing.shown() == Shown::Health && standing.health() == health
+    };
+    let is_out = |endpoint: &Arc<Endpoint>| shows(endpoint, Health::Down) || endpoint.live.standing.is_taken_out();
+    let mut all = service.endpoints.iter();
+    all.clone().any(|endpoint| shows(endpoint, Health::Up)) || !service.endpoints.is_empty() && all.all(is_out)
+}
+
+/// Whether checks of a backend fail, and too few have so far to say that it is down.
+fn is_in_doubt(service: &Service) -> bool {
+    service.endpoints.iter().any(|endpoint| endpoint.live.standing.shown() == Shown::Doubt)
 }
 
 /// The planned times of a service: those of the configuration, and the one that was started by hand.

@@ -1,14 +1,10 @@
 //! How a service stands, why, and how that is decided.
 
 use std::fmt;
-use std::time::Duration;
 
-use super::{Account, Booked, Look, Watched};
+use super::{Account, Booked, Look, Up, Watched};
 use crate::clock::{Moment, Stamp};
 use crate::sla::judge::{Complaint, Finding};
-
-/// Without a request for so long, what requests have said no longer counts.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// How a service stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,15 +54,18 @@ impl Account {
                 if let Some(finding) = self.judge.finding(now) {
                     let reason = Reason::Requests(finding);
                     self.go_down(Outage { reason, since: finding.since, found: now, was_usable: usable }, booked);
-                } else if self.state == State::UpByRequests && self.is_silent(now) {
+                } else if self.state == State::UpByRequests && self.judge.is_silent(now) {
                     self.go_down(
                         Outage { reason: Reason::NoBackend, since: now, found: now, was_usable: usable },
                         booked,
                     );
                 }
             }
-            State::Down(Outage { reason: Reason::NoBackend, .. }) if usable => {
-                self.go_up(State::Up, (now, look.at), booked);
+            State::Down(Outage { reason: Reason::NoBackend, found, .. }) if usable => {
+                // requests may have succeeded before that was found
+                let since = self.judge.well_since(found).unwrap_or(now);
+                let at = self.past.stamp_of(since).unwrap_or(look.at);
+                self.go_up(State::Up, (since, at), booked);
             }
             State::Down(outage @ Outage { reason: Reason::Requests(_), was_usable: true, .. }) if !usable => {
                 let reason = Reason::NoBackend;
@@ -87,33 +86,29 @@ impl Account {
         if let Some(since) = self.judge.recovered(complaint, share, outage.found, look.now) {
             let at = self.past.stamp_of(since).unwrap_or(look.at);
             self.go_up(up, (since, at), booked);
-        } else if is_usable && self.is_silent(look.now) {
+        } else if is_usable && self.judge.is_silent(look.now) {
             self.go_up(up, (look.now, look.at), booked);
         }
     }
 
-    fn is_silent(&self, now: Moment) -> bool {
-        self.judge.last_request().is_none_or(|last| now.since(last) >= SILENCE)
-    }
-
     fn go_down(&mut self, outage: Outage, booked: &mut Booked) {
         if let Some(open) = &mut self.incident {
-            (open.up_since, open.incident.is_cut, open.good_since_up) = (None, false, 0);
+            (open.up, open.incident.is_cut) = (None, false);
         }
         self.state = State::Down(outage);
         let corrections = self.past.correct(outage.since, Watched::Up, Watched::Down);
         self.enter(corrections, booked);
     }
 
-    fn go_up(&mut self, state: State, since: (Moment, Stamp), booked: &mut Booked) {
+    fn go_up(&mut self, state: State, (since, at): (Moment, Stamp), booked: &mut Booked) {
         self.state = state;
         // what requests said before says nothing about what comes now
-        self.judge.forget_before(since.0);
+        self.judge.forget_before(since);
         if let Some(open) = &mut self.incident {
-            open.up_since = Some(since);
-            open.good_since_up = self.judge.since(since.0).0;
+            let lasted_ms = open.lasted(since) + self.past.ms_since(since, Watched::Planned);
+            open.up = Some(Up { since, at, lasted_ms, good: self.judge.since(since).0 });
         }
-        let corrections = self.past.correct(since.0, Watched::Down, Watched::Up);
+        let corrections = self.past.correct(since, Watched::Down, Watched::Up);
         self.enter(corrections, booked);
     }
 }

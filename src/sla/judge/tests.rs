@@ -195,7 +195,7 @@ fn what_is_kept_is_bounded() {
     assert!((5..=6).contains(&most), "{most}: one request a minute for a day");
     assert_eq!(judge.since(at(863_000 * 100)), (1, 0));
     judge.forget_before(at(864_000 * 100));
-    assert_eq!((judge.last_request(), judge.since(START)), (None, (0, 0)));
+    assert_eq!((judge.is_silent(START), judge.since(START)), (true, (0, 0)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Moment, Stamp, parse_rfc3339};
-use crate::sla::account::{Account, Change, Look};
+use crate::sla::account::{Account, Change, Left, Look, Watched};
 use crate::sla::{Incident, Planned, Promise, Recurring, Tally, Window};
 
 pub const SECOND: i64 = 1000;
@@ -25,6 +25,12 @@ pub enum Event {
     Clock(i64),
     /// There is no look for so many milliseconds.
     Stall(i64),
+    /// Nobody knows from now on whether a backend can be used.
+    Nobody,
+    /// The process is killed right after a look, and another one begins so many milliseconds later.
+    Restart(i64),
+    /// The process is replaced by another one.
+    Upgrade,
 }
 
 /// An account, its clocks, and what came out of it.
@@ -43,13 +49,16 @@ pub struct Driver {
     elapsed: i64,
     /// By how much the wall's clock was set.
     set_by: i64,
-    is_usable: bool,
+    is_usable: Option<bool>,
     rate: [i64; 3],
     /// Thousandths of requests that have come since the rate was set, and requests that were handed on of these.
     since_rate: i64,
     handed_on: [i64; 3],
     requests: Tally,
     stalled_until: i64,
+    /// The process is gone, and since when.
+    gone_since: Option<i64>,
+    windows: Vec<Planned>,
     ended: Vec<Incident>,
 }
 
@@ -71,9 +80,9 @@ pub fn promise() -> Promise {
 impl Driver {
     /// Of a service with a backend that can be used and no requests, whose clock on the wall shows `begun`.
     pub fn new(begun: &str, maintenance: &[&str]) -> Self {
-        let windows = maintenance.iter().map(|text| Planned::Every(Recurring::parse(text).unwrap())).collect();
+        let windows: Vec<_> = maintenance.iter().map(|text| Planned::Every(Recurring::parse(text).unwrap())).collect();
         let mut driver = Self {
-            account: Account::new(Arc::from("api"), promise(), windows),
+            account: Account::new(Arc::from("api"), promise(), windows.clone()),
             next: 1,
             rows: BTreeMap::new(),
             changes: Vec::new(),
@@ -82,12 +91,14 @@ impl Driver {
             begun: Stamp::from(parse_rfc3339(begun).unwrap()),
             elapsed: 0,
             set_by: 0,
-            is_usable: true,
+            is_usable: Some(true),
             rate: [0; 3],
             since_rate: 0,
             handed_on: [0; 3],
             requests: Tally::default(),
             stalled_until: 0,
+            gone_since: None,
+            windows,
             ended: Vec::new(),
         };
         driver.look();
@@ -145,7 +156,7 @@ impl Driver {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Usable(is_usable) => {
-                self.is_usable = is_usable;
+                self.is_usable = Some(is_usable);
                 self.look();
             }
             Event::Requests(rate) => {
@@ -157,6 +168,42 @@ impl Driver {
             }
             Event::Clock(by) => self.set_by += by,
             Event::Stall(ms) => self.stalled_until = self.elapsed + ms,
+            Event::Nobody => self.is_usable = None,
+            Event::Restart(ms) => {
+                self.look();
+                if self.gone_since.is_none() && self.elapsed >= self.stalled_until {
+                    (self.gone_since, self.stalled_until) = (Some(self.elapsed), self.elapsed + ms);
+                }
+            }
+            Event::Upgrade => {
+                self.look();
+                if self.gone_since.is_none() && self.elapsed >= self.stalled_until {
+                    self.replace(0, true);
+                }
+            }
+        }
+    }
+
+    /// Another process goes on with the accounts of the one that ended so many milliseconds ago.
+    fn replace(&mut self, away: i64, was_watched: bool) {
+        let (now, at) = (self.now(), self.at());
+        let (incident, up_since) = (self.account.incident().cloned(), self.account.up_again());
+        self.account = Account::new(Arc::from("api"), promise(), self.windows.clone());
+        self.account.start(now, at, was_watched);
+        let until = at.plus(-away);
+        if let Some(incident) = incident {
+            self.account.resume(incident, Left { until, up_since, away, was_watched }, now);
+        }
+        for (from, to, is_planned) in self.account.planned(until, at) {
+            let watched = if is_planned { Watched::Planned } else { self.account.unseen() };
+            self.account.was(watched, to.since(from));
+            self.enter(watched.tallies(from, to.since(from)));
+        }
+    }
+
+    fn enter(&mut self, tallies: Vec<(Stamp, Tally)>) {
+        for (second, tally) in tallies {
+            *self.rows.entry(second).or_default() += tally;
         }
     }
 
@@ -173,13 +220,16 @@ impl Driver {
             return;
         }
         self.hand_on();
-        let requests = std::mem::take(&mut self.requests);
-        self.seen += requests;
-        let look = Look { now: self.now(), at: self.at(), is_usable: Some(self.is_usable), requests };
-        let booked = self.account.look(&look, &mut self.next);
-        for (second, tally) in booked.tallies {
-            *self.rows.entry(second).or_default() += tally;
+        let mut requests = std::mem::take(&mut self.requests);
+        if let Some(since) = self.gone_since.take() {
+            // nobody was served
+            requests = Tally::default();
+            self.replace(self.elapsed - since, false);
         }
+        self.seen += requests;
+        let look = Look { now: self.now(), at: self.at(), is_usable: self.is_usable, requests };
+        let booked = self.account.look(&look, &mut self.next);
+        self.enter(booked.tallies);
         self.ended.extend(booked.changes.iter().filter_map(|change| match change {
             Change::Ended(incident) => Some(incident.clone()),
             _ => None,

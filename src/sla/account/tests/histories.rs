@@ -23,6 +23,10 @@ fn events(clock_is_set: bool) -> impl Strategy<Value = Vec<(i64, Event)>> {
         3 => requests,
         2 => burst,
         1 => (0..5000_i64).prop_map(Event::Stall),
+        1 => (0..30_000_i64).prop_map(Event::Stall),
+        1 => Just(Event::Nobody),
+        1 => prop_oneof![Just(0_i64), 0..5000_i64, 0..100_000_i64].prop_map(Event::Restart),
+        1 => Just(Event::Upgrade),
         if clock_is_set { 2 } else { 0 } => by.prop_map(Event::Clock),
     ];
     let pause = prop_oneof![0..300_i64, 0..8000_i64, Just(70_000)];
@@ -39,7 +43,7 @@ fn live((events, maintenance): &History) -> Driver {
         driver.run(&[(*pause, *event)], *pause);
     }
     // the last stall is over by then, and the last look is one of those that come every 100 ms
-    let rest = 6 * SECOND - driver.elapsed() % SECOND;
+    let rest = 102 * SECOND - driver.elapsed() % SECOND;
     driver.run(&[], rest);
     driver
 }
@@ -61,7 +65,6 @@ proptest! {
         let driver = live(&history);
         let total = driver.total();
         prop_assert_eq!(total.elapsed(), driver.elapsed());
-        prop_assert_eq!(total.unknown, 0);
         prop_assert_eq!(total.counted() + total.excluded, driver.seen.counted() + driver.seen.excluded);
         prop_assert!(total.excluded >= driver.seen.excluded);
         for (second, row) in &driver.rows {
@@ -99,7 +102,8 @@ proptest! {
             prop_assert!(last.0 < incident.id && last.1 <= incident.began, "{:?} after {:?}", incident, last);
             prop_assert!(incident.began <= incident.detected && incident.detected <= end, "{:?}", incident);
             if incident.ended.is_some() {
-                prop_assert_eq!(incident.lasted_ms, end.since(incident.began));
+                // what was planned is left out
+                prop_assert!(incident.lasted_ms <= end.since(incident.began), "{:?}", incident);
             }
             last = (incident.id, end);
         }
