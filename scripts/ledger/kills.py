@@ -95,13 +95,15 @@ def requests(sums):
 class Run:
     """One life of the process, from its start to the kill, and what the ledger holds of it."""
 
-    def __init__(self, load, begun, killed, before, after):
+    def __init__(self, load, is_down, begun, killed, before, after):
         self.counted = requests(after) - requests(before)
         self.at_least = load.between(begun, killed - RPO - SLACK)
         # an answer that came just before the kill may be read after it, and one that no client has read may have been counted
         self.at_most = load.between(begun, killed + 1) + CLIENTS
         self.watched = (after["up"] + after["down"] - before["up"] - before["down"]) / 1000
         self.lasted = killed - begun
+        # the backends stay as they are from before the start to the kill: none of the time is of the other kind
+        self.mistaken = after["up"] - before["up"] if is_down else after["down"] - before["down"]
 
 
 def verdicts(runs, killed, report, api, check):
@@ -109,6 +111,7 @@ def verdicts(runs, killed, report, api, check):
     lost = [f"{run.counted} of {run.at_least}" for run in runs if run.counted < run.at_least]
     twice = [f"{run.counted} of {run.at_most}" for run in runs if run.counted > run.at_most]
     longer = [f"{run.watched:.3f} s of {run.lasted:.3f}" for run in runs if run.watched > run.lasted]
+    mistaken = [f"{run.mistaken} ms" for run in runs if run.mistaken]
     gaps = [gap for gap in report["gaps"] if "without a word" in gap["why"]]
     incidents = sorted(api["incidents"], key=lambda incident: incident["began"])
     ids = [incident["id"] for incident in incidents]
@@ -119,6 +122,7 @@ def verdicts(runs, killed, report, api, check):
         f"nothing older than the RPO is lost, in any of {len(runs)} runs ({counted} counted, at least {at_least}) {lost}": not lost,
         f"nothing is twice, in any run {twice}": not twice,
         f"no time is twice, in any run {longer}": not longer,
+        f"no outage is uptime, and no uptime an outage, in any run {mistaken}": not mistaken,
         # a run that was killed before it had begun makes the gap before it longer
         f"crashes are gaps: {len(gaps)} of {killed}": 0 < len(gaps) <= killed,
         f"the gaps are unknown: {api['unknown_s']:.1f} s": api["unknown_s"] > 0,
@@ -137,7 +141,7 @@ def main(binary, kills=200, seed=1):
         f'[[listener]]\nname = "web"\nbind = "127.0.0.1:{port}"\nservice = "api"\n[service.api]\n{sections}'
         '[service.api.health]\ninterval = "200ms"\nfast_interval = "100ms"\nfall = 2\nrise = 1\n[service.api.sla]\nrpo = "1s"\n'
     )
-    load, runs, before, processes = Load(port), [], held(state), Processes(folder)
+    load, runs, before, processes, is_down = Load(port), [], held(state), Processes(folder), False
     try:
         for number in range(1, kills + 1):
             is_quiet = number % QUIET_EVERY == 0
@@ -150,7 +154,7 @@ def main(binary, kills=200, seed=1):
             time.sleep(QUIET if is_quiet else chance.uniform(0.1, 3))
             killed = kill(process)
             after = held(state)
-            runs.append(Run(load, begun, killed, before, after))
+            runs.append(Run(load, is_down, begun, killed, before, after))
             before = after
         process = processes.start("log", [binary, "run", "-c", folder / "proxy.toml"])
         time.sleep(4)
