@@ -238,11 +238,11 @@ impl Exchange {
 
     /// It ended before its answer did. Where nothing else went wrong, and we have not cut it off ourselves, that is the client's doing.
     pub fn broke_off(&mut self) {
-        if self.ingress.is_cut() {
+        let is_cut = self.ingress.is_cut();
+        if is_cut {
             self.outcome.end = Some(TunnelEnd::Cut);
-        } else {
-            self.outcome.failure.get_or_insert(Kind::ClientGone);
         }
+        self.outcome.failure.get_or_insert(if is_cut { Kind::DrainOver } else { Kind::ClientGone });
     }
 
     /// It was a tunnel, which ended in this way. A client that is gone because its connection was cut off has not broken it.
