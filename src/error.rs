@@ -87,6 +87,8 @@ pub enum Kind {
     UpstreamHung,
     /// The client went away.
     ClientGone,
+    /// We have cut it off: the time to drain was over (`server.drain_timeout`).
+    DrainOver,
     /// A defect of ours.
     Internal,
 }
@@ -184,6 +186,7 @@ impl Kind {
             | Self::Maintenance
             | Self::Shortage(_)
             | Self::Undecided
+            | Self::DrainOver
             | Self::Internal => Side::Internal,
         }
     }
@@ -230,6 +233,7 @@ impl Kind {
             Self::UpstreamHung => "the backend hangs",
             Self::Unreachable => "the backend can't be reached",
             Self::ClientGone => "the client went away",
+            Self::DrainOver => "cut off: the time to drain was over",
             Self::Internal => "internal error",
         }
     }

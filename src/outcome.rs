@@ -28,6 +28,9 @@ pub struct Outcome {
     pub queued: Option<Duration>,
     /// How long its last attempt took until it had a connection, a kept one or a new one; measured only where the access log says it.
     pub connected: Option<Duration>,
+    /// How long its client was waited for, from the begin of an attempt to the end of the request's body; `None` = it was not, or the head of the answer
+    /// came before that end.
+    pub uploaded: Option<Duration>,
     /// Bytes of the answer's body that were given to the connection.
     pub body_bytes: u64,
     /// How it ended as a gRPC call, where it is one.
@@ -48,11 +51,13 @@ pub enum Grpc {
 /// gRPC's status codes that tell of a failure of the server, as 5xx do in HTTP: UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS
 /// (gRPC's `statuscodes.md`). The others are about the request.
 const GRPC_FAILURES: [u16; 5] = [2, 4, 13, 14, 15];
+/// The largest of gRPC's status codes. Clients take what is above it for UNKNOWN.
+const LAST_OF_GRPC: u16 = 16;
 
 impl Grpc {
     /// Whether its status tells of a failure of the server.
     pub fn is_failure(self) -> bool {
-        self.status().is_some_and(|status| GRPC_FAILURES.contains(&status))
+        self.status().is_some_and(|status| GRPC_FAILURES.contains(&status) || status > LAST_OF_GRPC)
     }
 
     /// Its status, where one was said.
@@ -77,6 +82,7 @@ impl Outcome {
             authorized: None,
             queued: None,
             connected: None,
+            uploaded: None,
             body_bytes: 0,
             grpc: None,
             end: None,

@@ -1,4 +1,4 @@
-//! Looks at what has come on a socket, and leaves it there.
+//! Looks at what has come on a socket, or whether its other side has left, and takes nothing of it.
 
 use std::io;
 
@@ -32,6 +32,21 @@ impl Socket {
             }
             // the socket has been registered above
             Self::Unwatched(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Ready when the other side has reset the connection, and with `or_ended` also when it has ended its side; whatever it has sent before, and nobody
+    /// has read. Never for a socket that is not registered.
+    pub async fn left(&self, or_ended: bool) {
+        // that a side has ended is told to whoever waits for anything to read, and urgent data never come: nobody has asked the kernel for them
+        let wanted = if or_ended { Interest::PRIORITY | Interest::ERROR } else { Interest::ERROR };
+        let told = match self {
+            Self::Tcp(tcp) => tcp.ready(wanted).await,
+            Self::Unwatched(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Unix(unix) => unix.ready(wanted).await,
+        };
+        if told.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }

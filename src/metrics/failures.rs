@@ -39,6 +39,8 @@ pub enum FailureReason {
     Undecided,
     /// This machine lacks something that a connection needs.
     Shortage,
+    /// The time to drain was over before its answer was.
+    DrainOver,
     /// A defect of ours.
     Internal,
     /// The connection to the backend was refused, or failed otherwise.
@@ -73,7 +75,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// All reasons, in the order of their numbers, each with the word for it in metrics.
-    pub const ALL: [(Self, &'static str); 32] = [
+    pub const ALL: [(Self, &'static str); 33] = [
         (Self::MalformedRequest, "malformed_request"),
         (Self::TooLarge, "too_large"),
         (Self::SlowRequest, "slow_request"),
@@ -91,6 +93,7 @@ impl FailureReason {
         (Self::Maintenance, "maintenance"),
         (Self::Undecided, "undecided"),
         (Self::Shortage, "shortage"),
+        (Self::DrainOver, "drain_timeout"),
         (Self::Internal, "internal"),
         (Self::ConnectFailed, "connect_failed"),
         (Self::Unreachable, "unreachable"),
@@ -113,8 +116,14 @@ impl FailureReason {
 #[derive(Debug)]
 pub struct Failures(PerWorker<Slot>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot([Count; FailureReason::ALL.len()]);
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Count::default()))
+    }
+}
 
 impl Failures {
     pub(super) fn new(workers: usize) -> Self {

@@ -29,6 +29,7 @@ pub(super) fn reason(kind: Kind) -> FailureReason {
         Kind::Maintenance => By::Maintenance,
         Kind::Undecided => By::Undecided,
         Kind::Shortage(_) => By::Shortage,
+        Kind::DrainOver => By::DrainOver,
         Kind::Internal => By::Internal,
         Kind::Connect => By::ConnectFailed,
         Kind::Unreachable => By::Unreachable,

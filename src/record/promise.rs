@@ -24,7 +24,7 @@ pub(super) fn of_exchange(outcome: &Outcome, latency: Option<Duration>) -> Promi
         Some(Side::Client) if !is_failure => return PromiseEnd::Excluded,
         Some(Side::Upstream | Side::Internal) => return PromiseEnd::Failed,
         _ if is_failure => return PromiseEnd::Failed,
-        // we have cut it off
+        // we have cut it off before its answer began
         None if outcome.status.is_none() => return PromiseEnd::Failed,
         _ => {}
     }
@@ -32,8 +32,13 @@ pub(super) fn of_exchange(outcome: &Outcome, latency: Option<Duration>) -> Promi
         // a call without a status is one that failed, for its client
         Some(Grpc::Unknown) => PromiseEnd::Failed,
         Some(call) if call.is_failure() => PromiseEnd::Failed,
-        _ => in_time(outcome.answered, latency),
+        _ => in_time(waited(outcome), latency),
     }
+}
+
+/// How long its client has waited for the head of its answer; what the client itself took to send the body is not the service's time.
+fn waited(outcome: &Outcome) -> Option<Duration> {
+    outcome.answered.map(|answered| answered.saturating_sub(outcome.uploaded.unwrap_or_default()))
 }
 
 /// How a session that has ended counts. What matters is how long its client has waited for a backend.
@@ -91,12 +96,14 @@ mod tests {
             (502, Some(Kind::Connect), Failed),
             // its body broke after a good head
             (200, Some(Kind::UpstreamClosed), Failed),
+            (200, Some(Kind::DrainOver), Failed),
             (200, Some(Kind::ClientGone), Excluded),
             (500, Some(Kind::ClientGone), Failed),
             (400, Some(Kind::MalformedRequest), Excluded),
             (413, Some(Kind::BodyTooLarge), Excluded),
             (0, Some(Kind::ClientGone), Excluded),
             // cut off by us, without an answer
+            (0, Some(Kind::DrainOver), Failed),
             (0, None, Failed),
             (0, Some(Kind::Internal), Failed),
         ] {
@@ -110,9 +117,24 @@ mod tests {
     fn a_grpc_call_fails_by_its_status() {
         let call = |status| exchange(200, None, Some(Grpc::Status(status)), 10);
         let failed: Vec<u16> = (0..=17).filter(|status| call(*status) == PromiseEnd::Failed).collect();
-        assert_eq!(failed, [2, 4, 13, 14, 15]);
+        assert_eq!(failed, [2, 4, 13, 14, 15, 17]);
         assert_eq!(exchange(200, None, Some(Grpc::Unknown), 10), PromiseEnd::Failed);
         assert_eq!(exchange(200, Some(Kind::ClientGone), Some(Grpc::Unknown), 10), PromiseEnd::Excluded);
+    }
+
+    #[test]
+    fn what_the_client_takes_to_send_its_body_is_not_the_service_s() {
+        let ended = |answered_ms, uploaded_ms: Option<u64>| {
+            let outcome = Outcome {
+                status: Some(StatusCode::OK),
+                answered: Some(Duration::from_millis(answered_ms)),
+                uploaded: uploaded_ms.map(Duration::from_millis),
+                ..Outcome::begun(Instant::now())
+            };
+            of_exchange(&outcome, Some(Duration::from_millis(500)))
+        };
+        assert_eq!([ended(1400, Some(1000)), ended(1500, Some(1000))], [PromiseEnd::Good; 2]);
+        assert_eq!([ended(1501, Some(1000)), ended(1400, None)], [PromiseEnd::Slow; 2]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod support;
 
 mod buckets;
+mod classes;
 mod copies;
 mod history;
 mod incidents;

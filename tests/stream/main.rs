@@ -12,5 +12,6 @@ mod keepalive;
 mod living_on;
 mod names;
 mod passthrough;
+mod queue;
 mod resets;
 mod tcp;

@@ -232,6 +232,11 @@ impl Client {
         self.wire.stream.finish();
     }
 
+    /// Ends our direction within TLS, and keeps the connection below.
+    pub fn close_notify(&mut self) {
+        self.wire.stream.close_notify();
+    }
+
     /// Closes with a reset.
     pub fn reset(self) {
         self.wire.stream.reset();

@@ -72,8 +72,8 @@ impl Stream {
         let _ = self.socket().map(|socket| socket.set_linger(Some(Duration::ZERO)));
     }
 
-    /// Ends our direction, with a TLS close_notify before it.
-    pub fn finish(&mut self) {
+    /// Says within TLS that our direction ends, and keeps the connection.
+    pub fn close_notify(&mut self) {
         match self {
             Self::TlsClient(s) => {
                 s.conn.send_close_notify();
@@ -85,6 +85,11 @@ impl Stream {
             }
             Self::Tcp(_) | Self::Unix(_) | Self::Reset => {}
         }
+    }
+
+    /// Ends our direction, with a TLS close_notify before it.
+    pub fn finish(&mut self) {
+        self.close_notify();
         let _ = self.socket().map(|socket| socket.shutdown(Shutdown::Write));
     }
 }

@@ -10,7 +10,7 @@ use super::exchange::Exchange;
 use super::rate_limits::{self, CountedBy};
 use super::request::changes::Message;
 use super::routing::compared;
-use crate::error::Result;
+use crate::error::{Result, Side};
 use crate::protocol::http::Request;
 use crate::route::meaning::Meaning;
 use crate::snapshot::{Listener, Route};
@@ -71,7 +71,11 @@ impl Connection {
             return Ok(None);
         }
         let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };
-        match self.authenticate(request, entrance).await? {
+        let entry = self.authenticate(request, entrance).await;
+        if entry.as_ref().is_err_and(|error| error.kind().side() != Side::Client) {
+            self.turned_away((snapshot, route), context, request, exchange);
+        }
+        match entry? {
             Entry::Admitted(None) => Ok(None),
             Entry::Admitted(Some(claims)) => {
                 let by = CountedBy { request, path: compared(request, meaning), claims: Some(&claims) };

@@ -77,6 +77,8 @@ fn status(kind: Kind) -> (StatusCode, &'static str) {
         Kind::UpstreamTimeout | Kind::UpstreamHung => {
             (StatusCode::GATEWAY_TIMEOUT, "evenkeel; error=http_response_timeout")
         }
+        // nobody reads this: the connection is cut off as well
+        Kind::DrainOver => (StatusCode::SERVICE_UNAVAILABLE, "evenkeel; error=connection_terminated"),
         Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "evenkeel; error=proxy_internal_error"),
     }
 }
@@ -217,6 +219,7 @@ pub fn grpc_code(kind: Kind) -> Code {
         | Kind::Maintenance
         | Kind::Shortage(_)
         | Kind::Undecided
+        | Kind::DrainOver
         | Kind::Connect
         | Kind::Unreachable
         | Kind::ConnectTimeout

@@ -2,10 +2,11 @@
 
 use super::Connection;
 use super::context::Context;
+use super::exchange::Exchange;
 use super::request::sender::{self, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::http::Request;
-use crate::snapshot::{Maintenance, Service};
+use crate::snapshot::{Maintenance, Route, Service, Snapshot};
 
 /// Where authorities ask for the proof that a name is ours, to which a token is added (RFC 8555, section 8.3).
 const ACME: &str = "/.well-known/acme-challenge/";
@@ -24,6 +25,19 @@ impl Connection {
         request: &Request,
     ) -> Result<()> {
         if maintenance.is_on() { self.is_let_through(maintenance, context, request) } else { Ok(()) }
+    }
+
+    /// The same for a request that this route has taken, and the maintenance of its listener. One that is shown the page counts for the service that it misses.
+    #[inline]
+    pub(super) fn gets_through_listener<'s>(
+        &self,
+        (snapshot, route): (&Snapshot, &Route),
+        context: &Context<'s>,
+        request: &Request,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let passed = self.gets_through(&context.listener.maintenance, context, request);
+        passed.inspect_err(|_| self.turned_away((snapshot, route), context, request, exchange))
     }
 
     #[cold]

@@ -206,7 +206,8 @@ fn explained(
     let mut answer = match grpc {
         Some(content_type) => error_answer::grpc(kind, content_type),
         None => {
-            let fallback = exchange.asked().and_then(|service| service.fallback.as_ref());
+            // one that was turned away has asked nobody
+            let fallback = exchange.service().and(exchange.asked()).and_then(|service| service.fallback.as_ref());
             error_answer::explain(kind, fallback, &values, context.accept(headers))
         }
     };
@@ -270,7 +271,7 @@ impl Connection {
         };
         // pages of other origins may read what they are shown
         if preflight.is_none() {
-            self.gets_through(&context.listener.maintenance, context, request)?;
+            self.gets_through_listener((snapshot, route), context, request, exchange)?;
         }
         if route.guard.is_some() {
             let entrance = Entrance { snapshot, route, context, exchange: &mut *exchange, told };

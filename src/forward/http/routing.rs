@@ -1,6 +1,8 @@
 //! From a request to its route, and on to the service that does the work: what its path means, which route takes it, and what only the proxy may say
 //! is taken out of it.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use http::Response;
 
@@ -101,6 +103,26 @@ impl Connection {
         route.hits.count(self.worker.index);
         exchange.takes(route);
         Ok(route)
+    }
+
+    /// Counts a request that is turned away by our own doing for the service that its route leads to: that is what its client misses. The service is not
+    /// asked, and neither is a client told on which side of a split it would have been.
+    #[cold]
+    pub(super) fn turned_away(
+        &self,
+        (snapshot, route): (&Snapshot, &Route),
+        context: &Context<'_>,
+        request: &Request,
+        exchange: &mut Exchange,
+    ) {
+        match &route.action {
+            Action::Service(service) => exchange.misses(*service),
+            Action::Split(split) => {
+                let point = split::point(split, request, (self, context.listener), &Cell::default());
+                exchange.misses(snapshot.choose(split, point));
+            }
+            Action::Redirect { .. } | Action::Respond { .. } | Action::File { .. } => {}
+        }
     }
 
     /// The service whose backends do the work of an exchange with the service at this place.

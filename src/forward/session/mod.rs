@@ -4,6 +4,7 @@
 //! Once a byte was moved, nobody can tell what it has done.
 
 mod path;
+mod presence;
 mod record;
 mod silence;
 
@@ -21,11 +22,12 @@ use http::header::HeaderMap;
 use tokio::io::AsyncWriteExt;
 
 use path::SessionPath;
+use presence::{admit, unless_gone};
 pub use record::Record;
 use silence::Silence;
 
+use super::placement::Criteria;
 use super::placement::keys::{self, Keys};
-use super::placement::{self, Criteria};
 use super::retry::state::RetryState;
 use super::{Ingress, Worker};
 use crate::bandwidth::Paces;
@@ -146,7 +148,7 @@ async fn begin_session(
     mut record: Record,
 ) -> Option<Session> {
     let (snapshot, listener) = ingress.current()?;
-    match connect(&arrival, peer, ingress.worker(), &snapshot, listener, failed, &mut record).await {
+    match connect(&mut arrival, peer, ingress.worker(), &snapshot, listener, failed, &mut record).await {
         Ok(BackendConnection { stream: backend, live, retries, path, counted }) => {
             record.connected();
             let idle_timeout = snapshot.listeners[listener].idle_timeout;
@@ -169,7 +171,7 @@ async fn begin_session(
 }
 
 async fn connect(
-    arrival: &Arrival,
+    arrival: &mut Arrival,
     peer: &Peer,
     worker: &Rc<Worker>,
     snapshot: &Current,
@@ -200,20 +202,21 @@ async fn connect(
         service.proxy_header.map_or(&[][..], |version| worker.header(peer, version, &snapshot.listeners[listener]));
     loop {
         let criteria = Criteria { keys: &keys, tried: &retry.tried, preferred: None, client: None, now };
-        let admission = placement::admit(worker, service, criteria, &timeouts, || {}).await?;
+        let admission = admit(&mut arrival.stream, worker, service, criteria, &timeouts).await?;
         let backend = admission.backend();
         record.attempt_begins(service, listener, admission);
         let endpoint = &service.endpoints[backend];
-        let error = match dial(service, endpoint, header, &worker.timers, timeouts.connect).await {
+        let dialled = dial(service, endpoint, header, &worker.timers, timeouts.connect);
+        let error = match unless_gone(&mut arrival.stream, false, dialled).await {
             Ok(Connected { stream, took, via }) => {
                 let live = Arc::clone(&endpoint.live);
                 let pool = worker.pools.of(endpoint, service.pool, &service.upstream[backend]);
                 let counted = pool.opened(Some(took), via);
                 let retries = (!failed.is_empty()).then(|| Arc::clone(&service.retries));
-                let path = SessionPath::new(endpoint, via);
-                return Ok(BackendConnection { stream, live, retries, path, counted });
+                return Ok(BackendConnection { stream, live, retries, path: SessionPath::new(endpoint, via), counted });
             }
-            Err(error) => error,
+            Err(error) if error.kind() != Kind::ClientGone => error,
+            Err(gone) => return Err(gone),
         };
         tracing::debug!(service = %service.name, backend = %endpoint.id, %error, "an attempt failed");
         record.attempt_failed(error.kind());

@@ -28,4 +28,9 @@ impl Exchange {
     pub fn held_back(&mut self) {
         self.ready = Some(Instant::now());
     }
+
+    /// It is counted for this service, which it will never ask: it was turned away before that.
+    pub fn misses(&mut self, asked: usize) {
+        self.counted.set_missed(asked);
+    }
 }

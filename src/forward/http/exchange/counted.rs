@@ -135,6 +135,13 @@ impl Counted {
         }
     }
 
+    /// It would have asked this service. It asks none, and no backend does anything for it.
+    pub fn set_missed(&mut self, asked: usize) {
+        if let Self::InSnapshot(places) = self {
+            places.asked = Some(asked);
+        }
+    }
+
     /// The place in the service of the backend that it was sent to last; `None` = it was sent to none, or the snapshot was let go of.
     pub fn backend_place(&self) -> Option<usize> {
         match self {

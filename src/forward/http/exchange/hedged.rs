@@ -54,7 +54,7 @@ impl Exchange {
     /// The attempt that is spoken of is given up for the other one.
     fn lose(&mut self, ended: Instant) {
         if let Some((attempt, used)) = self.attempt.as_ref().zip(self.counted.backend()) {
-            let (worker, elapsed) = (self.ingress.worker().index, ended.saturating_duration_since(attempt.began));
+            let (worker, elapsed) = (self.ingress.worker().index, self.upload.backend_time(attempt.began, ended));
             used.endpoint.live.latency.observe_at_least(elapsed, Moment::at(ended));
             // a hedge has not waited for long yet
             if !attempt.is_hedge {

@@ -8,6 +8,7 @@ mod hedged;
 mod places;
 mod logged;
 mod traced;
+mod upload;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ use crate::upstream::terms::Failed;
 use counted::{AskedView, BackendView, Counted};
 pub use places::ClientShare;
 use places::HeldPlace;
+use upload::Upload;
 
 /// One exchange.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Exchange {
     outcome: Outcome,
     /// When it could be sent to a backend, where that was later than its begin.
     ready: Option<Instant>,
+    /// Whether its client was waited for, which had to send the body.
+    upload: Upload,
     /// The status that the client is answered with counts as a failure of the backend.
     is_failure: bool,
     /// What the access log says of the request, when there is one.
@@ -92,6 +96,7 @@ impl Exchange {
             beside: None,
             outcome: Outcome::begun(Instant::now()),
             ready: None,
+            upload: Upload::default(),
             is_failure: false,
             access: None,
             place: None,
@@ -200,10 +205,10 @@ impl Exchange {
             // how long the client takes to read says nothing about the backend
             (Rest::Whole, Some(_)) => self.end_attempt(self.attempt_end(), now),
             (_, Some(attempt)) => {
-                let (began, elapsed) = (attempt.began, now.saturating_duration_since(attempt.began));
+                let elapsed = self.upload.backend_time(attempt.began, now);
                 attempt.answered = Some(elapsed);
                 if let Some(end) = self.attempt_end().filter(|_| rest == Rest::Streamed && !is_hedge) {
-                    self.took(end, began, elapsed);
+                    self.took(end, elapsed);
                 }
             }
             (_, None) => {}
@@ -238,11 +243,11 @@ impl Exchange {
 
     /// It ended before its answer did. Where nothing else went wrong, and we have not cut it off ourselves, that is the client's doing.
     pub fn broke_off(&mut self) {
-        if self.ingress.is_cut() {
+        let is_cut = self.ingress.is_cut();
+        if is_cut {
             self.outcome.end = Some(TunnelEnd::Cut);
-        } else {
-            self.outcome.failure.get_or_insert(Kind::ClientGone);
         }
+        self.outcome.failure.get_or_insert(if is_cut { Kind::DrainOver } else { Kind::ClientGone });
     }
 
     /// It was a tunnel, which ended in this way. A client that is gone because its connection was cut off has not broken it.
@@ -328,12 +333,12 @@ impl Exchange {
         let Some((service, used)) = self.counted.service().zip(self.counted.backend()) else { return };
         let live = &used.endpoint.live;
         if let Some(end) = end {
-            let elapsed = answered.unwrap_or_else(|| ended.saturating_duration_since(began));
+            let elapsed = answered.unwrap_or_else(|| self.upload.backend_time(began, ended));
             if let Some(hedges) = service.hedges.filter(|_| end.is_ok() && !is_hedge) {
                 hedges.took(self.ingress.worker().index, elapsed);
             }
             if !is_hedge {
-                self.took(end, began, elapsed);
+                self.took(end, elapsed);
             }
             let result = AttemptResult {
                 live,

@@ -28,8 +28,6 @@ pub struct HeldPlace {
     standing: Standing,
     /// When it was let in, where it had to wait: its first attempt begins then, and no backend has to answer for the wait.
     let_in: Option<Instant>,
-    /// When the end of its body came, where that was waited for.
-    body_came: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -66,35 +64,35 @@ impl Exchange {
     /// It was let in; `has_waited`: not at once.
     pub fn holds(&mut self, place: ConcurrencyPlace, has_waited: bool) {
         let let_in = has_waited.then(Instant::now);
-        self.place = Some(Box::new(HeldPlace { standing: Standing::InFlight(place), let_in, body_came: None }));
+        self.place = Some(Box::new(HeldPlace { standing: Standing::InFlight(place), let_in }));
     }
 
-    /// Its client is waited for, to send more of the body, if `is_awaited`; `has_ended`: the end of it has come.
-    pub fn body_is(&mut self, is_awaited: bool, has_ended: bool) {
+    /// Its client is waited for, to send more of the body: it holds no place meanwhile.
+    pub(super) fn steps_aside(&mut self) {
         let Some(held) = &mut self.place else { return };
-        match &held.standing {
-            Standing::InFlight(place) if is_awaited => {
-                let away = Standing::Away(Arc::clone(place.limit()));
-                if let Standing::InFlight(place) = std::mem::replace(&mut held.standing, away) {
-                    self.ingress.worker().lines.give_back(place);
-                }
-            }
-            Standing::Away(limit) if has_ended => {
-                held.standing = Standing::InFlight(limit.enter_again());
-                held.body_came = Some(Instant::now());
-            }
-            Standing::InFlight(_) | Standing::Away(_) => {}
+        let Standing::InFlight(place) = &held.standing else { return };
+        let away = Standing::Away(Arc::clone(place.limit()));
+        if let Standing::InFlight(place) = std::mem::replace(&mut held.standing, away) {
+            self.ingress.worker().lines.give_back(place);
         }
     }
 
-    /// An attempt that is no hedge has ended, after so long to the head of its answer. What fails at once says nothing of how busy the backends are, but
-    /// what has not answered in time does. It took that long from the end of the body on, where that came later than the attempt `began`.
-    pub(super) fn took(&self, end: AttemptEnd, began: Instant, elapsed: Duration) {
-        if let Some(HeldPlace { standing: Standing::InFlight(place), body_came, .. }) = self.place.as_deref()
+    /// All of the body has come, for which its client was waited for.
+    pub(super) fn comes_back(&mut self) {
+        if let Some(HeldPlace { standing, .. }) = self.place.as_deref_mut()
+            && let Standing::Away(limit) = standing
+        {
+            *standing = Standing::InFlight(limit.enter_again());
+        }
+    }
+
+    /// An attempt that is no hedge has ended, and its backend has taken so long to the head of its answer. What fails at once says nothing of how busy the
+    /// backends are, but what has not answered in time does.
+    pub(super) fn took(&self, end: AttemptEnd, elapsed: Duration) {
+        if let Some(HeldPlace { standing: Standing::InFlight(place), .. }) = self.place.as_deref()
             && matches!(end, Ok(()) | Err(Failure::TimedOut))
         {
-            let client = body_came.map_or(Duration::ZERO, |came| came.saturating_duration_since(began));
-            place.took(self.ingress.worker().index, elapsed.saturating_sub(client));
+            place.took(self.ingress.worker().index, elapsed);
         }
     }
 
