@@ -7,6 +7,10 @@ use std::time::Instant;
 
 use super::*;
 use crate::ledger::{EventRow, Note, Span};
+use crate::report::gather::{self, Asked, History};
+use crate::report::period::Period;
+use crate::report::{Format, json};
+use crate::sla::{Promise, Window};
 
 const SERVICES: i64 = 100;
 const DAYS: i64 = 730;
@@ -83,6 +87,42 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// The same as `evenkeel report` and `GET /api/v1/sla` do.
+fn reports(reader: &Reader, names: &[Arc<str>], year: Stamp, end: Stamp) {
+    let minutes = |number: u64| Duration::from_secs(60 * number);
+    let promise = Promise {
+        tier: None,
+        target: 0.999,
+        rto: minutes(1),
+        rpo: Duration::from_secs(1),
+        mttr: minutes(5),
+        mtbf: minutes(60),
+        window: Window::Rolling(minutes(30 * 24 * 60)),
+        latency: None,
+        floor: 0.95,
+        protect: false,
+    };
+    let promises = || names.iter().map(|name| (name.to_string(), promise.clone())).collect();
+    let begun = Instant::now();
+    let period = Period { time: year..end, label: "a year".to_owned() };
+    let made = timed("a report of a year, all services", || {
+        gather::report(reader, Asked { period: &period, now: end, service: None, promises: promises() }).unwrap()
+    });
+    let text = timed("the same as Markdown", || Format::Markdown.write(&made));
+    let took = begun.elapsed();
+    assert_eq!((made.services.len(), made.services[7].days.len()), (100, 366));
+    assert!(made.services[7].incidents.len() > 300 && text.contains("the switch of row 7 was replaced"));
+    for format in [Format::Json, Format::Csv, Format::Html] {
+        timed(format.as_str(), || format.write(&made));
+    }
+    timed("what GET /api/v1/sla reads, all services", || {
+        let window = Period { time: end.plus(-30 * DAY - 12_345_000)..end, label: String::new() };
+        let history = History::read(reader, &window).unwrap();
+        names.iter().map(|name| json::service(&history.service(name, promise.clone()).unwrap())).collect::<Vec<_>>()
+    });
+    assert!(cfg!(debug_assertions) || took < Duration::from_secs(1), "{took:?}");
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn two_years_of_a_hundred_services() {
@@ -132,6 +172,7 @@ fn two_years_of_a_hundred_services() {
     timed("500 events of one backend", || {
         reader.history(Some("service-007"), Some("10.0.0.7:8080"), year, end, 500).unwrap()
     });
+    reports(&reader, &names, year, end);
     drop(reader);
     let found = timed("check", || crate::ledger::tools::check(&folder.file()).unwrap());
     assert_eq!(found, []);

@@ -6,6 +6,7 @@ mod measure;
 mod recoveries;
 mod thread;
 mod tools;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
