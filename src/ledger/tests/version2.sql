@@ -1,5 +1,6 @@
 -- A ledger as version 2 of the schema was written by the program itself: a service that was down once for five seconds, an incident, a note and an attempt
 -- at a recovery, all three sealed. Its events are left out but for two.
+PRAGMA foreign_keys = OFF;
 BEGIN TRANSACTION;
 CREATE TABLE span_second (start INTEGER NOT NULL, service INTEGER NOT NULL REFERENCES service, up INTEGER NOT NULL, down INTEGER NOT NULL,
  planned INTEGER NOT NULL, unknown INTEGER NOT NULL, good INTEGER NOT NULL, failed INTEGER NOT NULL, slow INTEGER NOT NULL,

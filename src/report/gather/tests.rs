@@ -161,7 +161,13 @@ fn a_restored_history_gives_the_true_reason_for_what_is_missing() {
     let file = Some("ledger.replaced-1.sqlite".to_owned());
     let gaps = vec![Gap { from: until, to: at, why: GapReason::Restored { file } }];
     let incidents = vec![incident(until.plus(-1000), Some(until))];
-    kept.enter(Batch { tallies: vec![is_up(at)], gaps, incidents, until: Some(at.plus(1000)), ..Batch::default() });
+    kept.enter(Batch {
+        tallies: vec![is_up(MIDNIGHT), is_up(at)],
+        gaps,
+        incidents,
+        until: Some(at.plus(1000)),
+        ..Batch::default()
+    });
     let report = made(&kept.reader(), &period(MIDNIGHT, MIDNIGHT.plus(DAY)));
     let said = report::account::not_known(&report).join("\n");
     let gap = "Nothing is known of the time from 2026-11-28 01:00:00 to 2026-11-28 02:00:00 (1 h): the history was restored from a copy that ends at \
