@@ -22,7 +22,7 @@ mod schema;
 mod seal;
 mod spans;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tools;
 mod write;
 mod writer;

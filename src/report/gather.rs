@@ -121,4 +121,6 @@ fn remarks(
 }
 
 #[cfg(test)]
+mod measure;
+#[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 mod damage;
 mod times;
-mod measure;
+pub(crate) mod measure;
 mod recoveries;
 mod thread;
 mod tools;

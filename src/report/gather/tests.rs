@@ -16,10 +16,10 @@ const DAY: i64 = 24 * HOUR;
 const MIDNIGHT: Stamp = Stamp::from_millis(1_795_824_000_000);
 
 /// A ledger in a folder of its own, gone afterwards.
-struct Kept(PathBuf, Option<Ledger>);
+pub(super) struct Kept(PathBuf, pub(super) Option<Ledger>);
 
 impl Kept {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("evenkeel-gather-{name}-{}", std::process::id()));
         let ledger = Ledger::of(&folder, Box::new(|_| {}));
         ledger.begin();
@@ -32,7 +32,7 @@ impl Kept {
         assert!(ledger.flush(Duration::from_secs(60)));
     }
 
-    fn reader(&self) -> Reader {
+    pub(super) fn reader(&self) -> Reader {
         Reader::open(&self.0).unwrap()
     }
 }
@@ -44,7 +44,7 @@ impl Drop for Kept {
     }
 }
 
-fn promise() -> Promise {
+pub(super) fn promise() -> Promise {
     Promise {
         tier: None,
         target: 0.999,
