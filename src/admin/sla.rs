@@ -1,7 +1,7 @@
 //! What was promised and what came of it: `GET /api/v1/sla`, the report, and notes about incidents. The ledger is read on a thread of its own
 //! for each request: a disk may take its time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::clock::Stamp;
 use crate::event::kind::promise;
 use crate::io::be_nice;
 use crate::ledger::{Batch, Note, Reader};
-use crate::report::gather::{self, Asked};
+use crate::report::gather::{self, Asked, History};
 use crate::report::period::Period;
 use crate::report::standings::Standing;
 use crate::report::{Format, json as shown};
@@ -42,8 +42,17 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
     let ledger = shared.promises.ledger.clone();
     let services = elsewhere(move || {
         let reader = ledger.read();
+        let now = Stamp::now();
+        // what the ledger holds of a window is read once for all services that have it
+        let mut windows = HashMap::new();
         let each = standings.iter().map(|(name, standing)| {
-            let kept = reader.as_ref().map_err(String::clone).and_then(|reader| kept(reader, name, standing));
+            let kept = reader.as_ref().map_err(String::clone).and_then(|reader| {
+                let (from, to) = standing.promise.window.bounds(now);
+                let period = || Period { time: from..to, label: String::new() };
+                let window = windows.entry((from, to)).or_insert_with(|| History::read(reader, &period()));
+                let history = window.as_ref().map_err(String::clone)?;
+                Ok(shown::service(&history.service(name, standing.promise.clone())?))
+            });
             let mut service = kept.unwrap_or_else(|why| json!({ "ledger_trouble": why }));
             if let Some(why) = &trouble {
                 service["ledger_trouble"] = json!(why);
@@ -54,13 +63,6 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
         Ok(each.collect::<Map<String, Value>>())
     });
     Ok(answer::json(&Value::Object(services.await?)))
-}
-
-/// What the ledger has of a service in the window of its promise.
-fn kept(reader: &Reader, name: &str, standing: &Standing) -> Result<Value, String> {
-    let (from, to) = standing.promise.window.bounds(Stamp::now());
-    let period = Period { time: from..to, label: String::new() };
-    Ok(shown::service(&gather::service(reader, name, standing.promise.clone(), &period)?))
 }
 
 /// Adds what is so at this moment, whatever becomes of the ledger.

@@ -180,6 +180,12 @@ impl Events {
         Batch { events, missed }
     }
 
+    /// How many of the events since the start are not kept any more.
+    pub fn dropped(&self) -> u64 {
+        let list = self.list();
+        list.kept.front().map_or(0, |oldest| oldest.id.saturating_sub(list.first))
+    }
+
     /// The last `most` events, the oldest of them first.
     pub fn newest(&self, most: usize) -> Batch {
         let list = self.list();

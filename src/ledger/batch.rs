@@ -8,6 +8,18 @@ use crate::clock::Stamp;
 use crate::recover::Attempt;
 use crate::sla::{Incident, Tally};
 
+/// The room and the key of what is kept on how the history ended: [`STOPPED`], [`REPLACED`] or [`RESTORED`]; nothing = without a word.
+pub const ENDED: (&str, &str) = ("process", "ended");
+
+/// The process was told to stop.
+pub const STOPPED: &str = "stopped";
+
+/// Another process keeps the time from then on.
+pub const REPLACED: &str = "replaced";
+
+/// The history is that of a copy. The name of the file that has what came after follows, where there is one.
+pub(super) const RESTORED: &str = "restored";
+
 /// What is written at a time: all of it or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
@@ -37,6 +49,8 @@ pub struct Batch {
     pub keeper: Keeper,
     /// From this batch on its run keeps the time, whichever did so before.
     pub takes_over: bool,
+    /// Its run has begun without having read the ledger.
+    pub unread: Option<Unread>,
     /// What has to be written before, in the same transaction, and was entered before its run took over. [`merge`](Self::merge) makes it.
     pub before: Option<Box<Batch>>,
 }
@@ -45,6 +59,17 @@ pub struct Batch {
 /// service passes once, however many processes watch it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keeper(pub u64);
+
+/// A run that has begun while the ledger could not be read. What the history before it comes to is found out when this is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// When it has begun.
+    pub at: Stamp,
+    /// The services that it watches.
+    pub services: Vec<Arc<str>>,
+    /// Another process has watched them until then.
+    pub was_watched: bool,
+}
 
 /// What somebody noted about an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +110,11 @@ pub enum GapReason {
     SetAside {
         /// The name of the file.
         file: String,
+    },
+    /// A copy was put in the place of the ledger: what came after the copy is not in it.
+    Restored {
+        /// The name of the file that has what came after; `None` = there was none, as on another machine.
+        file: Option<String>,
     },
 }
 
@@ -158,6 +188,7 @@ impl Batch {
         self.history.append(&mut later.history);
         self.kept.append(&mut later.kept);
         self.until = later.until.or(self.until);
+        self.unread = self.unread.take().or(later.unread);
         // what belongs to no run (a copy of what another room keeps) takes nobody's place
         if later.keeper != Keeper::default() {
             self.keeper = later.keeper;
@@ -174,16 +205,36 @@ impl Batch {
         self.until.or_else(|| self.tallies.iter().map(|(_, second, _)| second.plus(Level::Second.millis())).max())
     }
 
-    /// Bounds what it takes in memory while it waits for a disk: of what is old only minutes or hours are kept, and each service, incident and
-    /// kept value has one row.
+    /// How many rows of times there are.
+    pub fn rows(&self) -> usize {
+        self.tallies.len() + self.spans.len()
+    }
+
+    /// Bounds what it takes in memory while it waits for a disk: of what is old only minutes or hours are kept, the sooner the more rows there
+    /// are, and each service, incident and kept value has one row.
     pub fn coarsen(&mut self) {
         if let Some(before) = &mut self.before {
             before.coarsen();
         }
+        for kept in KEPT {
+            self.coarsen_times(kept);
+            if self.rows() <= MOST_ROWS {
+                break;
+            }
+        }
+        keep_last(&mut self.incidents, |incident| incident.id);
+        keep_last(&mut self.maintenance, |maintenance| maintenance.id);
+        keep_last(&mut self.kept, |(room, key, _)| (room.clone(), key.clone()));
+        let surplus = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..surplus);
+    }
+
+    /// Keeps seconds and minutes for so many milliseconds, and then what is coarser.
+    fn coarsen_times(&mut self, (seconds, minutes): (i64, i64)) {
         let Some(now) = self.time() else { return };
         let level = |start: Stamp| match now.since(start) {
-            age if age > 6 * Level::Hour.millis() => Level::Hour,
-            age if age > 10 * Level::Minute.millis() => Level::Minute,
+            age if age > minutes => Level::Hour,
+            age if age > seconds => Level::Minute,
             _ => Level::Second,
         };
         let seconds = self.tallies.drain(..).map(|(service, start, tally)| (service, Level::Second, start, tally));
@@ -199,13 +250,20 @@ impl Batch {
                 _ => self.spans.push(Span { service, level, start, tally }),
             }
         }
-        keep_last(&mut self.incidents, |incident| incident.id);
-        keep_last(&mut self.maintenance, |maintenance| maintenance.id);
-        keep_last(&mut self.kept, |(room, key, _)| (room.clone(), key.clone()));
-        let surplus = self.history.len().saturating_sub(HISTORY);
-        self.history.drain(..surplus);
     }
 }
+
+/// For how long seconds and minutes wait as such, in milliseconds: the first of these that leaves no more rows than [`MOST_ROWS`] is taken, or
+/// the last one.
+const KEPT: [(i64, i64); 4] = [
+    (10 * Level::Minute.millis(), 6 * Level::Hour.millis()),
+    (2 * Level::Minute.millis(), Level::Hour.millis()),
+    (0, 10 * Level::Minute.millis()),
+    (0, 0),
+];
+
+/// How many rows of times wait for a disk at most, unless hours alone are more. A row takes some hundred bytes.
+pub(super) const MOST_ROWS: usize = 50_000;
 
 /// How many events wait for a disk at most; older ones are dropped.
 const HISTORY: usize = 10_000;
@@ -228,6 +286,7 @@ impl GapReason {
             Self::Suspended => "suspended",
             Self::Stalled => "stalled",
             Self::SetAside { .. } => "set_aside",
+            Self::Restored { .. } => "restored",
         }
     }
 
@@ -236,6 +295,7 @@ impl GapReason {
         let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::Stalled];
         match file {
             Some(file) if name == "set_aside" => Some(Self::SetAside { file }),
+            file if name == "restored" => Some(Self::Restored { file }),
             _ => plain.into_iter().find(|reason| reason.as_str() == name),
         }
     }
@@ -244,7 +304,17 @@ impl GapReason {
     pub(super) fn file(&self) -> Option<&str> {
         match self {
             Self::SetAside { file } => Some(file),
-            _ => None,
+            Self::Restored { file } => file.as_deref(),
+            Self::Stopped | Self::Crashed | Self::Suspended | Self::Stalled => None,
+        }
+    }
+
+    /// What the word in [`ENDED`](super::ENDED) says of the time after the end.
+    pub fn after(word: Option<&str>) -> Self {
+        match word.map(|word| word.split_once(' ').unwrap_or((word, ""))) {
+            Some((STOPPED, _)) => Self::Stopped,
+            Some((RESTORED, file)) => Self::Restored { file: (!file.is_empty()).then(|| file.to_owned()) },
+            _ => Self::Crashed,
         }
     }
 }

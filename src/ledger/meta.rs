@@ -8,11 +8,14 @@ use crate::clock::Stamp;
 /// Up to when time is accounted.
 pub const UNTIL: &str = "until";
 
-/// The batch that was written last.
-pub const BATCH: &str = "batch";
+/// The batches that were written last, one of each run.
+pub const BATCHES: &str = "batches";
 
 /// Before when history was deleted by hand.
 pub const PRUNED: &str = "pruned_before";
+
+/// Up to where that was told.
+pub const TOLD: &str = "pruned_told";
 
 /// The value with this name.
 pub fn get(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
@@ -29,6 +32,15 @@ pub fn set(connection: &Connection, name: &str, value: &str) -> rusqlite::Result
 /// The time with this name.
 pub fn stamp(connection: &Connection, name: &str) -> rusqlite::Result<Option<Stamp>> {
     Ok(get(connection, name)?.and_then(|text| text.parse().ok()).map(Stamp::from_millis))
+}
+
+/// Raises the time with this name; `false` = it is as late already.
+pub fn raise(connection: &Connection, name: &str, to: Stamp) -> rusqlite::Result<bool> {
+    if stamp(connection, name)?.is_some_and(|known| known >= to) {
+        return Ok(false);
+    }
+    set(connection, name, &to.as_millis().to_string())?;
+    Ok(true)
 }
 
 /// The run that keeps the time.

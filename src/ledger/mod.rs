@@ -22,7 +22,7 @@ mod schema;
 mod seal;
 mod spans;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tools;
 mod write;
 mod writer;
@@ -35,7 +35,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub use batch::{Batch, ClockJump, EventRow, Gap, GapReason, Keeper, Maintenance, Note};
+use crate::clock::Stamp;
+
+pub use batch::{
+    Batch, ClockJump, ENDED, EventRow, Gap, GapReason, Keeper, Maintenance, Note, REPLACED, STOPPED, Unread,
+};
 pub use file::NAME as FILE_NAME;
 pub use level::{Level, Span, unknown};
 pub use reader::{Reader, Series, StoredIncident};
@@ -49,7 +53,7 @@ const QUEUE: usize = 4;
 /// How often a place in the queue is looked for.
 const AGAIN: Duration = Duration::from_millis(2);
 
-/// What is wrong with the ledger.
+/// What is wrong with the ledger, or was done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
     /// It can't be written. Everything waits in memory; it is tried again each second.
@@ -76,6 +80,11 @@ pub enum Trouble {
         /// The newest that this program knows.
         known: i64,
     },
+    /// Somebody has deleted the history before this. It is told once, by whichever process sees it first.
+    Pruned {
+        /// The first time that is kept.
+        before: Stamp,
+    },
 }
 
 impl fmt::Display for Trouble {
@@ -97,6 +106,7 @@ impl fmt::Display for Trouble {
                 "the ledger was written by a newer version of this program (its schema is {version}, this program knows {known}); \
                  it is left as it is, and what is to be kept waits in memory"
             ),
+            Self::Pruned { before } => write!(f, "the history before {before} was deleted by hand"),
         }
     }
 }

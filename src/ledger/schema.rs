@@ -15,7 +15,8 @@ pub const VERSION: i64 = FIRST + STEPS.len() as i64;
 pub type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The steps, that from [`FIRST`] to the version after it first.
-pub const STEPS: &[Step] = &[|transaction| transaction.execute_batch(RECOVERY)];
+pub const STEPS: &[Step] =
+    &[|transaction| transaction.execute_batch(RECOVERY), |transaction| transaction.execute_batch(VERSION_3)];
 
 /// The table that came with version 2.
 const RECOVERY: &str = "
@@ -26,6 +27,9 @@ CREATE TABLE recovery (id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENC
  json TEXT NOT NULL) STRICT;
 CREATE INDEX recovery_start ON recovery (start);
 ";
+
+/// What came with version 3.
+const VERSION_3: &str = include_str!("version3.sql");
 
 /// The schema of version 1. What came with each version since follows it.
 const TABLES: &str = "
@@ -86,7 +90,9 @@ pub fn create(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(&SPAN.replace("LEVEL", level.as_str()))?;
     }
     transaction.execute_batch(TABLES)?;
-    transaction.execute_batch(RECOVERY)?;
+    for step in STEPS {
+        step(&transaction)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()

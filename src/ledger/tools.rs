@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::batch::{ENDED, RESTORED};
 use super::check;
 pub use super::check::{About, Finding};
 use super::file::{self, Obstacle};
@@ -18,7 +19,7 @@ use crate::clock::Stamp;
 /// Looks for damage, levels that don't add up, and changes of what was sealed; empty = the ledger is sound. An error says why it can't be read
 /// at all.
 pub fn check(file: &Path) -> Result<Vec<Finding>, String> {
-    let reader = Reader::open_file(file)?;
+    let reader = Reader::open_any(file)?;
     check::check(reader.connection()).map_err(|error| format!("{} can't be read: {error}", file.display()))
 }
 
@@ -45,10 +46,13 @@ pub fn backup(folder: &Path, to: &Path) -> Result<(), String> {
 }
 
 /// Puts a backup in the place of the ledger of a folder; that which is there is set aside, and where is returned. The backup is checked first.
-/// While a process has the ledger open this is refused.
+/// One that an older version has made is taken to the present version. What is put in place says that it is a copy, and where the history is that
+/// came after it, so that the time since then is not taken for that of a crash. While a process has the ledger open this is refused.
 pub fn restore(from: &Path, folder: &Path) -> Result<Option<PathBuf>, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("nothing was restored: {error}");
-    if let Some(finding) = check(from)?.first() {
+    let reader = Reader::open_any(from)?;
+    let found = check::check(reader.connection()).map_err(|error| wrong(&error))?;
+    if let Some(finding) = found.first() {
         return Err(wrong(&format!("{} is not sound: {}", from.display(), finding.text)));
     }
     fs::create_dir_all(folder).map_err(|error| wrong(&error))?;
@@ -56,20 +60,35 @@ pub fn restore(from: &Path, folder: &Path) -> Result<Option<PathBuf>, String> {
     if lock.try_lock().is_err() {
         return Err(wrong(&format!("a process has the ledger in {} open; stop it first", folder.display())));
     }
-    let reader = Reader::open_file(from)?;
     let new = folder.join("ledger.restored.sqlite");
     copy(reader.connection(), &new).map_err(|error| wrong(&error))?;
     let aside = file::set_aside(folder, "replaced").map_err(|error| wrong(&error))?;
-    file::put_in_place(&new, folder).map_err(|why| match &aside {
+    let put = || {
+        mark_restored(&new, aside.as_deref()).map_err(Obstacle::from)?;
+        file::put_in_place(&new, folder)
+    };
+    put().map_err(|why| match &aside {
         Some(aside) => wrong(&format!("{why}; the ledger that was there is {} now", aside.display())),
         None => wrong(&why),
     })?;
     Ok(aside)
 }
 
+/// Has a copy say that it is one, and where the history is that came after it.
+fn mark_restored(copy: &Path, after: Option<&Path>) -> rusqlite::Result<()> {
+    let file = after.and_then(Path::file_name).map(|name| name.to_string_lossy());
+    let word = file.map_or_else(|| RESTORED.to_owned(), |file| format!("{RESTORED} {file}"));
+    let connection = Connection::open(copy)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    let (room, key) = ENDED;
+    let sql = "INSERT OR REPLACE INTO kept (room, key, value, at) VALUES (?1, ?2, ?3, ?4)";
+    connection.execute(sql, params![room, key, word, Stamp::now().as_millis()])?;
+    Ok(())
+}
+
 /// Up to when a ledger accounts for time; `None` = for none.
 pub fn until(file: &Path) -> Result<Option<Stamp>, String> {
-    Reader::open_file(file)?.until()
+    Reader::open_any(file)?.until()
 }
 
 /// What was deleted.
@@ -80,7 +99,7 @@ pub struct Pruned {
 }
 
 /// Deletes the history before the day that `before` lies in, also while a process writes. The chain of seals keeps the hash where it was cut, and
-/// a seal of its own says so.
+/// a seal of its own says so. Before when history was deleted never goes back: it is what reports tell of, and what missing rows are measured by.
 pub fn prune(folder: &Path, before: Stamp) -> Result<Pruned, String> {
     let in_words = |obstacle: Obstacle| format!("nothing was deleted: {obstacle}");
     if !fs::exists(folder.join(file::NAME)).unwrap_or(false) {
@@ -126,10 +145,14 @@ fn delete(connection: &mut Connection, before: Stamp) -> rusqlite::Result<usize>
     ] {
         rows += transaction.execute(sql, [before.as_millis()])?;
     }
-    meta::set(&transaction, meta::PRUNED, &before.as_millis().to_string())?;
-    if let Some(last) = last_before(&transaction, before)? {
-        rows += seal::cut(&transaction, &last)?;
-        let content = format!("{{\"before\":{},\"seal\":{},\"hash\":\"{}\"}}", before.as_millis(), last.seq, last.hash);
+    let is_more = meta::raise(&transaction, meta::PRUNED, before)?;
+    let last = last_before(&transaction, before)?;
+    if let Some(last) = &last {
+        rows += seal::cut(&transaction, last)?;
+    }
+    if is_more || last.is_some() {
+        let Head { seq, hash } = seal::start(&transaction)?;
+        let content = format!("{{\"before\":{},\"seal\":{seq},\"hash\":\"{hash}\"}}", before.as_millis());
         seal::append(&transaction, "pruned", &before.as_millis().to_string(), &content)?;
     }
     transaction.commit()?;

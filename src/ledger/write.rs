@@ -1,13 +1,13 @@
 //! How a batch becomes rows: one transaction each.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::json;
 
-use super::batch::{Batch, EventRow, Gap};
-use super::level::Level;
+use super::batch::{Batch, ENDED, EventRow, Gap, GapReason, Unread};
+use super::level::{Level, unknown};
 use super::meta;
 use super::seal::{self, Kind};
 use super::spans::Spans;
@@ -27,21 +27,45 @@ const DELETED: usize = 500;
 /// The numbers of services, so that they need not be looked up for each row. They hold for one file.
 pub type Services = HashMap<Arc<str>, i64>;
 
-/// Writes a batch: when this returns `Ok`, it is on the disk. `id` tells it from all others: where a disk has reported an error although it had
-/// stored the transaction, the batch is found to be there and not added a second time.
-pub fn write(connection: &mut Connection, batch: &Batch, id: &str, services: &mut Services) -> rusqlite::Result<()> {
+/// Of so many runs the last batch is remembered. In an upgrade two of them write.
+const RUNS: usize = 8;
+
+/// Tells a batch from all others: those of its run are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchId {
+    /// The run, by a number that it has drawn.
+    pub run: u64,
+    /// Which of its batches.
+    pub number: u64,
+}
+
+/// Writes a batch: when this returns `Ok`, it is on the disk. Where a disk has reported an error although it had stored the transaction, the
+/// batch is found to be there and not added a second time, also when another run has written meanwhile.
+pub fn write(connection: &mut Connection, batch: &Batch, id: BatchId, services: &mut Services) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if meta::get(&transaction, meta::BATCH)?.as_deref() == Some(id) {
+    let last = meta::get(&transaction, meta::BATCHES)?.unwrap_or_default();
+    let id_text = format!("{:016x}-{}", id.run, id.number);
+    if last.split(' ').any(|known| *known == *id_text) {
         return Ok(());
     }
+    let run = format!("{:016x}-", id.run);
+    let others = last.split(' ').filter(|known| !known.is_empty() && !known.starts_with(&run)).take(RUNS - 1);
+    let last = std::iter::once(&*id_text).chain(others).collect::<Vec<_>>().join(" ");
     let written = enter(&transaction, batch, services)
-        .and_then(|()| meta::set(&transaction, meta::BATCH, id))
+        .and_then(|()| meta::set(&transaction, meta::BATCHES, &last))
         .and_then(|()| transaction.commit());
     if written.is_err() {
         // the transaction may have made some of them
         services.clear();
     }
     written
+}
+
+/// From when on history is kept, where somebody has deleted what was before and that was not told yet.
+pub fn untold_prune(connection: &Connection) -> rusqlite::Result<Option<Stamp>> {
+    let pruned = meta::stamp(connection, meta::PRUNED)?;
+    let told = meta::stamp(connection, meta::TOLD)?;
+    Ok(pruned.filter(|before| told.is_none_or(|told| told < *before)))
 }
 
 /// Writes down that nobody knows of a stretch of time.
@@ -61,6 +85,9 @@ fn enter(transaction: &Transaction<'_>, batch: &Batch, services: &mut Services) 
         None => meta::stamp(transaction, meta::UNTIL)?.unwrap_or_default(),
     };
     let mut rows = Rows { transaction, services, now, keeps_time: keeps_time(transaction, batch)? };
+    if let Some(unread) = batch.unread.as_ref().filter(|_| rows.keeps_time) {
+        rows.end_of_history(unread)?;
+    }
     rows.times(batch)?;
     rows.events(&batch.history)?;
     rows.rest(batch)?;
@@ -88,6 +115,38 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// What a run that could not read the ledger would have made of the history before it: the time since its end is unknown, and the incidents
+    /// that were under way then ended there as far as anybody knows.
+    fn end_of_history(&mut self, unread: &Unread) -> rusqlite::Result<()> {
+        let Some(until) = meta::stamp(self.transaction, meta::UNTIL)? else { return Ok(()) };
+        let open: Vec<i64> = self
+            .transaction
+            .prepare_cached("SELECT id FROM incident WHERE ended IS NULL")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for id in open {
+            let sql = "UPDATE incident SET ended = max(?2, began), is_cut = 1 WHERE id = ?1";
+            self.transaction.prepare_cached(sql)?.execute([id, until.as_millis()])?;
+            seal::seal(self.transaction, Kind::Incident, id)?;
+        }
+        if unread.was_watched || until >= unread.at {
+            return Ok(());
+        }
+        let sql = "SELECT value FROM kept WHERE room = ?1 AND key = ?2";
+        let (room, key) = ENDED;
+        let word: Option<String> =
+            self.transaction.prepare_cached(sql)?.query_row([room, key], |row| row.get(0)).optional()?;
+        write_gap(self.transaction, &Gap { from: until, to: unread.at, why: GapReason::after(word.as_deref()) })?;
+        let known: HashSet<String> = self
+            .transaction
+            .prepare_cached("SELECT name FROM service")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let watched = unread.services.iter().filter(|name| known.contains(&***name));
+        let spans = watched.flat_map(|name| unknown(name, until, unread.at)).collect();
+        self.times(&Batch { spans, ..Batch::default() })
+    }
+
     /// Everything that only one run may say: times, gaps, jumps of the clock, incidents.
     fn times(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         let mut spans = Spans::new(self.transaction, self.now)?;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Gap, GapReason};
 use super::file::{self, Obstacle, Open};
-use super::schema;
-use super::write::{Services, write, write_gap};
+use super::write::{BatchId, Services, untold_prune, write, write_gap};
 use super::{Message, Trouble};
+use super::{meta, schema};
 use crate::clock::Stamp;
 use crate::io::be_nice;
 
@@ -29,7 +29,7 @@ const UNUSED: i64 = 512;
 /// A batch that has been tried to be written.
 struct Pending {
     /// Tells it from all others.
-    id: String,
+    id: BatchId,
     batch: Batch,
 }
 
@@ -47,7 +47,9 @@ pub struct Writer {
     pending: Option<Pending>,
     /// What has come since; all of it becomes one batch.
     waiting: Option<Batch>,
-    /// How many tallies of `waiting` were left when it was made smaller last.
+    /// The last batch that was begun.
+    last: BatchId,
+    /// How many rows of `waiting` were left when it was made smaller last.
     coarsened: usize,
     /// What the next file has to say about the one before it.
     gap: Option<Gap>,
@@ -73,6 +75,7 @@ impl Writer {
             services: Services::new(),
             pending: None,
             waiting: None,
+            last: BatchId { run: fastrand::u64(1..), number: 0 },
             coarsened: 0,
             gap: None,
             set_aside: None,
@@ -131,9 +134,9 @@ impl Writer {
             return;
         };
         waiting.merge(batch);
-        if waiting.tallies.len() > 2 * self.coarsened + 1000 || waiting.history.len() > 20_000 {
+        if waiting.rows() > 2 * self.coarsened + 1000 || waiting.history.len() > 20_000 {
             waiting.coarsen();
-            self.coarsened = waiting.tallies.len();
+            self.coarsened = waiting.rows();
         }
     }
 
@@ -172,12 +175,18 @@ impl Writer {
         }
         loop {
             if self.pending.is_none() {
-                let id = format!("{:016x}", fastrand::u64(..));
-                self.pending = self.waiting.take().map(|batch| Pending { id, batch });
+                let Some(batch) = self.waiting.take() else { break };
+                self.last.number += 1;
+                self.pending = Some(Pending { id: self.last, batch });
             }
             let Some(Pending { id, batch }) = &self.pending else { break };
-            write(&mut open.connection, batch, id, &mut self.services)?;
+            write(&mut open.connection, batch, *id, &mut self.services)?;
             self.pending = None;
+        }
+        if let Some(before) = untold_prune(&open.connection)?
+            && meta::raise(&open.connection, meta::TOLD, before)?
+        {
+            (self.tell)(Trouble::Pruned { before });
         }
         if schema::pragma(&open.connection, "freelist_count")? > UNUSED {
             file::shrink(&open.connection, 64)?;

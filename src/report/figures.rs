@@ -1,6 +1,6 @@
 //! The figures of a service and of an incident in words, for the formats that people read.
 
-use super::model::{RecordedIncident, ServiceReport};
+use super::model::{RecordedIncident, RecoveryPoint, ServiceReport};
 use super::phrase::{self, NOTHING};
 use crate::recover::Attempt;
 use crate::sla::budget::{YEAR_MS, allowed_ms};
@@ -77,7 +77,27 @@ pub(super) fn of_service(service: &ServiceReport) -> Vec<(&'static str, String)>
             "Recovery objectives",
             format!("time (RTO) {}, point (RPO) {}", phrase::setting(promise.rto), phrase::setting(promise.rpo)),
         ),
+        ("History lost in crashes", recovery_point(service)),
     ]
+}
+
+/// What crashes have cost of the history, and whether that is within what was promised, as far as it can be known.
+fn recovery_point(service: &ServiceReport) -> String {
+    let RecoveryPoint { crashes, longest_ms, is_partial } = service.recovery_point;
+    let rpo = phrase::setting(service.promise.rpo);
+    let met = phrase::met(service.rpo_met());
+    let (times, longest) = (phrase::many(crashes, "time"), phrase::span(longest_ms));
+    match crashes {
+        0 if is_partial => format!("not known: a part of the history is missing (RPO {rpo}: {met})"),
+        0 => format!("none: Evenkeel never ended without a word (RPO {rpo}: {met})"),
+        _ if service.rpo_met() == Some(true) => {
+            format!("Evenkeel ended {times} without a word: at most {longest} each (RPO {rpo}: {met})")
+        }
+        _ => format!(
+            "Evenkeel ended {times} without a word: of the time before, at most the RPO of {rpo} each, as long as the ledger could be written. \
+             Whether it could is not known, for nobody knows when it ended in the gaps of up to {longest}"
+        ),
+    }
 }
 
 fn rule(service: &ServiceReport) -> String {

@@ -1,6 +1,6 @@
 //! The report for programs, and what the API says of a service.
 //!
-//! A report is `{ made, from, to, label, version, services: { NAME: SERVICE }, gaps: [{ from, to, lasted_s, why }], clock_jumps: [{ at, by_s }],
+//! A report is `{ made, from, to, label, version, services: { NAME: SERVICE }, gaps: [{ from, to, lasted_s, reason, why }], clock_jumps: [{ at, by_s }],
 //! ledger_head, counted: [SENTENCE], not_known: [SENTENCE] }`. A SERVICE is what [`service`] gives, with `days: [{ start, grade, by_time, by_requests,
 //! TALLY... }]` and `attempts: [ATTEMPT]` beside it, of which [`attempt`] gives each. Times of day are RFC 3339 in UTC, durations seconds (members that end in `_s`), shares 0 to 1 and exact, as JSON can
 //! have them. A member is `null` where there is nothing to say: no failure, no mean time between failures.
@@ -55,7 +55,7 @@ impl Serialize for Services<'_> {
 
 fn gap(gap: &Gap) -> Value {
     let (from, to) = (gap.time.start, gap.time.end);
-    json!({ "from": from.to_string(), "to": to.to_string(), "lasted_s": seconds(to.since(from)), "why": gap.why })
+    json!({ "from": from.to_string(), "to": to.to_string(), "lasted_s": seconds(gap.lasted()), "reason": gap.reason, "why": gap.why })
 }
 
 fn jump(jump: &ClockJump) -> Value {
@@ -97,6 +97,12 @@ pub fn service(of: &ServiceReport) -> Value {
         },
         "burn_rate": {},
         "compliant": summary.compliant,
+        "deleted_s": seconds(summary.deleted_ms),
+        "recovery_point": {
+            "crashes": of.recovery_point.crashes,
+            "longest_gap_s": seconds(of.recovery_point.longest_ms),
+            "within_rpo": of.rpo_met(),
+        },
         "recovery": attempt::counts(&of.attempts),
         "incidents": of.incidents.iter().map(|recorded| incident(recorded, of)).collect::<Vec<_>>(),
         "promise": {

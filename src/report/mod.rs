@@ -25,7 +25,7 @@ pub mod period;
 pub mod phrase;
 pub mod standings;
 
-pub use model::{ClockJump, Day, Gap, Note, RecordedIncident, Report, ServiceReport};
+pub use model::{ClockJump, Day, Gap, Note, RecordedIncident, RecoveryPoint, Report, ServiceReport};
 
 /// A way to write a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -46,6 +46,20 @@ pub struct ServiceReport {
     pub incidents: Vec<RecordedIncident>,
     /// What was done about faults in the period, in order.
     pub attempts: Vec<Attempt>,
+    /// What crashes have cost of the history.
+    pub recovery_point: RecoveryPoint,
+}
+
+/// What crashes have cost of the history of a period. The time up to which all was on the disk is known, and that at which the next process began,
+/// but not when in between the one before has ended. So what was lost of the time in which it ran is known only where all of the gap is short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecoveryPoint {
+    /// How often the process ended without a word.
+    pub crashes: usize,
+    /// The longest time of which nothing is known after such an end, in milliseconds.
+    pub longest_ms: i64,
+    /// A part of the history is missing for another reason: it was damaged, deleted, or is that of a copy.
+    pub is_partial: bool,
 }
 
 /// What a day held, as far as it lies in the period.
@@ -84,8 +98,25 @@ pub struct Note {
 pub struct Gap {
     /// From when to when.
     pub time: Range<Stamp>,
+    /// Why, by its name in the ledger; `deleted` = the history was deleted by hand.
+    pub reason: &'static str,
     /// Why, in words for people.
     pub why: String,
+}
+
+impl Gap {
+    /// The name of a reason that is no reason of the ledger.
+    pub const DELETED: &'static str = "deleted";
+
+    /// How long it lasted, in milliseconds.
+    pub fn lasted(&self) -> i64 {
+        self.time.end.since(self.time.start)
+    }
+
+    /// Whether nobody watched; otherwise somebody did, and what he wrote down is gone.
+    pub fn was_not_watched(&self) -> bool {
+        ["stopped", "crashed", "suspended", "stalled"].contains(&self.reason)
+    }
 }
 
 /// The wall's clock was set. Durations don't change with it: they are of the monotonic clock.
@@ -112,7 +143,34 @@ impl ServiceReport {
             tally += day.tally;
         }
         let summary = Summary::of(&promise, period, &tally, incidents.iter().map(|recorded| &recorded.incident));
-        Self { name: name.into(), promise, summary, days, incidents, attempts: Vec::new() }
+        Self {
+            name: name.into(),
+            promise,
+            summary,
+            days,
+            incidents,
+            attempts: Vec::new(),
+            recovery_point: RecoveryPoint::default(),
+        }
+    }
+
+    /// The same, where the history of so many milliseconds of the period was deleted by hand.
+    #[must_use]
+    pub fn with_deleted(self, deleted_ms: i64) -> Self {
+        Self { summary: self.summary.with_deleted(&self.promise, deleted_ms), ..self }
+    }
+
+    /// The same, with what crashes have cost of the history.
+    #[must_use]
+    pub fn with_recovery_point(self, recovery_point: RecoveryPoint) -> Self {
+        Self { recovery_point, ..self }
+    }
+
+    /// Whether crashes have cost no more of the history than was promised (the recovery point objective, RPO); `None` = that can't be known.
+    pub fn rpo_met(&self) -> Option<bool> {
+        let RecoveryPoint { longest_ms, is_partial, .. } = self.recovery_point;
+        let is_met = !is_partial && u128::from(longest_ms.unsigned_abs()) <= self.promise.rpo.as_millis();
+        is_met.then_some(true)
     }
 
     /// The same, with what was done about faults in the period.

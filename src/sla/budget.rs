@@ -24,6 +24,8 @@ pub struct Budget {
     pub allowed_requests: f64,
     /// Requests that did.
     pub spent_requests: i64,
+    /// A part of the history was deleted: what was spent then is not known, so what is left is not known either.
+    pub is_partial: bool,
 }
 
 impl Budget {
@@ -34,17 +36,20 @@ impl Budget {
             spent_ms: tally.down,
             allowed_requests: allowance(target) * tally.counted() as f64,
             spent_requests: tally.bad(),
+            is_partial: false,
         }
     }
 
-    /// The share of the allowed downtime that is left: 1 = all, 0 = none, below 0 = overspent. `None` = the period has no time that counts.
+    /// The share of the allowed downtime that is left: 1 = all, 0 = none, below 0 = overspent. `None` = the period has no time that counts, or
+    /// it is not known.
     pub fn left_by_time(&self) -> Option<f64> {
-        left(self.spent_ms as f64, self.allowed_ms as f64)
+        left(self.spent_ms as f64, self.allowed_ms as f64).filter(|_| !self.is_partial)
     }
 
-    /// The share of the allowed bad requests that is left, as [`left_by_time`](Self::left_by_time). `None` = there were no requests.
+    /// The share of the allowed bad requests that is left, as [`left_by_time`](Self::left_by_time). `None` = there were no requests, or it
+    /// is not known.
     pub fn left_by_requests(&self) -> Option<f64> {
-        left(self.spent_requests as f64, self.allowed_requests)
+        left(self.spent_requests as f64, self.allowed_requests).filter(|_| !self.is_partial)
     }
 
     /// The smaller of the two: the budget lasts only as long as both do. `None` = there is nothing to count by either.

@@ -30,12 +30,14 @@ pub struct Summary {
     /// The error budget of the period.
     pub budget: Budget,
     /// Whether the target was met so far, by time and by requests. A measure of which nothing is known does not count; `None` = nothing is
-    /// known of either.
+    /// known of either, or what was deleted by hand could have made the difference.
     pub compliant: Option<bool>,
     /// Whether the mean time to repair is as aimed at. `None` = nothing was repaired.
     pub mttr_met: Option<bool>,
     /// Whether the mean time between failures is as aimed at; without a failure it is. `None` = the service was never seen to be up or down.
     pub mtbf_met: Option<bool>,
+    /// Of the unknown time, the milliseconds whose history was deleted by hand.
+    pub deleted_ms: i64,
 }
 
 impl Summary {
@@ -68,6 +70,27 @@ impl Summary {
             mttr_met: mttr_ms.map(|mean| u128::from(mean.unsigned_abs()) <= promise.mttr.as_millis()),
             mtbf_met: is_watched
                 .then(|| mtbf_ms.is_none_or(|mean| u128::from(mean.unsigned_abs()) >= promise.mtbf.as_millis())),
+            deleted_ms: 0,
+        }
+    }
+
+    /// The same, where the history of so many milliseconds of the period was deleted by hand. Nobody is to gain by that: what could have been
+    /// otherwise by what is gone is not known. A target is missed all the same where it would be even if the service had been up all that time;
+    /// requests say nothing any more, for nobody knows how many are gone.
+    #[must_use]
+    pub fn with_deleted(self, promise: &Promise, deleted_ms: i64) -> Self {
+        if deleted_ms <= 0 {
+            return self;
+        }
+        let at_best = Tally { up: self.tally.up.saturating_add(deleted_ms), ..self.tally };
+        let is_missed = at_best.by_time().is_some_and(|share| share < promise.target);
+        Self {
+            compliant: is_missed.then_some(false),
+            mttr_met: None,
+            mtbf_met: None,
+            budget: Budget { is_partial: true, ..self.budget },
+            deleted_ms,
+            ..self
         }
     }
 }

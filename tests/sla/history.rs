@@ -145,4 +145,55 @@ fn a_copy_is_made_while_it_runs_and_can_be_restored() {
     fs::remove_file(proxy.path("state/operators.json")).unwrap();
     proxy.kill_and_start();
     assert_eq!(proxy.status()["services"]["api"]["backends"][0]["state"], "draining");
+    // it was told to stop and did: what is missing is what came after the copy
+    let report = || proxy.admin("/api/v1/sla/report?format=markdown&last=1h").unwrap().text();
+    wait_until("the gap is on the disk", || report().contains("the history was restored from a copy that ends at"));
+    let report = report();
+    assert!(report.contains("what came after it is in ledger.replaced-"), "{report}");
+    assert!(!report.contains("Nobody watched"), "{report}");
+}
+
+#[test]
+fn a_deletion_by_hand_is_told_by_the_process_that_runs() {
+    let origin = Backend::new();
+    let proxy = Proxy::start(&promising("", &[&origin]));
+    send(&proxy, 10);
+    wait_for_requests(&proxy, 10, 0);
+    text(&run(&["state", "prune", "--before", "2024-01-01", "--state", proxy.path("state").to_str().unwrap()]));
+    let told = wait_for_event(&proxy, "ledger_pruned");
+    assert_eq!((&told["level"], &told["cause"]["before"]), (&json!("warn"), &json!("2024-01-01T00:00:00.000Z")));
+    // nothing of the service was deleted
+    let sla = sla(&proxy);
+    assert_eq!((&sla["compliant"], &sla["deleted_s"]), (&json!(true), &json!(0.0)), "{sla}");
+    assert_eq!(sla["recovery_point"], json!({ "crashes": 0, "longest_gap_s": 0.0, "within_rpo": true }));
+}
+
+#[test]
+fn a_history_that_could_not_be_read_at_the_start_gets_its_gap_when_it_is_written_again() {
+    let origin = Backend::new();
+    let mut proxy = Proxy::start(&promising("", &[&origin]));
+    send(&proxy, 20);
+    origin.set_down(true);
+    send(&proxy, 20);
+    wait_for_event(&proxy, "incident_began");
+    wait_until("the incident is on the disk", || sla(&proxy)["incidents"].as_array().is_some_and(|all| all.len() == 1));
+    let file = proxy.path("state/ledger.sqlite");
+    let version = |sql: &str| rusqlite::Connection::open(&file).unwrap().execute_batch(sql).unwrap();
+    let known: i64 = {
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    proxy.signal("KILL");
+    proxy.wait();
+    origin.set_down(false);
+    version("PRAGMA user_version = 1000");
+    proxy.kill_and_start();
+    wait_for_event(&proxy, "ledger_failed");
+    version(&format!("PRAGMA user_version = {known}"));
+    wait_until("it is read again", || sla(&proxy)["incidents"][0]["ended"].is_string());
+    let sla = sla(&proxy);
+    assert_eq!(sla["incidents"][0]["cut"], true, "{sla}");
+    assert!(sla["unknown_s"].as_f64().unwrap() > 0.0, "{sla}");
+    let report = proxy.admin("/api/v1/sla/report?format=markdown&last=1h").unwrap().text();
+    assert!(report.contains("Evenkeel ended without a word."), "{report}");
 }

@@ -1,7 +1,9 @@
 //! What else the accounts take note of at a look: events, and what the clocks did.
 
+use serde_json::json;
+
 use super::{Accounts, Phase};
-use crate::clock::{Moment, Stamp};
+use crate::clock::{Moment, Stamp, rfc3339};
 use crate::event::{Event, Kind, LedgerChange, Subject};
 use crate::ledger::{ClockJump, EventRow, Gap, GapReason};
 
@@ -12,6 +14,10 @@ impl Accounts {
     /// Takes over into the ledger what has happened, and into incidents what was done about them.
     pub(super) fn take_events(&mut self) {
         let batch = self.sources.events.since(self.last_event, EVENTS);
+        let missed = if self.last_event == 0 { self.sources.events.dropped() } else { batch.missed };
+        if let Some(event) = batch.events.first().filter(|_| missed > 0) {
+            self.batch.history.push(missed_row(missed, event));
+        }
         for event in batch.events {
             self.last_event = event.id;
             match event.kind {
@@ -78,6 +84,26 @@ impl Accounts {
     }
 }
 
+/// What stands for events that came faster than they could be taken over, and are not kept any more; the next one is there.
+fn missed_row(missed: u64, next: &Event) -> EventRow {
+    let text = format!(
+        "{missed} events before this are not here: more came than are kept while the ledger was not ready for them"
+    );
+    let (id, kind) = (next.id.saturating_sub(1), "events_missed");
+    let time = rfc3339(next.time);
+    let json =
+        json!({ "id": id, "time": time, "kind": kind, "level": "warn", "text": text, "cause": { "missed": missed } });
+    EventRow {
+        id,
+        time: next.time.into(),
+        kind: kind.to_owned(),
+        level: "warn".to_owned(),
+        service: None,
+        backend: None,
+        json: json.to_string(),
+    }
+}
+
 fn row(event: &Event) -> EventRow {
     EventRow {
         id: event.id,
@@ -87,5 +113,27 @@ fn row(event: &Event) -> EventRow {
         service: event.subject.service.clone(),
         backend: event.subject.backend.clone(),
         json: event.to_json().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Events;
+
+    #[test]
+    fn events_that_fell_out_before_they_were_taken_over_leave_a_row_that_says_how_many() {
+        let events = Events::default();
+        let tell = |n: u64| {
+            (0..n).for_each(|_| events.tell(Subject::default(), Kind::Ledger(LedgerChange::ClockJumped { by_s: 1.0 })))
+        };
+        tell(10_000);
+        assert_eq!(events.dropped(), 0);
+        tell(7);
+        assert_eq!(events.dropped(), 7);
+        let first = events.since(0, 1).events.remove(0);
+        let row = missed_row(events.dropped(), &first);
+        assert_eq!((row.id, row.kind.as_str()), (first.id - 1, "events_missed"));
+        assert!(row.json.contains("\"missed\":7"), "{}", row.json);
     }
 }

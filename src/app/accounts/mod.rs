@@ -24,7 +24,7 @@ use super::background;
 use crate::clock::{Moment, Stamp};
 use crate::event::{Events, Kind, LedgerChange, PromiseChange, Subject};
 use crate::health::faults::Faults;
-use crate::ledger::{Batch, Keeper, Ledger, Trouble};
+use crate::ledger::{Batch, ENDED, Keeper, Ledger, REPLACED, STOPPED, Trouble};
 use crate::metrics::{Registry, names};
 use crate::operator::maintenance::Maintenances;
 use crate::report::gather::PROMISES;
@@ -49,13 +49,6 @@ const LOOK: Duration = Duration::from_millis(100);
 const MANY: usize = 20_000;
 /// How often the ledger is written where no service says how much may be lost.
 const WRITE: Duration = Duration::from_secs(1);
-
-/// The room and the key of the word in the ledger on how the process ended.
-const ENDED: (&str, &str) = ("process", "ended");
-/// It was told to stop.
-const STOPPED: &str = "stopped";
-/// Another process keeps the time from then on.
-const REPLACED: &str = "replaced";
 
 /// The moment up to which the time is accounted, by a clock that nobody sets.
 const BOOT_TIME: (&str, &str) = ("process", "boot_time");
@@ -413,6 +406,7 @@ fn tell_trouble(trouble: Trouble, events: &Events, standings: &Standings) {
         Trouble::SetAside { why, file } => {
             (true, LedgerChange::SetAside { reason: one_line(&why), file: file.display().to_string() })
         }
+        Trouble::Pruned { before } => (true, LedgerChange::Pruned { before }),
     };
     standings.set_trouble(match &change {
         LedgerChange::Failed { reason } => Some(reason.clone()),

@@ -8,9 +8,11 @@ use ahash::AHashMap;
 
 use super::clocks::BootTime;
 use super::service::ServiceAccount;
-use super::{BOOT_TIME, ENDED, REPLACED, STOPPED, UP_AGAIN};
+use super::{BOOT_TIME, UP_AGAIN};
 use crate::clock::{Moment, Stamp};
-use crate::ledger::{Batch, ClockJump, Gap, GapReason, Ledger, Level, Maintenance, Span, unknown};
+use crate::ledger::{
+    Batch, ClockJump, ENDED, Gap, GapReason, Ledger, Level, Maintenance, REPLACED, Span, Unread, unknown,
+};
 use crate::sla::account::{Left, Watched};
 use crate::sla::{Incident, Tally, Window};
 
@@ -33,8 +35,8 @@ pub(super) struct Recalled {
     boot_time: Option<BootTime>,
     /// Since when services were up again whose incidents were not over yet.
     up_again: BTreeMap<String, String>,
-    /// The process that kept it was told to stop.
-    was_stopped: bool,
+    /// Why nobody knows of the time since then; `None` = the ledger could not be read.
+    why: Option<GapReason>,
     open: Vec<Incident>,
     pub last_incident: i64,
     pub maintenance: Vec<Maintenance>,
@@ -84,7 +86,7 @@ impl Recalled {
             until,
             boot_time: process.get(BOOT_TIME.1).and_then(|text| BootTime::parse(text)),
             up_again: reader.kept(UP_AGAIN)?,
-            was_stopped: process.get(ENDED.1).is_some_and(|how| how == STOPPED),
+            why: Some(GapReason::after(process.get(ENDED.1).map(String::as_str))),
             open: reader.open_incidents()?.into_iter().map(|stored| stored.incident).collect(),
             last_incident: reader.last_incident_id()?,
             // also what was over before we began
@@ -106,6 +108,10 @@ impl Recalled {
         for (name, rows) in &self.lately {
             let Some(account) = services.get_mut(name) else { continue };
             rows.iter().for_each(|(end, tally)| account.burn.add((*end).min(at), tally));
+        }
+        if self.why.is_none() {
+            let services = services.keys().cloned().collect();
+            batch.unread = Some(Unread { at, services, was_watched: takes_over });
         }
         for account in services.values_mut() {
             account.account.start(moment, at, takes_over);
@@ -139,8 +145,7 @@ impl Recalled {
                 account.enter_gap(from, at, takes_over, batch);
             }
         }
-        if !takes_over {
-            let why = if self.was_stopped { GapReason::Stopped } else { GapReason::Crashed };
+        if let Some(why) = self.why.filter(|_| !takes_over) {
             batch.gaps.push(Gap { from, to: at, why });
         }
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::Level;
+use crate::clock::Stamp;
 
 /// Something that happened to the ledger.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,11 @@ pub enum LedgerChange {
         /// The name of the file that it has now.
         file: String,
     },
+    /// Somebody has deleted the history before this.
+    Pruned {
+        /// The first time that is kept.
+        before: Stamp,
+    },
     /// The clock of the machine was set while the process ran.
     ClockJumped {
         /// By how many seconds it was set forward; negative = back.
@@ -38,6 +44,7 @@ impl LedgerChange {
             Self::Failed { .. } => "ledger_failed",
             Self::Recovered { .. } => "ledger_recovered",
             Self::SetAside { .. } => "ledger_set_aside",
+            Self::Pruned { .. } => "ledger_pruned",
             Self::ClockJumped { .. } => "clock_jumped",
         }
     }
@@ -45,7 +52,7 @@ impl LedgerChange {
     pub(super) fn level(&self) -> Level {
         match self {
             Self::Failed { .. } | Self::SetAside { .. } => Level::Error,
-            Self::ClockJumped { .. } => Level::Warn,
+            Self::Pruned { .. } | Self::ClockJumped { .. } => Level::Warn,
             Self::Recovered { .. } => Level::Info,
         }
     }
@@ -61,6 +68,9 @@ impl LedgerChange {
             Self::SetAside { reason, file } => {
                 format!("the ledger can't be used and is now {file}; a new one has begun: {reason}")
             }
+            Self::Pruned { before } => format!(
+                "the history before {before} was deleted by hand (evenkeel state prune); reports of that time say that it is not known"
+            ),
             Self::ClockJumped { by_s } if *by_s < 0.0 => format!("the clock was set back by {:.1} s", -by_s),
             Self::ClockJumped { by_s } => format!("the clock was set forward by {by_s:.1} s"),
         }
@@ -71,6 +81,7 @@ impl LedgerChange {
             Self::Failed { reason } => json!({ "reason": reason }),
             Self::Recovered { after_s } => json!({ "after_s": after_s }),
             Self::SetAside { reason, file } => json!({ "reason": reason, "file": file }),
+            Self::Pruned { before } => json!({ "before": before.to_string() }),
             Self::ClockJumped { by_s } => json!({ "by_s": by_s }),
         }
     }

@@ -1,17 +1,21 @@
 //! Incidents with what people noted about them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::types::Type;
 use rusqlite::{Params, Row};
 
-use super::{Reader, failed, stamp};
+use super::{Reader, stamp};
 use crate::clock::Stamp;
 use crate::ledger::batch::Note;
-use crate::ledger::seal::{self, Kind};
 use crate::sla::{Action, Cause, CauseKind, Incident};
 
 const COLUMNS: &str = "id, service, began, detected, ended, is_cut, lasted_ms, down_ms, rto_ms, cause, cause_text, backends, actions, lost, good";
+
+/// The hash of the last seal of an incident.
+const SEALED: &str =
+    "(SELECT hash FROM seal WHERE kind = 'incident' AND key = CAST(incident.id AS TEXT) ORDER BY seq DESC LIMIT 1)";
 
 /// An incident as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +35,13 @@ impl Reader {
             Some(None) => return Ok(Vec::new()),
             known => known.flatten(),
         };
-        let condition = "began < ?2 AND (ended IS NULL OR ended > ?1 OR began >= ?1) AND (?3 IS NULL OR service = ?3)";
-        self.stored(condition, rusqlite::params![from.as_millis(), to.as_millis(), service])
+        let (from, to) = (from.as_millis(), to.as_millis());
+        let condition = "began < ?2 AND (ended IS NULL OR ended > ?1 OR began >= ?1)";
+        match service {
+            // a condition of its own, so that they are found by their index
+            Some(service) => self.stored(&format!("service = ?3 AND {condition}"), [from, to, service]),
+            None => self.stored(condition, [from, to]),
+        }
     }
 
     /// The incident with this number.
@@ -50,19 +59,26 @@ impl Reader {
         self.one("SELECT coalesce(max(id), 0) FROM incident", [])
     }
 
-    fn stored(&self, condition: &str, values: impl Params) -> Result<Vec<StoredIncident>, String> {
-        let sql = format!("SELECT {COLUMNS} FROM incident WHERE {condition} ORDER BY began, id");
-        let incidents = self.rows(&sql, values, |row| self.read(row))?;
-        incidents.into_iter().map(|incident| self.with_notes(incident)).collect()
-    }
-
-    fn with_notes(&self, incident: Incident) -> Result<StoredIncident, String> {
-        let sql = "SELECT incident, at, who, text FROM note WHERE incident = ?1 ORDER BY id";
-        let notes = self.rows(sql, [incident.id], |row| {
+    fn stored(&self, condition: &str, values: impl Params + Clone) -> Result<Vec<StoredIncident>, String> {
+        let sql = format!("SELECT {COLUMNS}, {SEALED} FROM incident WHERE {condition} ORDER BY began, id");
+        let mut stored = self.rows(&sql, values.clone(), |row| {
+            let (incident, sealed): (Incident, Option<String>) = (self.read(row)?, row.get(15)?);
+            Ok(StoredIncident { sealed: sealed.filter(|_| incident.ended.is_some()), incident, notes: Vec::new() })
+        })?;
+        let sql = format!(
+            "SELECT incident, at, who, text FROM note WHERE incident IN (SELECT id FROM incident WHERE {condition}) ORDER BY id"
+        );
+        let notes = self.rows(&sql, values, |row| {
             Ok(Note { incident: row.get(0)?, at: stamp(row, 1)?, who: row.get(2)?, text: row.get(3)? })
         })?;
-        let sealed = seal::last(&self.connection, Kind::Incident, incident.id).map_err(failed)?.map(|(hash, _)| hash);
-        Ok(StoredIncident { sealed: sealed.filter(|_| incident.ended.is_some()), incident, notes })
+        let mut of: HashMap<i64, Vec<Note>> = HashMap::new();
+        for note in notes {
+            of.entry(note.incident).or_default().push(note);
+        }
+        for one in &mut stored {
+            one.notes = of.remove(&one.incident.id).unwrap_or_default();
+        }
+        Ok(stored)
     }
 
     fn read(&self, row: &Row<'_>) -> rusqlite::Result<Incident> {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, Params, Row};
 
 use super::batch::{ClockJump, EventRow, Gap, GapReason, Keeper, Maintenance};
@@ -33,8 +34,42 @@ impl Reader {
         Self::open_file(&folder.join(file::NAME))
     }
 
+    /// Opens a ledger by the path of its file, also one that an older version has written: that is read as a copy in memory, which is taken to the
+    /// present version. The file stays as it is.
+    pub(super) fn open_any(path: &Path) -> Result<Self, String> {
+        let reader = Self::open_as_it_is(path)?;
+        match reader.version().map_err(failed)? {
+            schema::VERSION.. => Ok(reader),
+            _ => reader.as_present().map_err(|obstacle| in_words(&obstacle, path)),
+        }
+    }
+
     /// Opens a ledger by the path of its file.
-    pub(super) fn open_file(path: &Path) -> Result<Self, String> {
+    fn open_file(path: &Path) -> Result<Self, String> {
+        let reader = Self::open_as_it_is(path)?;
+        match reader.version().map_err(failed)? {
+            schema::VERSION.. => Ok(reader),
+            version => Err(format!(
+                "{} can't be read as a ledger: it is of version {version}; start the program once, which takes it to version {}",
+                path.display(),
+                schema::VERSION
+            )),
+        }
+    }
+
+    fn version(&self) -> rusqlite::Result<i64> {
+        schema::pragma(&self.connection, "user_version")
+    }
+
+    /// A copy in memory, of the present version.
+    fn as_present(&self) -> Result<Self, Obstacle> {
+        let mut copy = Connection::open_in_memory()?;
+        Backup::new(&self.connection, &mut copy)?.step(-1)?;
+        schema::migrate(&mut copy, schema::FIRST, schema::STEPS)?;
+        Self::begin(copy, self.is_partial)
+    }
+
+    fn open_as_it_is(path: &Path) -> Result<Self, String> {
         match std::fs::exists(path) {
             Ok(true) => {}
             Ok(false) => {
@@ -66,14 +101,6 @@ impl Reader {
         connection.pragma_update(None, "cache_size", -2048)?;
         connection.execute_batch("BEGIN")?;
         file::inspect(&connection)?;
-        let version = schema::pragma(&connection, "user_version")?;
-        if version < schema::VERSION {
-            let why = format!(
-                "it is of version {version}; start the program once, which takes it to version {}",
-                schema::VERSION
-            );
-            return Err(Obstacle::Damage(why));
-        }
         let rows = connection
             .prepare("SELECT id, name FROM service")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -143,6 +170,11 @@ impl Reader {
     /// The time up to which all time is accounted.
     pub fn until(&self) -> Result<Option<Stamp>, String> {
         meta::stamp(&self.connection, meta::UNTIL).map_err(failed)
+    }
+
+    /// Before when history was deleted by hand; `None` = none was.
+    pub fn pruned(&self) -> Result<Option<Stamp>, String> {
+        meta::stamp(&self.connection, meta::PRUNED).map_err(failed)
     }
 
     /// The run of the process that keeps the time.

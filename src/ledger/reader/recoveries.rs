@@ -22,10 +22,13 @@ impl Reader {
             Some(None) => return Ok(Vec::new()),
             known => known.flatten(),
         };
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let condition =
-            "id > ?1 AND start >= ?2 AND start < ?3 AND (?4 IS NULL OR service = ?4) ORDER BY id DESC LIMIT ?5";
-        self.attempts(condition, rusqlite::params![after, from.as_millis(), to.as_millis(), service, most])
+        let (from, to, most) = (from.as_millis(), to.as_millis(), i64::try_from(most).unwrap_or(i64::MAX));
+        let condition = "id > ?1 AND start >= ?2 AND start < ?3 ORDER BY id DESC LIMIT ?4";
+        match service {
+            // a condition of its own, so that they are found by their index
+            Some(service) => self.attempts(&format!("service = ?5 AND {condition}"), [after, from, to, most, service]),
+            None => self.attempts(condition, [after, from, to, most]),
+        }
     }
 
     /// The attempt with this number.

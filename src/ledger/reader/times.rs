@@ -1,6 +1,7 @@
 //! Times and requests, from the coarsest rows that fit.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Reader, stamp};
@@ -16,11 +17,26 @@ type Sums = HashMap<i64, Tally>;
 pub type Series = Vec<(Stamp, Tally)>;
 
 impl Reader {
-    /// What each service held from `from` up to `to`, to the second. Where the seconds (minutes, hours) at the edges are not kept any more, the
+    /// The part of the time from `from` up to `to` of which the history was deleted by hand, of each service that was known then.
+    pub fn deleted(&self, from: Stamp, to: Stamp) -> Result<HashMap<Arc<str>, Range<Stamp>>, String> {
+        let Some(pruned) = self.pruned()? else { return Ok(HashMap::new()) };
+        let part = |(service, since): (Arc<str>, Stamp)| (service, since.max(from)..pruned.min(to));
+        Ok(self.services()?.into_iter().map(part).filter(|(_, part)| part.start < part.end).collect())
+    }
+
+    /// What each service held from `from` up to `to`, to the second; what was deleted by hand is unknown. Where the seconds (minutes, hours) at the edges are not kept any more, the
     /// stretch is widened to the begin and the end of the minute (hour, day) that it begins and ends in.
     pub fn tallies(&self, from: Stamp, to: Stamp) -> Result<HashMap<Arc<str>, Tally>, String> {
         let sums = self.stretch(Level::Day, Level::Second.floor(from), Level::Second.ceil(to))?;
-        Ok(sums.into_iter().map(|(service, tally)| (self.name(service), tally)).collect())
+        let mut all: HashMap<Arc<str>, Tally> =
+            sums.into_iter().map(|(service, tally)| (self.name(service), tally)).collect();
+        for (service, part) in self.deleted(from, to)? {
+            let tally = all.entry(service).or_default();
+            // a clock that was set back may have left something there since
+            let left = to.since(from) - tally.elapsed();
+            tally.unknown += part.end.since(part.start).min(left).max(0);
+        }
+        Ok(all)
     }
 
     /// The rows of a service from `from` up to `to`, those of the edges wholly. A stretch in which nobody watched may have a coarser row only,
@@ -38,10 +54,18 @@ impl Reader {
 
     /// The rows of all services from `from` on, that in which `from` lies wholly.
     pub fn recent(&self, from: Stamp, level: Level) -> Result<HashMap<Arc<str>, Series>, String> {
-        let sql =
-            format!("SELECT service, start, {COLUMNS} FROM span_{} WHERE start >= ?1 ORDER BY start", level.as_str());
-        let rows =
-            self.rows(&sql, [level.floor(from).as_millis()], |row| Ok((row.get(0)?, stamp(row, 1)?, tally(row, 2)?)))?;
+        self.all_series(from, Stamp::from_millis(i64::MAX), level)
+    }
+
+    /// As [`series`](Self::series), of all services at once.
+    pub fn all_series(&self, from: Stamp, to: Stamp, level: Level) -> Result<HashMap<Arc<str>, Series>, String> {
+        let sql = format!(
+            "SELECT service, start, {COLUMNS} FROM span_{} WHERE start >= ?1 AND start < ?2 ORDER BY start",
+            level.as_str()
+        );
+        let rows = self.rows(&sql, [level.floor(from).as_millis(), to.as_millis()], |row| {
+            Ok((row.get(0)?, stamp(row, 1)?, tally(row, 2)?))
+        })?;
         let mut all: HashMap<Arc<str>, Series> = HashMap::new();
         for (service, start, tally) in rows {
             all.entry(self.name(service)).or_default().push((start, tally));

@@ -6,7 +6,8 @@ use std::process::Command;
 use rusqlite::Connection;
 
 use super::*;
-use crate::ledger::{GapReason, schema};
+use crate::ledger::write::{BatchId, write};
+use crate::ledger::{Gap, GapReason, Unread, schema};
 
 /// A folder with a ledger of a few pages, and its bytes.
 fn some() -> (Folder, Vec<u8>) {
@@ -162,16 +163,41 @@ fn a_full_disk_loses_nothing_and_says_so_once() {
     file.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     let mut services = crate::ledger::write::Services::new();
     let many = up("api", MIDNIGHT, 3600);
-    let error = crate::ledger::write::write(&mut file.connection, &many, "1", &mut services).unwrap_err();
+    let (id, other) = (BatchId { run: 1, number: 1 }, BatchId { run: 2, number: 1 });
+    let error = write(&mut file.connection, &many, id, &mut services).unwrap_err();
     let obstacle = crate::ledger::file::Obstacle::from(error);
     assert!(matches!(&obstacle, crate::ledger::file::Obstacle::Later(why) if why.contains("full")), "{obstacle:?}");
     assert_eq!(Reader::open(&folder).unwrap().services().unwrap(), []);
     drop(file);
     let mut file = crate::ledger::file::open(&folder, true).unwrap();
-    crate::ledger::write::write(&mut file.connection, &many, "1", &mut services).unwrap();
-    crate::ledger::write::write(&mut file.connection, &many, "1", &mut services).unwrap();
+    write(&mut file.connection, &many, id, &mut services).unwrap();
+    // in an upgrade another run writes meanwhile
+    write(&mut file.connection, &up("api", MIDNIGHT.plus(DAY), 1), other, &mut services).unwrap();
+    write(&mut file.connection, &many, id, &mut services).unwrap();
     let sum = of(&Reader::open(&folder).unwrap(), "api", MIDNIGHT, MIDNIGHT.plus(DAY));
     assert_eq!(sum.up, 3_600_000, "a batch that is there already is not added again");
+}
+
+#[test]
+fn a_run_that_could_not_read_the_ledger_enters_the_gap_before_it_when_it_is_written_at_last() {
+    let folder = Folder::new();
+    let (ledger, _) = start(&folder);
+    enter(&ledger, Batch { incidents: vec![incident(1, MIDNIGHT, None)], ..up("api", MIDNIGHT, 10) });
+    let (until, at) = (MIDNIGHT.plus(10_000), MIDNIGHT.plus(HOUR));
+    let unread = Unread { at, services: vec!["api".into(), "new".into()], was_watched: false };
+    let first = Batch { takes_over: true, unread: Some(unread), keeper: Keeper(2), ..Batch::default() };
+    let mut waiting = first;
+    waiting.merge(Batch { keeper: Keeper(2), ..up("api", at, 10) });
+    enter(&ledger, waiting);
+    let reader = ledger.read().unwrap();
+    assert_eq!(reader.gaps(MIDNIGHT, at).unwrap(), [Gap { from: until, to: at, why: GapReason::Crashed }]);
+    let held = of(&reader, "api", MIDNIGHT, MIDNIGHT.plus(DAY));
+    assert_eq!((held.up, held.unknown), (20_000, HOUR - 10_000));
+    assert_eq!(of(&reader, "new", MIDNIGHT, MIDNIGHT.plus(DAY)), Tally::default());
+    let stale = reader.incident(1).unwrap().unwrap();
+    assert_eq!((stale.incident.ended, stale.incident.is_cut), (Some(until), true));
+    drop((reader, ledger));
+    assert_eq!(crate::ledger::tools::check(&folder.file()).unwrap(), []);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How large the file becomes, and how long answers take. The history of two years is entered through the same code as ever, but in larger steps
 //! where only larger steps are kept: hours up to two days ago, minutes up to two hours ago, then seconds.
 //!
-//! `cargo test --release --lib ledger::tests::measure -- --ignored --nocapture`
+//! `cargo test --release --lib measure -- --ignored --nocapture`, which also measures reports
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::ledger::{EventRow, Note, Span};
 const SERVICES: i64 = 100;
 const DAYS: i64 = 730;
 
-fn names() -> Vec<Arc<str>> {
+pub(crate) fn names() -> Vec<Arc<str>> {
     (0..SERVICES).map(|n| format!("service-{n:03}").into()).collect()
 }
 
@@ -76,28 +76,22 @@ fn memory() -> (i64, i64) {
     (number("RssAnon:"), number("VmHWM:"))
 }
 
-fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+pub(crate) fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let result = work();
     eprintln!("{what}: {:.1} ms", begun.elapsed().as_secs_f64() * 1000.0);
     result
 }
 
-#[test]
-#[ignore = "takes minutes"]
-fn two_years_of_a_hundred_services() {
-    let folder = Folder::new();
+/// Enters two years of a hundred services, and says of each step how much of the time was left, and how long it took to be on the disk. Gives the
+/// end of that time.
+pub(crate) fn enter_two_years(ledger: &Ledger, mut entered: impl FnMut(i64, Duration)) -> Stamp {
     let names = names();
-    let before = memory();
-    let (ledger, told) = start(&folder);
     let end = MIDNIGHT.plus(DAYS * DAY);
     let mut now = MIDNIGHT;
-    let mut slowest = Duration::ZERO;
-    let mut most = 0;
-    let mut last_hour = Duration::ZERO;
     while now < end {
         if Level::Day.floor(now) == now {
-            enter(&ledger, day(&names, now.since(MIDNIGHT) / DAY));
+            enter(ledger, day(&names, now.since(MIDNIGHT) / DAY));
         }
         let left = end.since(now);
         let level = if left > 2 * DAY {
@@ -108,12 +102,28 @@ fn two_years_of_a_hundred_services() {
             Level::Second
         };
         let begun = Instant::now();
-        enter(&ledger, step(&names, level, now));
-        slowest = slowest.max(begun.elapsed());
-        last_hour += if left <= HOUR { begun.elapsed() } else { Duration::ZERO };
-        most = most.max(memory().0);
+        enter(ledger, step(&names, level, now));
+        entered(left, begun.elapsed());
         now = now.plus(level.millis());
     }
+    end
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn two_years_of_a_hundred_services() {
+    let folder = Folder::new();
+    let names = names();
+    let before = memory();
+    let (ledger, told) = start(&folder);
+    let mut slowest = Duration::ZERO;
+    let mut most = 0;
+    let mut last_hour = Duration::ZERO;
+    let end = enter_two_years(&ledger, |left, took| {
+        slowest = slowest.max(took);
+        last_hour += if left <= HOUR { took } else { Duration::ZERO };
+        most = most.max(memory().0);
+    });
     eprintln!("memory: {} KiB before, {most} KiB at most, so {} KiB for the ledger", before.0, most - before.0);
     let (slowest, last_hour) = (slowest.as_secs_f64() * 1000.0, last_hour.as_secs_f64() / 3.6);
     eprintln!("batches: {last_hour:.2} ms for a second of the last hour, {slowest:.1} ms at most");

@@ -2,10 +2,11 @@
 
 mod damage;
 mod times;
-mod measure;
+pub(crate) mod measure;
 mod recoveries;
 mod thread;
 mod tools;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

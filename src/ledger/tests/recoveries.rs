@@ -1,10 +1,9 @@
-//! Attempts to repair something; and a file of the version that did not know them.
+//! Attempts to repair something.
 
 use rusqlite::Connection;
 
 use super::*;
 use crate::ledger::tools::{self, About};
-use crate::ledger::{schema, seal};
 use crate::recover::{Attempt, Outcome, Phase};
 
 /// An attempt that is under way, begun a day after the one before.
@@ -134,52 +133,4 @@ fn attempts_are_pruned_with_the_rest_and_the_chain_goes_on() {
     assert_eq!(ids(&reader.recoveries(None, 0, MIDNIGHT, MIDNIGHT.plus(9 * DAY), 100).unwrap()), [4, 3]);
     drop((reader, ledger));
     assert_eq!(tools::check(&folder.file()).unwrap(), []);
-}
-
-/// Writes the file that was made with the first version.
-fn version_1(folder: &Folder) {
-    let connection = Connection::open(folder.file()).unwrap();
-    connection.execute_batch(include_str!("version1.sql")).unwrap();
-    assert_eq!(schema::pragma(&connection, "user_version").unwrap(), 1);
-}
-
-#[test]
-fn a_file_of_version_1_gets_the_table_of_attempts_and_keeps_what_it_had() {
-    let folder = Folder::new();
-    version_1(&folder);
-    assert!(Reader::open(&folder).unwrap_err().contains("it is of version 1"));
-    let (ledger, told) = start(&folder);
-    assert_eq!(told.all(), []);
-    enter(&ledger, recoveries(vec![ended(begun(1, "api"), Outcome::Healed)]));
-    let reader = ledger.read().unwrap();
-    assert_eq!(schema::pragma(reader.connection(), "user_version").unwrap(), 2);
-    assert_eq!(reader.incident(1).unwrap().unwrap().notes.len(), 1);
-    assert_eq!(of(&reader, "api", MIDNIGHT, MIDNIGHT.plus(DAY)).up, 1000);
-    assert_eq!(reader.last_recovery_id().unwrap(), 1);
-    assert_eq!(seal::head(reader.connection()).unwrap().seq, 3, "the chain goes on behind the two of version 1");
-    assert!(about(reader.connection()).iter().any(|name| name == "recovery"));
-    drop((reader, ledger));
-    assert_eq!(tools::check(&folder.file()).unwrap(), []);
-}
-
-#[test]
-fn a_file_that_was_taken_to_the_present_version_has_the_tables_of_a_new_one() {
-    let (old, new) = (Folder::new(), Folder::new());
-    version_1(&old);
-    let tables = |folder: &Folder| {
-        let (ledger, _) = start(folder);
-        let reader = ledger.read().unwrap();
-        let mut statement =
-            reader.connection().prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
-        let all: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        drop(statement);
-        (all, about(reader.connection()))
-    };
-    assert_eq!(tables(&old), tables(&new));
-}
-
-/// The names that the table `about` explains.
-fn about(connection: &Connection) -> Vec<String> {
-    let mut statement = connection.prepare("SELECT name FROM about ORDER BY name").unwrap();
-    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }

@@ -139,6 +139,23 @@ fn what_waits_for_a_disk_is_bounded_and_still_adds_up() {
 }
 
 #[test]
+fn what_waits_is_bounded_by_its_rows_however_many_services_there_are() {
+    let names: Vec<Arc<str>> = (0..1000).map(|n| format!("service {n}").into()).collect();
+    let mut all = batch(MIDNIGHT);
+    // two minutes and a half, of which two would be kept by the second
+    for second in 0..150 {
+        let at = MIDNIGHT.plus(1000 * second);
+        let tally = Tally { up: 1000, ..Tally::default() };
+        let tallies = names.iter().map(|name| (Arc::clone(name), at, tally)).collect();
+        all.merge(Batch { tallies, ..batch(at.plus(1000)) });
+    }
+    all.coarsen();
+    assert!(all.rows() <= crate::ledger::batch::MOST_ROWS, "{}", all.rows());
+    let sum: i64 = all.tallies.iter().map(|row| row.2.up).chain(all.spans.iter().map(|span| span.tally.up)).sum();
+    assert_eq!(sum, 150_000_000);
+}
+
+#[test]
 fn events_are_kept_for_ninety_days() {
     let folder = Folder::new();
     let (ledger, _) = start(&folder);

@@ -183,7 +183,8 @@ proptest! {
         let mut file = crate::ledger::file::open(&folder, true).unwrap();
         let mut services = crate::ledger::write::Services::new();
         let mut write = |batch: &Batch, n: usize| {
-            crate::ledger::write::write(&mut file.connection, batch, &n.to_string(), &mut services).unwrap();
+            let id = crate::ledger::write::BatchId { run: 1, number: n as u64 };
+            crate::ledger::write::write(&mut file.connection, batch, id, &mut services).unwrap();
         };
         let (mut now, mut total) = (MIDNIGHT.plus(200_000 * DAY), Tally::default());
         let mut held: Option<Batch> = None;

@@ -1,10 +1,10 @@
-//! Backup, check, restore, prune; seals; migration.
+//! Backup, check, restore, prune; seals.
 
 use rusqlite::Connection;
 
 use super::*;
 use crate::ledger::tools::{self, About};
-use crate::ledger::{Note, schema, seal};
+use crate::ledger::{ENDED, Gap, GapReason, Note, schema, seal};
 
 /// Three days with an incident and a note each day; the third is not over.
 fn three_days(folder: &Folder) -> Ledger {
@@ -159,6 +159,102 @@ fn prune_deletes_what_is_before_a_day_and_the_chain_goes_on() {
 }
 
 #[test]
+fn what_was_pruned_once_is_no_tampering_after_an_earlier_day_was_pruned_as_well() {
+    let folder = Folder::new();
+    let (ledger, _) = start(&folder);
+    // the clock was set back between the two
+    for (id, day) in [(1, 4), (2, 1)] {
+        let ended = MIDNIGHT.plus(day * DAY + HOUR);
+        enter(&ledger, Batch { incidents: vec![incident(id, ended.plus(-7000), Some(ended))], ..batch(ended) });
+    }
+    tools::prune(&folder, MIDNIGHT.plus(3 * DAY)).unwrap();
+    assert_eq!(found(&folder), []);
+    assert_eq!(tools::prune(&folder, MIDNIGHT).unwrap().rows, 0);
+    assert_eq!(found(&folder), []);
+    assert_eq!(ledger.read().unwrap().pruned().unwrap(), Some(MIDNIGHT.plus(3 * DAY)), "it never goes back");
+    assert!(tools::backup(&folder, &folder.join("copy")).is_ok());
+}
+
+#[test]
+fn a_deletion_by_hand_is_sealed_also_where_the_chain_was_not_cut() {
+    let folder = Folder::new();
+    let (ledger, _) = start(&folder);
+    enter(&ledger, up("api", MIDNIGHT, 10));
+    tools::prune(&folder, MIDNIGHT.plus(DAY)).unwrap();
+    assert_eq!(ledger.read().unwrap().head().unwrap().seq, 1);
+    assert_eq!(found(&folder), []);
+}
+
+#[test]
+fn what_was_deleted_by_hand_is_unknown_and_not_gone_without_a_trace() {
+    let folder = Folder::new();
+    let ledger = three_days(&folder);
+    tools::prune(&folder, MIDNIGHT.plus(DAY)).unwrap();
+    let reader = ledger.read().unwrap();
+    let since = MIDNIGHT.plus(HOUR);
+    let (from, to) = (MIDNIGHT, MIDNIGHT.plus(3 * DAY));
+    assert_eq!(of(&reader, "api", from, to).unknown, 23 * HOUR, "since the service is known");
+    assert_eq!(reader.deleted(from, to).unwrap()["api"], since..MIDNIGHT.plus(DAY));
+    assert_eq!(of(&reader, "api", MIDNIGHT.plus(DAY), to).unknown, 0);
+    assert!(reader.deleted(MIDNIGHT.plus(DAY), to).unwrap().is_empty());
+}
+
+#[test]
+fn a_deletion_by_hand_is_told_once_by_the_process_that_runs_or_the_next_one() {
+    let folder = Folder::new();
+    let pruned = |day: i64| Trouble::Pruned { before: MIDNIGHT.plus(day * DAY) };
+    let (ledger, told) = start(&folder);
+    enter(&ledger, up("api", MIDNIGHT, 10));
+    tools::prune(&folder, MIDNIGHT.plus(DAY)).unwrap();
+    enter(&ledger, up("api", MIDNIGHT.plus(2 * DAY), 10));
+    enter(&ledger, up("api", MIDNIGHT.plus(3 * DAY), 10));
+    assert_eq!(told.all(), [pruned(1)]);
+    drop(ledger);
+    tools::prune(&folder, MIDNIGHT.plus(2 * DAY)).unwrap();
+    for expected in [vec![pruned(2)], vec![]] {
+        let (ledger, told) = start(&folder);
+        enter(&ledger, up("api", MIDNIGHT.plus(4 * DAY), 1));
+        assert_eq!(told.all(), expected);
+    }
+}
+
+#[test]
+fn a_restored_ledger_says_that_it_is_a_copy_and_where_the_rest_is() {
+    let folder = Folder::new();
+    let ledger = three_days(&folder);
+    enter(&ledger, Batch { kept: vec![ended(Some("stopped"))], keeper: Keeper(1), ..Batch::default() });
+    let to = folder.join("copy.db");
+    tools::backup(&folder, &to).unwrap();
+    drop(ledger);
+    let word = |folder: &Folder| {
+        let kept = Reader::open(folder).unwrap().kept(ENDED.0).unwrap();
+        GapReason::after(kept.get(ENDED.1).map(String::as_str))
+    };
+    assert_eq!(word(&folder), GapReason::Stopped);
+    let aside = tools::restore(&to, &folder).unwrap().unwrap();
+    let name = aside.file_name().unwrap().to_string_lossy().into_owned();
+    assert_eq!(word(&folder), GapReason::Restored { file: Some(name.clone()) });
+    let other = Folder::new();
+    tools::restore(&to, &other).unwrap();
+    assert_eq!(word(&other), GapReason::Restored { file: None });
+    // it is read again as it was entered
+    let (ledger, _) = start(&folder);
+    let gap = |why| Gap { from: MIDNIGHT.plus(3 * DAY), to: MIDNIGHT.plus(4 * DAY), why };
+    let gaps = vec![
+        gap(GapReason::Restored { file: Some(name) }),
+        gap(GapReason::Restored { file: None }),
+        gap(GapReason::Crashed),
+    ];
+    enter(&ledger, Batch { gaps: gaps.clone(), ..batch(MIDNIGHT.plus(4 * DAY)) });
+    assert_eq!(ledger.read().unwrap().gaps(MIDNIGHT, MIDNIGHT.plus(5 * DAY)).unwrap(), gaps);
+}
+
+/// How the process ended, in what is kept.
+fn ended(how: Option<&str>) -> (String, String, Option<String>) {
+    (ENDED.0.to_owned(), ENDED.1.to_owned(), how.map(str::to_owned))
+}
+
+#[test]
 fn pages_that_are_not_used_are_given_back() {
     let folder = Folder::new();
     let (ledger, _) = start(&folder);
@@ -188,39 +284,4 @@ fn what_is_read_where_nothing_can_be_written_is_the_same() {
     assert_eq!(schema::pragma(&connection, "user_version").unwrap(), schema::VERSION);
     assert!(Reader::open(&odd).is_ok());
     assert!(Reader::open(&folder.join("none")).unwrap_err().contains("there is no ledger"));
-}
-
-#[test]
-fn an_older_file_is_taken_to_the_present_version_step_by_step_or_not_at_all() {
-    let folder = Folder::new();
-    drop(three_days(&folder));
-    // a version before the first, which there never was: without two tables of the first, one column and what has come since
-    let old = "DROP TABLE recovery; DELETE FROM about WHERE name = 'recovery'; DROP TABLE event; DROP TABLE kept; DROP VIEW day; ALTER TABLE span_second DROP COLUMN slow; PRAGMA user_version = 0";
-    let mut connection = Connection::open(folder.file()).unwrap();
-    connection.execute_batch(old).unwrap();
-    let fails: &[schema::Step] = &[|step| step.execute_batch("CREATE TABLE kept (x); SELECT nothing")];
-    assert!(schema::migrate(&mut connection, 0, fails).is_err());
-    assert_eq!(schema::pragma(&connection, "user_version").unwrap(), 0);
-    let steps: &[schema::Step] = &[|step| {
-        step.execute_batch(
-            "ALTER TABLE span_second ADD COLUMN slow INTEGER NOT NULL DEFAULT 0;
-             CREATE TABLE event (number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL,
-               level TEXT NOT NULL, service TEXT, backend TEXT, json TEXT NOT NULL) STRICT;
-             CREATE TABLE kept (room TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (room, key))
-               STRICT, WITHOUT ROWID;
-             CREATE VIEW day AS SELECT date(d.start / 1000, 'unixepoch') AS day, s.name AS service, d.up, d.down, d.planned, d.unknown,
-               100.0 * d.up / nullif(d.up + d.down, 0) AS percent_by_time, d.good, d.failed, d.slow, d.excluded,
-               100.0 * d.good / nullif(d.good + d.failed + d.slow, 0) AS percent_by_requests
-               FROM span_day d JOIN service s ON s.id = d.service ORDER BY d.start, s.name",
-        )
-    }];
-    schema::migrate(&mut connection, 0, steps).unwrap();
-    schema::migrate(&mut connection, schema::FIRST, schema::STEPS).unwrap();
-    assert_eq!(schema::differences(&connection).unwrap(), [] as [String; 0]);
-    drop(connection);
-    let (ledger, told) = start(&folder);
-    enter(&ledger, up("api", MIDNIGHT.plus(2 * DAY + 2 * HOUR), 1));
-    assert_eq!(of(&ledger.read().unwrap(), "api", MIDNIGHT, MIDNIGHT.plus(3 * DAY)).up, 301_000);
-    assert_eq!(told.all(), []);
-    assert_eq!(found(&folder), []);
 }

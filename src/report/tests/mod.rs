@@ -215,8 +215,11 @@ fn a_month_that_is_not_over_says_so_and_what_is_under_way() {
 fn of_hundreds_of_gaps_the_longest_are_named_and_the_others_summed_up() {
     let mut report = sample::of_one("web", "");
     let start = report.period.start;
-    let gap =
-        |n: i64| Gap { time: start.plus(n * 60_000)..start.plus(n * 60_000 + n * 100), why: "stopped".to_owned() };
+    let gap = |n: i64| Gap {
+        time: start.plus(n * 60_000)..start.plus(n * 60_000 + n * 100),
+        reason: "stopped",
+        why: "stopped".to_owned(),
+    };
     report.gaps = (1..=200).map(gap).collect();
     let said = account::not_known(&report);
     assert_eq!(said.iter().filter(|line| line.starts_with("Nobody watched")).count(), 10);

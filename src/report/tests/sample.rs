@@ -25,6 +25,7 @@ pub(super) fn report() -> Report {
         services: vec![checkout(), search(), media()],
         gaps: vec![Gap {
             time: at(17, 3 * HOUR)..at(17, 3 * HOUR + 22 * MINUTE),
+            reason: "stopped",
             why: "the process did not run".to_owned(),
         }],
         jumps: vec![ClockJump { at: at(17, 3 * HOUR + 23 * MINUTE), by_ms: -2 * SECOND }],

@@ -221,3 +221,29 @@ fn a_target_that_is_met_exactly_is_met() {
         assert_eq!((met(down), met(down + 1)), (Some(true), Some(false)), "{tier:?}");
     }
 }
+
+#[test]
+fn nobody_meets_a_target_by_deleting_history() {
+    let whole = Summary::of(&promise(), &PERIOD, &time(30 * DAY - HOUR, HOUR), []);
+    assert_eq!(whole.compliant, Some(false));
+    // the day with the outage is deleted
+    let left = Tally { unknown: DAY, good: 10, ..time(29 * DAY, 0) };
+    let rest = Summary::of(&promise(), &PERIOD, &left, []);
+    assert_eq!((rest.compliant, rest.budget.left()), (Some(true), Some(1.0)));
+    let told = rest.with_deleted(&promise(), DAY);
+    assert_eq!((told.compliant, told.budget.left(), told.mtbf_met), (None, None, None));
+    assert_eq!((told.deleted_ms, told.tally), (DAY, left));
+}
+
+#[test]
+fn what_is_missed_whatever_the_deleted_part_held_stays_missed() {
+    let summary = |down: i64| {
+        let tally = Tally { unknown: DAY, ..time(29 * DAY - down, down) };
+        Summary::of(&promise(), &PERIOD, &tally, []).with_deleted(&promise(), DAY)
+    };
+    // 0.1 % of 30 days are 43.2 minutes
+    assert_eq!(summary(44 * MINUTE).compliant, Some(false));
+    assert_eq!(summary(43 * MINUTE).compliant, None, "29 days alone would have 41.8 minutes");
+    let summary = Summary::of(&promise(), &PERIOD, &time(29 * DAY, 0), []);
+    assert_eq!(summary.clone().with_deleted(&promise(), 0), summary, "nothing was deleted");
+}
