@@ -85,9 +85,10 @@ fn windows(shared: &Shared) -> BTreeMap<String, Vec<Planned>> {
 
 /// The next window of maintenance that the configuration has; null = there is none.
 pub(super) fn next_window(windows: &[Planned], now: Stamp) -> Value {
-    maintenance::next(windows, now).map_or(Value::Null, |(rule, time)| {
-        json!({ "from": time.start.to_string(), "to": time.end.to_string(), "rule": rule.to_string() })
-    })
+    maintenance::next(windows, now).map_or(
+        Value::Null,
+        |(rule, time)| json!({ "from": time.start.to_string(), "to": time.end.to_string(), "rule": rule.to_string() }),
+    )
 }
 
 /// Adds what is so at this moment, whatever becomes of the ledger.

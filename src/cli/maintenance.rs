@@ -87,7 +87,9 @@ fn next(asked: &Maintenance) -> String {
 
 fn next_text(next: &Value) -> String {
     match (next["from"].as_str(), next["to"].as_str(), next["rule"].as_str()) {
-        (Some(from), Some(to), Some(rule)) => format!("the configuration plans the next one from {from} to {to} ({rule})\n"),
+        (Some(from), Some(to), Some(rule)) => {
+            format!("the configuration plans the next one from {from} to {to} ({rule})\n")
+        }
         _ => String::new(),
     }
 }

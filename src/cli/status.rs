@@ -45,7 +45,9 @@ pub(super) fn run(Status { json, admin }: &Status) -> ExitCode {
 
 /// How the promises stand; null where that can't be read, as of an older process.
 fn promises(admin: &AdminOptions) -> Value {
-    admin.ask("GET", "/api/v1/sla").map_or(Value::Null, |answer| if answer.status == 200 { answer.body } else { Value::Null })
+    admin
+        .ask("GET", "/api/v1/sla")
+        .map_or(Value::Null, |answer| if answer.status == 200 { answer.body } else { Value::Null })
 }
 
 /// The status for people.

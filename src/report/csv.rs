@@ -101,11 +101,7 @@ fn maintenance(window: &MaintenanceWindow) -> Row {
 fn gap(gap: &Gap) -> Row {
     let mut row = timed("gap", [Some(gap.time.start), Some(gap.time.end)]);
     let lasted = gap.time.end.since(gap.time.start);
-    row.extend([
-        ("result", "not known".to_owned()),
-        ("lasted_s", seconds(lasted)),
-        ("cause", quoted(&gap.why)),
-    ]);
+    row.extend([("result", "not known".to_owned()), ("lasted_s", seconds(lasted)), ("cause", quoted(&gap.why))]);
     row
 }
 

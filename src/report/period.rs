@@ -65,9 +65,7 @@ impl Period {
                 let number = quarter[1..].parse::<i8>().map_err(|_| wrong())?;
                 (number * 3 - 2, 3.months(), format!("quarter {number} of {year}"))
             }
-            Some(month) if is_number(month, 2) => {
-                (month.parse().map_err(|_| wrong())?, 1.month(), String::new())
-            }
+            Some(month) if is_number(month, 2) => (month.parse().map_err(|_| wrong())?, 1.month(), String::new()),
             Some(_) => return Err(wrong()),
         };
         let first = Date::new(year.parse().map_err(|_| wrong())?, month, 1).map_err(|_| wrong())?;
@@ -201,7 +199,21 @@ mod tests {
             shown(Period::month("2026-q1")),
             "quarter 1 of 2026 2026-01-01T00:00:00.000Z 2026-04-01T00:00:00.000Z"
         );
-        for wrong in ["2026-Q5", "2026-Q0", "2026-Q", "2026Q4", "2026-13", "2026-00", "26-11", "2026-1", "November", "", "2026-11-01", "-026", "9999"] {
+        for wrong in [
+            "2026-Q5",
+            "2026-Q0",
+            "2026-Q",
+            "2026Q4",
+            "2026-13",
+            "2026-00",
+            "26-11",
+            "2026-1",
+            "November",
+            "",
+            "2026-11-01",
+            "-026",
+            "9999",
+        ] {
             assert!(Period::month(wrong).is_err(), "{wrong}");
         }
     }

@@ -126,7 +126,10 @@ fn what_the_configuration_plans_is_told_with_its_rule_and_in_reports() {
     assert!(detail.contains("plans it until 2099-01-01T00:00:00.000Z") && detail.contains("reload"), "{detail}");
     let admin = format!("http://{}", proxy.admin_address());
     let told = text(&run(&["maintenance", "api", "--show", "--admin", &admin]));
-    assert!(told.starts_with("api is in maintenance until 2099-01-01T00:00:00.000Z, as the configuration plans ("), "{told}");
+    assert!(
+        told.starts_with("api is in maintenance until 2099-01-01T00:00:00.000Z, as the configuration plans ("),
+        "{told}"
+    );
     assert!(told.ends_with(&format!("from 2099-02-01T00:00:00.000Z to 2099-02-01T02:00:00.000Z ({rule})\n")), "{told}");
     let status = text(&run(&["status", "--admin", &admin]));
     assert!(status.contains("  promise of 99.9 %: maintenance until 2"), "{status}");

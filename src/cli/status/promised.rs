@@ -9,7 +9,8 @@ use crate::report::phrase;
 /// A line about the promise of a service, as `GET /api/v1/sla` has it; empty where nothing is promised.
 pub(super) fn line(of: &Value) -> String {
     let Some(target) = of["target"].as_f64() else { return String::new() };
-    let parts = [Some(state(of)), incident(of), alerts(of), budget(of), lasts(of), protected(of), next(of), trouble(of)];
+    let parts =
+        [Some(state(of)), incident(of), alerts(of), budget(of), lasts(of), protected(of), next(of), trouble(of)];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     format!("  promise of {}: {}\n", phrase::target(target), parts.join("; "))
 }
@@ -78,10 +79,7 @@ mod tests {
             "budget": { "left_by_time": 0.9971, "left_by_requests": -132.2931, "exhausted_in_s": 0.0 },
             "next_maintenance": null,
         });
-        assert_eq!(
-            line(&of),
-            "  promise of 99.9 %: up; budget left 99.7 % by time, \u{2212}13,230 % by requests\n"
-        );
+        assert_eq!(line(&of), "  promise of 99.9 %: up; budget left 99.7 % by time, \u{2212}13,230 % by requests\n");
         of["state"] = json!("down");
         of["incident"] = json!(7);
         of["incidents"] = json!([{ "id": 7, "began": "2026-11-29T01:09:12.972Z" }]);

@@ -28,7 +28,10 @@ pub(super) fn badge(service: &ServiceReport, report: &Report) -> String {
         Some(false) => ("bad", "\u{2715}"),
         None => ("unknown", "?"),
     };
-    format!("<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {}</span>", figures::met(report, service))
+    format!(
+        "<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {}</span>",
+        figures::met(report, service)
+    )
 }
 
 /// What is read first: both availabilities, the budget, the incidents.

@@ -220,15 +220,16 @@ fn the_csv_of_a_month_that_is_not_over_says_so_and_tells_of_maintenance_gaps_and
     let at = |name| csv::COLUMNS.iter().position(|column| *column == name).unwrap();
     let of = |kind: &str| rows.iter().filter(|row| row[0] == kind).collect::<Vec<_>>();
     let results: Vec<_> = of("service").iter().map(|row| row[at("result")].clone()).collect();
-    assert_eq!(results, ["not met so far", "not met so far", "met so far"]);
-    let maintenance: Vec<_> = of("maintenance").iter().map(|row| [1, at("result"), at("cause")].map(|at| row[at].clone())).collect();
+    assert_eq!(results, ["not met so far", "met so far", "met so far"]);
+    let maintenance: Vec<_> =
+        of("maintenance").iter().map(|row| [1, at("result"), at("cause")].map(|at| row[at].clone())).collect();
     assert_eq!(
         maintenance,
         [["checkout", "by hand", "new disks"], ["search", "planned", "Sun 02:00-06:00 Europe/Berlin"]]
     );
     assert_eq!((of("gap")[0][at("lasted_s")].as_str(), of("ledger").len()), ("1320", 1));
     assert!(of("not_known")[0][at("notes")].starts_with("The period is not over"));
-    assert!(Format::Markdown.write(&report).contains("| **met so far** |"));
+    assert!(Format::Markdown.write(&report).contains("| **not met so far** |"));
     assert!(Format::Html.write(&report).contains("</span> met so far</span>"));
 }
 
