@@ -51,9 +51,10 @@ export function sla(fleet) {
     {
       tier: "standard", target: 0.999, by_time: 0.99971 - n * 0.0001, by_requests: 0.99984, failures: 2, mttr_s: 94, mtbf_s: 1_200_000,
       longest_outage_s: 130, rto_violations: n === 1 ? 1 : 0, requests_lost: 311, error_budget_left: budget, compliant: 0.99971 - n * 0.0001 >= 0.999,
-      state: fleet.maintenance.has(name) ? "maintenance" : "up", maintenance_until: null, incident: null,
+      state: fleet.maintenance.has(name) ? "maintenance" : "up", maintenance_until: fleet.maintenance.get(name)?.until ?? null, incident: null,
+      next_maintenance: n % 3 === 0 ? { from: new Date(Date.now() + 2 * DAY_MS).toISOString(), to: new Date(Date.now() + 2 * DAY_MS + 7_200_000).toISOString(), rule: "Sun 02:00-04:00 Europe/Berlin" } : null,
       burn_rate: { "5m": 0, "1h": n === 2 ? 3.4 : 0.2 }, alerts: [], incidents: [incident(1, 12), incident(2, 3)],
-      budget: { allowed_s: 2592, spent_s: 2592 * (1 - budget), left_by_time: budget, left_by_requests: 0.8, allowed_requests: 4_000, spent_requests: 800 },
+      budget: { allowed_s: 2592, spent_s: 2592 * (1 - budget), left_by_time: budget, left_by_requests: 0.8, allowed_requests: 4_000, spent_requests: 800, exhausted_in_s: budget <= 0 ? 0 : n === 2 ? 190_000 : null },
       promise: { rto_s: 120, mttr_s: 120, mtbf_s: 600_000, window: { rolling_s: 2_592_000 } },
     },
   ]);

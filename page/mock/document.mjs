@@ -29,7 +29,7 @@ export function documentOf(fleet, name) {
       p90_ms: rate > 0 ? rounded(slowest * 0.6) : null,
       p99_ms: rate > 0 ? rounded(slowest) : null,
       in_flight: Object.values(figures).reduce((sum, { in_flight: now }) => sum + now, 0),
-      budget_left: rounded(budget),
+      budget_left: Math.floor(budget * 1000) / 1000,
       maintenance: fleet.maintenance.has(each),
       faults,
       recovering,

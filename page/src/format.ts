@@ -5,6 +5,7 @@ import type { Maybe } from "./live/contract";
 export const NOTHING = "–";
 
 const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const tenth = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 /** A count. */
@@ -37,6 +38,40 @@ export function percent(share: Maybe<number>): string {
   const places = Math.abs(hundredths) >= 10 ? (hundredths > 99 && hundredths < 100 ? 3 : 1) : 2;
   const cut = Math.floor(Math.abs(hundredths) * 10 ** places + 1e-9) / 10 ** places;
   return `${hundredths < 0 && cut > 0 ? "−" : ""}${whole.format(Math.trunc(cut))}${fraction(cut, places)} %`;
+}
+
+/** What is left of a budget, cut to the worse side: with one decimal, and without one from 1,000 % on. The report and `evenkeel top` cut to the same side. */
+export function budget(left: Maybe<number>): string {
+  if (left == null) return NOTHING;
+  const tenths = Math.floor(left * 1000 + 1e-9);
+  const cut = tenths <= -10_000 ? Math.floor(tenths / 10) : tenths / 10;
+  return `${cut < 0 ? "−" : ""}${tenth.format(Math.abs(cut))} %`;
+}
+
+/** What may be lost of so many requests, cut off: whole ones, tenths below ten, and below one the first two digits. It is 0 only where nothing may be lost. */
+export function few(requests: number): string {
+  if (requests >= 10) return whole.format(Math.floor(requests));
+  let places = 1;
+  while (requests < 1 && places < 12 && requests * 10 ** places < 10) places++;
+  return String(+(Math.floor(requests * 10 ** places + 1e-6) / 10 ** places).toFixed(places));
+}
+
+/** An availability, cut off: with at least two decimals, and so many that the first two digits of what is missing show, as in the report. */
+export function availability(share: Maybe<number>): string {
+  if (share == null) return NOTHING;
+  if (share >= 1) return "100 %";
+  let places = 2;
+  while (places < 10 && (1 - share) * 100 * 10 ** places < 10 - 1e-3) places++;
+  const cut = Math.floor(share * 100 * 10 ** places + 1e-4) / 10 ** places;
+  return `${cut.toFixed(places).replace(/\.?0+$/, "")} %`;
+}
+
+/** A target with all its digits: none is rounded, so it is never shown as 100 %. */
+export function target(share: number): string {
+  const [whole = "0", rest = ""] = String(share).split(".");
+  const digits = rest.padEnd(2, "0");
+  const moved = `${whole}${digits.slice(0, 2)}.${digits.slice(2)}`.replace(/\.$/, "").replace(/^0+(?=\d)/, "");
+  return `${moved} %`;
 }
 
 function fraction(n: number, places: number): string {

@@ -170,6 +170,28 @@ test("what was not taken on is told until it is", async () => {
   assert.equal(await page.getByText("What ran before runs on").count(), 0);
 });
 
+test("a spent budget is told in a quiet line, and makes no service impaired", async () => {
+  const { page, mock } = await begin({});
+  mock.fleet.services.get("api").budget = -157.7761;
+  const line = page.locator(".trouble.off", { hasText: "budget spent" });
+  await line.getByText("−15,778 % left").waitFor(PATIENCE);
+  await page.locator("h1.verdict.good", { hasText: "services are well" }).waitFor(PATIENCE);
+});
+
+test("the figures of a promise tell the budgets apart, have room for all their digits, and what is in maintenance says until when", async () => {
+  const { page, mock } = await begin({}, { viewport: { width: 1500, height: 800 } }, "#/sla");
+  mock.fleet.services.get("api").budget = -157.7761;
+  mock.fleet.maintenance.set("web", { service: "web", until: new Date(Date.now() + 3_600_000).toISOString(), reason: "disks" });
+  await page.locator("td.c-state", { hasText: /^maintenance\s*until \d/ }).waitFor(PATIENCE);
+  const clipped = () => [...document.querySelectorAll("td.c-state, .figure dd")].filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent);
+  assert.deepEqual(await page.evaluate(clipped), []);
+  await page.evaluate(() => (location.hash = "#/sla/api"));
+  await page.locator(".figure", { hasText: "Budget left by time" }).getByText("−15,778 %").waitFor(PATIENCE);
+  await page.locator(".figure", { hasText: "Budget left by requests" }).getByText("800 of 4,000 spent").waitFor(PATIENCE);
+  await page.locator(".figure", { hasText: "Budget used up" }).getByText("already").waitFor(PATIENCE);
+  assert.deepEqual(await page.evaluate(clipped), []);
+});
+
 test("a weight, maintenance, and the pause of recovery are sent as the interface has them", async () => {
   const { page, mock } = await begin({ services: 2 }, {}, "#/service/api/a");
   await page.getByRole("button", { name: "Weight…" }).click();

@@ -56,6 +56,14 @@ test("a share is cut off, never rounded up, and failures are never rounded to no
   assert.deepEqual([0, 0.000001, 0.0002, 1].map(failed), ["0 %", "< 0.001 %", "0.02 %", "100 %"]);
 });
 
+test("a budget is cut to the worse side, an availability is cut off, and a target has all its digits, as in the report", async () => {
+  const { budget, availability, target, few } = await load("/src/format.ts");
+  assert.deepEqual([1, 0.9999, 0.3, 0, -0.0041, -0.5, -9.9999, -427.5714, -1e7, null].map(budget), ["100 %", "99.9 %", "30 %", "0 %", "−0.5 %", "−50 %", "−1,000 %", "−42,758 %", "−1,000,000,000 %", "–"]);
+  assert.deepEqual([1, 0.999996, 0.999, 0.99899, 2 / 3, 0, null].map(availability), ["100 %", "99.9996 %", "99.9 %", "99.89 %", "66.66 %", "0 %", "–"]);
+  assert.deepEqual([0.99, 0.999, 0.99999999999, 0.07, 0.5].map(target), ["99 %", "99.9 %", "99.999999999 %", "7 %", "50 %"]);
+  assert.deepEqual([0, 0.005, 0.5, 3.45, 1234.9].map(few), ["0", "0.005", "0.5", "3.4", "1,234"]);
+});
+
 test("times are given in their two largest units, and latencies in the unit that suits them", async () => {
   const { duration, ms, rate } = await load("/src/format.ts");
   assert.deepEqual([0, 0.4, 6.3, 59, 3_600, 7_384, 90_000].map(duration), ["0 s", "0.4 s", "6.3 s", "59 s", "1 h", "2 h 3 min", "1 d 1 h"]);

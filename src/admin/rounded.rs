@@ -19,9 +19,21 @@ pub(super) fn significant(figure: f64) -> f64 {
     }
 }
 
+/// What is left of a budget, to a tenth of a percent and cut off to the worse side: 99.96 % is not all of it.
+pub(super) fn of_budget(left: f64) -> f64 {
+    // 1e-9: what the arithmetic of binary fractions loses must not cost a digit
+    if left.is_finite() { (left * 1e3 + 1e-9).floor() / 1e3 } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_is_cut_to_the_worse_side() {
+        let cut = [1.0, 0.999_6, 0.3, 0.0, -0.000_1, -427.571_4, f64::NAN].map(of_budget);
+        assert_eq!(cut, [1.0, 0.999, 0.3, 0.0, -0.001, -427.572, 0.0]);
+    }
 
     #[test]
     fn three_digits_are_kept_wherever_they_stand() {

@@ -21,6 +21,7 @@ use crate::operator::Note;
 use crate::operator::pages::{PageWord, Scope};
 use crate::share::Said;
 use crate::share::word::{Saying, Topic};
+use crate::sla::maintenance;
 use crate::snapshot::Service;
 
 /// The longest that can be said at once: who forgets to end it must not hide a month.
@@ -104,7 +105,13 @@ pub(super) async fn show(
     let service = named(&shared, &name)?;
     let running = shared.promises.maintenances.of(&service.name).filter(|running| running.to > Stamp::now());
     let under_way = UnderWay { planned: running, page: shared.operators.pages.of(&scope(&service)) };
-    Ok(answer::json(&to_json(&service, &under_way, true)))
+    let shown = to_json(&service, &under_way, true);
+    let is_planned = shown["planned"] == true;
+    // what somebody has started by hand goes before what the configuration plans
+    Ok(answer::json(&match configured(&service, Stamp::now()).filter(|_| !is_planned) {
+        Some(configured) => merged(shown, configured),
+        None => shown,
+    }))
 }
 
 /// Ends what is under way: with `?only=page` what clients see of it, else all.
@@ -119,7 +126,18 @@ pub(super) async fn stop(
     let page = maintenance_page::take_back(&shared, &scope(&service), &caller)?;
     let planned = if only_page { None } else { shared.promises.maintenances.end(&service.name, now) };
     if planned.is_none() && page.is_none() {
-        return Err(maintenance_page::nothing_to_end(&shared, &scope(&service)));
+        let refused = |configured: &Value| {
+            let (until, rule) = (&configured["until"], &configured["rule"]);
+            Problem::not_found(format!(
+                "no maintenance of the service {name:?} was started by hand; the configuration plans it until {} ({}): to end it sooner, \
+                 take that window out of service.{name}.sla.maintenance and reload",
+                until.as_str().unwrap_or_default(),
+                rule.as_str().unwrap_or_default(),
+            ))
+        };
+        return Err(configured(&service, now)
+            .as_ref()
+            .map_or_else(|| maintenance_page::nothing_to_end(&shared, &scope(&service)), refused));
     }
     let (word, said_of_page) = page.unzip();
     let mut said: Vec<_> = said_of_page.into_iter().collect();
@@ -210,6 +228,37 @@ fn end(minutes: Option<f64>, until: Option<&str>, now: Stamp) -> Result<Stamp, S
 async fn keep(shared: &Shared, maintenance: Maintenance) -> bool {
     let maintenances = Arc::clone(&shared.promises.maintenances);
     tokio::task::spawn_blocking(move || maintenances.keep(maintenance)).await.unwrap_or(false)
+}
+
+/// The window of the configuration that is under way.
+fn configured(service: &Service, now: Stamp) -> Option<Value> {
+    let (rule, time) = maintenance::current(&service.promised.as_ref()?.maintenance, now)?;
+    Some(json!({
+        "service": &*service.name,
+        "from": time.start.to_string(),
+        "until": time.end.to_string(),
+        "reason": null,
+        "who": "configuration",
+        "rule": rule.to_string(),
+        "planned": true,
+        "page": false,
+        "counts": false,
+        "kept": true,
+    }))
+}
+
+/// What is shown to clients, and that the configuration plans the time.
+fn merged(shown: Value, configured: Value) -> Value {
+    if shown.is_null() {
+        return configured;
+    }
+    let page = shown["page"].clone();
+    let mut both = shown;
+    for name in ["from", "until", "rule", "planned", "counts"] {
+        both[name] = configured[name].clone();
+    }
+    both["page"] = page;
+    both
 }
 
 /// What is under way; null where nothing is.

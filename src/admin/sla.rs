@@ -20,44 +20,44 @@ use super::query;
 use crate::clock::Stamp;
 use crate::event::kind::promise;
 use crate::io::be_nice;
-use crate::ledger::{Batch, Note, Reader};
+use crate::ledger::{Batch, Note};
 use crate::report::gather::{self, Asked, History};
-use crate::report::period::Period;
+use crate::report::period::{AskedPeriod, LAST, Period};
 use crate::report::standings::Standing;
 use crate::report::{Format, json as shown};
-use crate::sla::Tier;
-use crate::sla::burn::Rate;
+use crate::sla::burn::{Lookback, Rate};
+use crate::sla::maintenance::{self, Planned};
+use crate::sla::{Tier, Window};
 
 /// The longest note, in bytes.
 const LONGEST_NOTE: usize = 8 * 1024;
 /// How long an answer waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The period of a report that names none.
-const LAST: &str = "30d";
 
 /// `GET /api/v1/sla`: how each service of which something is promised stands in the window of its promise.
 pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> Result<Answer, Problem> {
     let standings = shared.promises.standings.all();
     let trouble = shared.promises.standings.trouble();
     let ledger = shared.promises.ledger.clone();
+    let (windows, now) = (windows(&shared), Stamp::now());
     let services = elsewhere(move || {
         let reader = ledger.read();
-        let now = Stamp::now();
         // what the ledger holds of a window is read once for all services that have it
-        let mut windows = HashMap::new();
+        let mut histories = HashMap::new();
         let each = standings.iter().map(|(name, standing)| {
             let kept = reader.as_ref().map_err(String::clone).and_then(|reader| {
                 let (from, to) = standing.promise.window.bounds(now);
                 let period = || Period { time: from..to, label: String::new() };
-                let window = windows.entry((from, to)).or_insert_with(|| History::read(reader, &period()));
-                let history = window.as_ref().map_err(String::clone)?;
-                Ok(shown::service(&history.service(name, standing.promise.clone())?))
+                let history = histories.entry((from, to)).or_insert_with(|| History::read(reader, &period()));
+                kept(history.as_ref().map_err(String::clone)?, name, standing, now)
             });
             let mut service = kept.unwrap_or_else(|why| json!({ "ledger_trouble": why }));
             if let Some(why) = &trouble {
                 service["ledger_trouble"] = json!(why);
             }
-            add_live(&mut service, standing);
+            add_live(&mut service, standing, now);
+            let windows = windows.get(&**name).map(Vec::as_slice).unwrap_or_default();
+            service["next_maintenance"] = next_window(windows, now);
             (name.to_string(), service)
         });
         Ok(each.collect::<Map<String, Value>>())
@@ -65,8 +65,43 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
     Ok(answer::json(&Value::Object(services.await?)))
 }
 
+/// What the ledger has of a service in the window of its promise, and how long the budget lasts at the burn rate of the last hour.
+fn kept(history: &History<'_>, name: &str, standing: &Standing, now: Stamp) -> Result<Value, String> {
+    let (from, to) = standing.promise.window.bounds(now);
+    let of = history.service(name, standing.promise.clone())?;
+    let mut shown = shown::service(&of);
+    let rate = standing.rates.iter().find(|(window, _)| *window == Lookback::Hour).map(|(_, rate)| *rate);
+    let (by_time, by_requests) = rate.map_or((None, None), |rate| (rate.by_time, rate.by_requests));
+    // a window of the calendar begins anew when it is over, and one that rolls has moved on by its length
+    let most_ms = match standing.promise.window {
+        Window::Calendar(_) => to.since(now),
+        Window::Rolling(_) => to.since(from),
+    };
+    let lasts = of.summary.budget.exhausted_in_ms(by_time, by_requests, to.since(from), most_ms);
+    shown["budget"]["exhausted_in_s"] = json!(lasts.map(|lasts_ms| lasts_ms as f64 / 1e3));
+    Ok(shown)
+}
+
+/// The windows of maintenance that the configuration has, by service.
+fn windows(shared: &Shared) -> BTreeMap<String, Vec<Planned>> {
+    let snapshot = shared.store.load();
+    let promised = snapshot.services.iter().filter_map(|service| Some((service, service.promised.as_ref()?)));
+    promised.map(|(service, promised)| (service.name.to_string(), promised.maintenance.clone())).collect()
+}
+
+/// The next window of maintenance that the configuration has; null = there is none.
+pub(super) fn next_window(windows: &[Planned], now: Stamp) -> Value {
+    maintenance::next(windows, now).map_or(
+        Value::Null,
+        |(rule, time)| json!({ "from": time.start.to_string(), "to": time.end.to_string(), "rule": rule.to_string() }),
+    )
+}
+
 /// Adds what is so at this moment, whatever becomes of the ledger.
-fn add_live(shown: &mut Value, standing: &Standing) {
+fn add_live(shown: &mut Value, standing: &Standing, now: Stamp) {
+    let (from, to) = standing.promise.window.bounds(now);
+    shown["from"] = json!(from.to_string());
+    shown["to"] = json!(to.to_string());
     let rates = standing.rates.iter().map(|(window, rate)| (window.as_str().to_owned(), json!(rate.worst())));
     shown["burn_rate"] = rates.collect();
     shown["target"] = json!(standing.promise.target);
@@ -88,7 +123,7 @@ fn by(rate: &Rate) -> Value {
     json!({ "requests": rate.by_requests, "time": rate.by_time })
 }
 
-/// `GET /api/v1/sla/report?format=markdown|json|csv|html&last=30d|month=2026-11&service=S`
+/// `GET /api/v1/sla/report?format=markdown|json|csv|html&last=30d|month=2026-11|last_month=true|from=2026-10-15&to=2026-11-14&service=S&service=T`
 pub(super) async fn report(
     extract::State(shared): extract::State<Arc<Shared>>,
     RawQuery(query): RawQuery,
@@ -101,27 +136,24 @@ pub(super) async fn report(
         .into_iter()
         .map(|(name, standing)| (name.to_string(), standing.promise))
         .collect();
-    if let Some(name) = asked.service.as_ref().filter(|name| !promises.contains_key(*name)) {
-        let known = shared.store.load().services.iter().any(|service| *service.name == **name);
-        if known {
-            let detail = format!("nothing is promised of the service {name:?}: it has no `sla` section");
-            return Err(Problem::not_found(detail));
-        }
+    let unknown = asked.services.iter().filter(|name| !promises.contains_key(*name));
+    let unknown: Vec<String> = unknown.cloned().collect();
+    let is_configured = |name: &String| shared.store.load().services.iter().any(|service| *service.name == **name);
+    if let Some(name) = unknown.iter().find(|name| is_configured(name)) {
+        let detail = format!("nothing is promised of the service {name:?}: it has no `sla` section");
+        return Err(Problem::not_found(detail));
     }
-    let ReportQuery { format, period, service } = asked;
-    let wanted = service.clone();
+    let (ReportQuery { format, period, services }, windows) = (asked, windows(&shared));
     let text = read(&shared, move |reader| {
-        if let Some(name) = &service
-            && !promises.contains_key(name)
-            && !gather::knows(reader, name)?
-        {
-            return Ok(None);
+        for name in unknown {
+            if !gather::knows(reader, &name)? {
+                return Ok(Err(name));
+            }
         }
-        let asked = Asked { period: &period, now: Stamp::now(), service: service.as_deref(), promises };
-        gather::report(reader, asked).map(|report| Some(format.write(&report)))
+        let asked = Asked { period: &period, now: Stamp::now(), services: &services, promises, windows };
+        gather::report(reader, asked).map(|report| Ok(format.write(&report)))
     });
-    let unknown = || no_service(wanted.as_deref().unwrap_or_default());
-    let text = text.await?.ok_or_else(unknown)?;
+    let text = text.await?.map_err(|name| no_service(&name))?;
     let mut answer = answer::text(format.content_type(), text);
     if format == Format::Csv {
         let name = HeaderValue::from_static("attachment; filename=\"evenkeel-availability.csv\"");
@@ -135,30 +167,44 @@ pub(super) async fn report(
 struct ReportQuery {
     format: Format,
     period: Period,
-    service: Option<String>,
+    /// None = all.
+    services: Vec<String>,
 }
 
 impl ReportQuery {
     fn parse(query: &str) -> Result<Self, String> {
-        let (mut format, mut period, mut service) = (Format::Json, None, None);
-        for (name, value) in query::parameters(query, &[])? {
-            match &*name {
+        let (mut format, mut services) = (Format::Json, Vec::new());
+        let parameters = query::parameters(query, &["service"])?;
+        let mut asked = AskedPeriod::default();
+        for (name, value) in &parameters {
+            match &**name {
                 "format" => {
                     let known = || Format::ALL.map(Format::as_str).join(", ");
-                    format = Format::named(&value).ok_or_else(|| format!("format={value}: there are {}", known()))?;
+                    format = Format::named(value).ok_or_else(|| format!("format={value}: there are {}", known()))?;
                 }
-                "last" | "month" if period.is_some() => return Err("last or month: one of them, once".to_owned()),
-                "last" => period = Some(Period::last(&value, Stamp::now())?),
-                "month" => period = Some(Period::month(&value)?),
-                "service" => service = Some(value.into_owned()),
-                other => return Err(format!("unknown parameter {other:?}: there are format, last, month and service")),
+                "last" => asked.last = Some(value),
+                "month" => asked.month = Some(value),
+                "last_month" => asked.last_month = is_true(value)?,
+                "from" => asked.from = Some(value),
+                "to" => asked.to = Some(value),
+                "service" => services.push(value.to_string()),
+                other => return Err(format!("unknown parameter {other:?}: there are {PARAMETERS}")),
             }
         }
-        let period = match period {
-            Some(period) => period,
-            None => Period::last(LAST, Stamp::now())?,
-        };
-        Ok(Self { format, period, service })
+        let now = Stamp::now();
+        let period = Period::asked(&asked, now)?.map_or_else(|| Period::last(LAST, now), Ok)?;
+        Ok(Self { format, period, services })
+    }
+}
+
+/// What the query of a report may have.
+const PARAMETERS: &str = "format, last, month, last_month, from, to and service";
+
+fn is_true(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(format!("last_month={other}: there are true and false")),
     }
 }
 
@@ -235,13 +281,28 @@ mod tests {
     #[test]
     fn a_report_is_asked_for_by_period_format_and_service() {
         let parsed =
-            |query| ReportQuery::parse(query).map(|asked| (asked.format.as_str(), asked.period.label, asked.service));
-        assert_eq!(parsed(""), Ok(("json", "last 30 days".to_owned(), None)));
+            |query| ReportQuery::parse(query).map(|asked| (asked.format.as_str(), asked.period.label, asked.services));
+        assert_eq!(parsed(""), Ok(("json", "last 30 days".to_owned(), vec![])));
         assert_eq!(
             parsed("format=html&month=2026-11&service=a%20b"),
-            Ok(("html", "November 2026".to_owned(), Some("a b".to_owned())))
+            Ok(("html", "November 2026".to_owned(), vec!["a b".to_owned()]))
         );
-        for wrong in ["format=pdf", "last=x", "month=13", "last=1d&month=2026-11", "from=1"] {
+        assert_eq!(
+            parsed("from=2026-10-01&to=2026-10-31&service=a&service=b"),
+            Ok(("json", "2026-10-01 to 2026-10-31".to_owned(), vec!["a".to_owned(), "b".to_owned()]))
+        );
+        assert!(parsed("last_month=true").is_ok() && parsed("month=2026-Q3").is_ok());
+        for wrong in [
+            "format=pdf",
+            "last=x",
+            "month=13",
+            "last=1d&month=2026-11",
+            "from=1",
+            "to=2026-10-01",
+            "last_month=yes",
+            "last_month=true&last=1d",
+            "last=1d&last=2d",
+        ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }

@@ -48,7 +48,7 @@ fn span(text: &str) -> Result<Duration, String> {
 pub(super) fn run(asked: &Maintenance) -> ExitCode {
     let (method, target, body) = request(asked, SystemTime::now());
     match asked.admin.ask_with(method, &target, body.as_ref(), Duration::ZERO).map(|answer| answer.success()) {
-        Ok(Ok(answer)) => print(&text(asked, &answer)),
+        Ok(Ok(answer)) => print(&(text(asked, &answer) + &next(asked))),
         Ok(Err(code)) => code,
         Err(why) => fail(&why),
     }
@@ -74,6 +74,24 @@ fn request(asked: &Maintenance, now: SystemTime) -> (&'static str, String, Optio
         body["planned"] = json!(false);
     }
     ("POST", of, Some(body))
+}
+
+/// The next window that the configuration plans for the service: a line, where it is asked what is under way. An older process does not tell.
+fn next(asked: &Maintenance) -> String {
+    let Some(service) = asked.service.as_deref().filter(|_| asked.show) else { return String::new() };
+    match asked.admin.ask("GET", "/api/v1/sla") {
+        Ok(answer) if answer.status == 200 => next_text(&answer.body[service]["next_maintenance"]),
+        _ => String::new(),
+    }
+}
+
+fn next_text(next: &Value) -> String {
+    match (next["from"].as_str(), next["to"].as_str(), next["rule"].as_str()) {
+        (Some(from), Some(to), Some(rule)) => {
+            format!("the configuration plans the next one from {from} to {to} ({rule})\n")
+        }
+        _ => String::new(),
+    }
 }
 
 fn text(asked: &Maintenance, answer: &Value) -> String {
@@ -102,6 +120,14 @@ fn text(asked: &Maintenance, answer: &Value) -> String {
     let until = answer["until"].as_str().map(|until| format!(" until {until}")).unwrap_or_default();
     let reason = answer["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
     let who = word("who");
+    if let Some(rule) = answer["rule"].as_str() {
+        let page = if page { ", and its clients are shown the page" } else { "" };
+        let service = asked.service.as_deref().unwrap_or_default();
+        return format!(
+            "{name} is in maintenance{until}{page}, as the configuration plans ({rule}); to end it sooner, take that window out of \
+             service.{service}.sla.maintenance and reload\n"
+        );
+    }
     match (planned, page) {
         (true, false) => format!("{name} is in maintenance{until}{reason} (by {who}){kept}\n"),
         (true, true) => {
@@ -141,6 +167,15 @@ mod tests {
         let unkept = json!({ "kept": false });
         assert!(text(end, &unkept).contains("over") && text(end, &unkept).contains("not on the disk"));
         assert_eq!(text(show, &Value::Null), "api is in no maintenance that was started by hand\n");
+        let planned = json!({
+            "until": "T", "reason": null, "who": "configuration", "rule": "Sun 02:00-04:00", "planned": true, "page": false,
+        });
+        let told = "api is in maintenance until T, as the configuration plans (Sun 02:00-04:00); to end it sooner, take that window out \
+                    of service.api.sla.maintenance and reload\n";
+        assert_eq!(text(show, &planned), told);
+        let next = json!({ "from": "A", "to": "B", "rule": "Sun 02:00-04:00" });
+        assert_eq!(next_text(&next), "the configuration plans the next one from A to B (Sun 02:00-04:00)\n");
+        assert_eq!(next_text(&Value::Null), "");
         let mut both = answer;
         (both["planned"], both["page"]) = (json!(true), json!(true));
         assert_eq!(

@@ -1,6 +1,7 @@
 //! `evenkeel status`
 
 mod not_taken;
+mod promised;
 mod refused;
 
 use std::fmt::Write as _;
@@ -36,14 +37,21 @@ pub(super) fn run(Status { json, admin }: &Status) -> ExitCode {
     match admin.ask("GET", "/api/v1/status").map(|answer| answer.success()) {
         Ok(Ok(body)) if !body["services"].is_object() => fail("what answers there is not Evenkeel's admin address"),
         Ok(Ok(body)) if *json => print(&format!("{body:#}\n")),
-        Ok(Ok(body)) => print(&text(&body)),
+        Ok(Ok(body)) => print(&text(&body, &promises(admin))),
         Ok(Err(code)) => code,
         Err(why) => fail(&why),
     }
 }
 
+/// How the promises stand; null where that can't be read, as of an older process.
+fn promises(admin: &AdminOptions) -> Value {
+    admin
+        .ask("GET", "/api/v1/sla")
+        .map_or(Value::Null, |answer| if answer.status == 200 { answer.body } else { Value::Null })
+}
+
 /// The status for people.
-fn text(status: &Value) -> String {
+fn text(status: &Value, promises: &Value) -> String {
     let mut out = format!(
         "evenkeel {}, up {} s, configuration {}\n\n",
         plain(&status["version"]),
@@ -65,6 +73,7 @@ fn text(status: &Value) -> String {
     out += &backup(&status["ledger_backup"]);
     for (name, service) in status["services"].as_object().into_iter().flatten() {
         out += &service_text(name, service);
+        out += &promised::line(&promises[name]);
         service["backends"].as_array().into_iter().flatten().for_each(|of| out += &backend(of));
     }
     out
@@ -363,7 +372,7 @@ mod tests {
             } },
         });
         assert_eq!(
-            text(&status),
+            text(&status, &Value::Null),
             "evenkeel 1.0, up 5 s, configuration 2\n\n\
              not reloaded 7 s ago, what ran before runs on: the configuration can't be used (`evenkeel check` says more)\n\nweb  a:1 http, TLS  3 connections\n\n\
              api  round_robin, 1 of 1 healthy; last 5 minutes: 9 requests, 1 failed, p50 0.5 ms, p99 2.0 ms\n  \

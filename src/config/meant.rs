@@ -12,6 +12,7 @@ use super::syntax;
 use super::tree::{KeyValue, Node, Table, Value};
 use super::wording::quoted;
 
+use number::duration_without_unit;
 pub(super) use number::{no_limit, percent, share, whole_number};
 
 /// Adds to the mistake of a value of the wrong type what was probably meant by it.
@@ -50,6 +51,14 @@ pub(super) fn instead(mistake: Mistake, path: &Trail<'_>, rules: &Rules, value: 
         (Value::Text(text), ["integer"]) => mistake.instead(whole_number(rules, text)),
         (Value::Float(number), ["integer"]) if number.fract() == 0.0 => mistake.instead(Some(format!("{number:.0}"))),
         (Value::Text(text), ["number"]) => mistake.instead(share(rules, text)),
+        (Value::Integer(number), ["string"]) if rules.syntax == Some("duration") => {
+            match i64::try_from(*number).ok().and_then(|number| duration_without_unit(name, rules, number)) {
+                Some((meant, other)) => {
+                    mistake.help(format!("a duration has a unit; {other} if that is meant")).instead(Some(meant))
+                }
+                None => mistake.instead(as_text(rules, &number.to_string())),
+            }
+        }
         (Value::Integer(number), ["string"]) => mistake.instead(as_text(rules, &number.to_string())),
         (Value::Float(number), ["string"]) => mistake.instead(as_text(rules, &number.to_string())),
         (Value::Array(items), ["string"]) => match joined(rules, items) {

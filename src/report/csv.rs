@@ -5,13 +5,18 @@
 //! * `service`: the whole period of a service
 //! * `day`: one of its days
 //! * `incident`: one of its incidents; `good` and `failed` are the requests that ended well and those that were lost meanwhile
+//! * `maintenance`: a window of maintenance; `result` is `planned` (by the configuration, whose rule is the `cause`) or `by hand` (with the reason as
+//!   `cause`), and `notes` says who announced it
+//! * `gap`: a time in which nobody watched, with the `cause`
+//! * `not_known`: a sentence about what is not known, in `notes`
+//! * `ledger`: the hash of the ledger's last record, in `notes`
 //!
 //! Times are UTC as `2026-11-03 14:07:09`, which spreadsheets take for times; durations are seconds, shares 0 to 1. What a row has no value for is
 //! empty. Text that a spreadsheet would take for a formula begins with an apostrophe.
 
 use super::grade::Grade;
-use super::model::{RecordedIncident, Report, ServiceReport};
-use super::phrase;
+use super::model::{Gap, MaintenanceWindow, RecordedIncident, Report, ServiceReport};
+use super::{account, phrase};
 use crate::clock::Stamp;
 use crate::sla::Tally;
 
@@ -50,7 +55,8 @@ pub fn write(report: &Report) -> String {
     let incidents =
         services().flat_map(|service| service.incidents.iter().map(move |recorded| incident(service, recorded)));
     let mut out = COLUMNS.join(",") + "\r\n";
-    for row in wholes.chain(days).chain(incidents) {
+    let known = wholes.chain(days).chain(incidents).chain(report.windows.iter().map(maintenance));
+    for row in known.chain(report.gaps.iter().map(gap)).chain(sentences(report)) {
         out += &line(&row);
     }
     out
@@ -59,17 +65,51 @@ pub fn write(report: &Report) -> String {
 /// The values of a row by their columns.
 type Row = Vec<(&'static str, String)>;
 
-/// The columns that rows of all kinds share.
-fn row(kind: &str, service: &ServiceReport, [start, end]: [Option<Stamp>; 2], result: &str) -> Row {
-    let moment = |at: Option<Stamp>| at.map(phrase::moment).unwrap_or_default();
-    vec![
-        ("kind", kind.to_owned()),
+/// The columns that rows about a service share.
+fn row(kind: &str, service: &ServiceReport, time: [Option<Stamp>; 2], result: &str) -> Row {
+    let mut row = timed(kind, time);
+    row.extend([
         ("service", quoted(&service.name)),
-        ("start_utc", moment(start)),
-        ("end_utc", moment(end)),
         ("target", service.promise.target.to_string()),
         ("result", result.to_owned()),
-    ]
+    ]);
+    row
+}
+
+/// The columns that all rows share which are about a time.
+fn timed(kind: &str, [start, end]: [Option<Stamp>; 2]) -> Row {
+    let moment = |at: Option<Stamp>| at.map(phrase::moment).unwrap_or_default();
+    vec![("kind", kind.to_owned()), ("start_utc", moment(start)), ("end_utc", moment(end))]
+}
+
+fn maintenance(window: &MaintenanceWindow) -> Row {
+    let (result, cause) = match &window.rule {
+        Some(rule) => ("planned", rule),
+        None => ("by hand", &window.reason),
+    };
+    let mut row = timed("maintenance", [Some(window.time.start), Some(window.time.end)]);
+    row.extend([
+        ("service", quoted(&window.service)),
+        ("result", result.to_owned()),
+        ("lasted_s", seconds(window.time.end.since(window.time.start))),
+        ("cause", quoted(cause)),
+        ("notes", quoted(&window.who)),
+    ]);
+    row
+}
+
+fn gap(gap: &Gap) -> Row {
+    let mut row = timed("gap", [Some(gap.time.start), Some(gap.time.end)]);
+    let lasted = gap.time.end.since(gap.time.start);
+    row.extend([("result", "not known".to_owned()), ("lasted_s", seconds(lasted)), ("cause", quoted(&gap.why))]);
+    row
+}
+
+/// What stands below the tables in the other formats.
+fn sentences(report: &Report) -> impl Iterator<Item = Row> {
+    let said = |kind: &str, text: &str| vec![("kind", kind.to_owned()), ("notes", quoted(text))];
+    let not_known = account::not_known(report).into_iter().map(move |sentence| said("not_known", &sentence));
+    not_known.chain(report.head.iter().map(move |hash| said("ledger", hash)))
 }
 
 fn sums(tally: &Tally) -> Row {
@@ -89,8 +129,9 @@ fn sums(tally: &Tally) -> Row {
 
 fn whole(report: &Report, service: &ServiceReport) -> Row {
     let summary = &service.summary;
-    let mut row =
-        row("service", service, [Some(report.period.start), Some(report.period.end)], phrase::met(summary.compliant));
+    let so_far = if report.is_over() || summary.compliant.is_none() { "" } else { " so far" };
+    let result = format!("{}{so_far}", phrase::met(summary.compliant));
+    let mut row = row("service", service, [Some(report.period.start), Some(report.period.end)], &result);
     row.extend(sums(&summary.tally));
     row.push(("budget_left", number(summary.budget.left())));
     row

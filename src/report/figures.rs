@@ -1,6 +1,6 @@
 //! The figures of a service and of an incident in words, for the formats that people read.
 
-use super::model::{RecordedIncident, RecoveryPoint, ServiceReport};
+use super::model::{RecordedIncident, RecoveryPoint, Report, ServiceReport};
 use super::phrase::{self, NOTHING};
 use crate::recover::Attempt;
 use crate::sla::budget::{YEAR_MS, allowed_ms};
@@ -29,6 +29,13 @@ fn span(millis: Option<i64>) -> String {
     millis.map_or_else(nothing, phrase::span)
 }
 
+/// Whether the target was met; of a period that is not over, so far.
+pub(super) fn met(report: &Report, service: &ServiceReport) -> String {
+    let met = phrase::met(service.summary.compliant);
+    let is_open = !report.is_over() && service.summary.compliant.is_some();
+    format!("{met}{}", if is_open { " so far" } else { "" })
+}
+
 /// How many incidents lasted longer than the recovery time objective.
 pub(super) fn over_rto(service: &ServiceReport) -> String {
     match service.incidents.len() {
@@ -37,8 +44,26 @@ pub(super) fn over_rto(service: &ServiceReport) -> String {
     }
 }
 
+/// When the budget by time is used up, if time goes on to be lost as it was so far; `None` = the period is over, or it is not known. By requests there
+/// is no such time: what they allow grows with them.
+pub(super) fn used_up(service: &ServiceReport, report: &Report) -> Option<String> {
+    let (tally, budget) = (&service.summary.tally, &service.summary.budget);
+    let left_ms = budget.allowed_ms - budget.spent_ms;
+    if report.is_over() || tally.up + tally.down == 0 || budget.allowed_ms == 0 {
+        return None;
+    }
+    let lasts_ms = (tally.down > 0).then(|| left_ms as f64 * (tally.up + tally.down) as f64 / tally.down as f64);
+    Some(match lasts_ms {
+        Some(_) if left_ms <= 0 => "it is".to_owned(),
+        Some(lasts) if lasts < report.period.end.since(report.made) as f64 => {
+            format!("on {} at the rate so far", phrase::moment(report.made.plus(lasts as i64)))
+        }
+        _ => "not in the period at the rate so far".to_owned(),
+    })
+}
+
 /// Each figure of a service with its name.
-pub(super) fn of_service(service: &ServiceReport) -> Vec<(&'static str, String)> {
+pub(super) fn of_service(service: &ServiceReport, report: &Report) -> Vec<(&'static str, String)> {
     let (promise, summary) = (&service.promise, &service.summary);
     let (tally, budget) = (&summary.tally, &summary.budget);
     let aimed = |figure: Option<i64>, goal: String, is_met: Option<bool>| match is_met {
@@ -56,7 +81,7 @@ pub(super) fn of_service(service: &ServiceReport) -> Vec<(&'static str, String)>
     let time_spent = spent(phrase::span(budget.spent_ms), phrase::span(budget.allowed_ms), budget.left_by_time());
     let allowed_requests = phrase::allowed(budget.allowed_requests);
     let requests_spent = spent(phrase::count(budget.spent_requests), allowed_requests, budget.left_by_requests());
-    vec![
+    let mut figures = vec![
         ("Target", format!("{} over {}", phrase::promised(promise), phrase::window(promise.window))),
         ("Allowed downtime a year", phrase::span(allowed_ms(promise.target, YEAR_MS))),
         ("Counts as up", rule(service)),
@@ -78,7 +103,12 @@ pub(super) fn of_service(service: &ServiceReport) -> Vec<(&'static str, String)>
             format!("time (RTO) {}, point (RPO) {}", phrase::setting(promise.rto), phrase::setting(promise.rpo)),
         ),
         ("History lost in crashes", recovery_point(service)),
-    ]
+    ];
+    if let Some(when) = used_up(service, report) {
+        let at = figures.iter().position(|(name, _)| *name == "Budget spent by requests").unwrap_or(figures.len());
+        figures.insert(at, ("Budget used up by time", when));
+    }
+    figures
 }
 
 /// What crashes have cost of the history, and whether that is within what was promised, as far as it can be known.

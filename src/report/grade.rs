@@ -31,7 +31,8 @@ impl Grade {
         let worst = lost.reduce(|one, other| if one.1 >= other.1 { one } else { other });
         match worst {
             Some((share, _)) if share >= target => Self::Met,
-            Some((_, lost)) if lost <= FAR * allowance(target) => Self::Missed,
+            // both are rounded as the allowance is: what is exactly ten times of it is not more
+            Some((share, _)) if allowance(share) <= tenfold(allowance(target)) => Self::Missed,
             Some(_) => Self::Bad,
             None if tally.planned > 0 => Self::Planned,
             None => Self::Unknown,
@@ -61,9 +62,23 @@ impl Grade {
     }
 }
 
+/// [`FAR`] times as much, rounded to as many places as an allowance.
+fn tenfold(allowance: f64) -> f64 {
+    (FAR * allowance * 1e12).round() / 1e12
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ten_times_what_is_allowed_exactly_is_not_more_than_that() {
+        for (target, up, down) in [(0.999, 99, 1), (0.995, 95, 5), (0.99, 90, 10), (0.9995, 995, 5)] {
+            assert_eq!(Grade::of(&Tally { up, down, ..Tally::default() }, target), Grade::Missed, "{target}");
+            let more = Tally { up: up * 1000 - 1, down: down * 1000 + 1, ..Tally::default() };
+            assert_eq!(Grade::of(&more, target), Grade::Bad, "{target}");
+        }
+    }
 
     #[test]
     fn a_day_is_graded_by_the_worse_of_its_measures() {

@@ -1,7 +1,7 @@
 //! The report for programs, and what the API says of a service.
 //!
-//! A report is `{ made, from, to, label, version, services: { NAME: SERVICE }, gaps: [{ from, to, lasted_s, reason, why }], clock_jumps: [{ at, by_s }],
-//! ledger_head, counted: [SENTENCE], not_known: [SENTENCE] }`. A SERVICE is what [`service`] gives, with `days: [{ start, grade, by_time, by_requests,
+//! A report is `{ made, from, to, is_over, label, version, services: { NAME: SERVICE }, maintenance: [SENTENCE], maintenance_windows: [{ service, from, to,
+//! rule, reason, who }], gaps: [{ from, to, lasted_s, reason, why }], clock_jumps: [{ at, by_s }], ledger_head, counted: [SENTENCE], not_known: [SENTENCE] }`. A SERVICE is what [`service`] gives, with `days: [{ start, grade, by_time, by_requests,
 //! TALLY... }]` and `attempts: [ATTEMPT]` beside it, of which [`attempt`] gives each. Times of day are RFC 3339 in UTC, durations seconds (members that end in `_s`), shares 0 to 1 and exact, as JSON can
 //! have them. A member is `null` where there is nothing to say: no failure, no mean time between failures.
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use attempt::attempt;
 
-use super::model::{ClockJump, Day, Gap, RecordedIncident, Report, ServiceReport};
+use super::model::{ClockJump, Day, Gap, MaintenanceWindow, RecordedIncident, Report, ServiceReport};
 use super::{account, grade::Grade};
 use crate::sla::budget::{YEAR_MS, allowed_ms};
 use crate::sla::{Action, Tally, Window};
@@ -32,10 +32,12 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("made", &report.made.to_string())?;
         map.serialize_entry("from", &report.period.start.to_string())?;
         map.serialize_entry("to", &report.period.end.to_string())?;
+        map.serialize_entry("is_over", &report.is_over())?;
         map.serialize_entry("label", &report.label)?;
         map.serialize_entry("version", &report.version)?;
         map.serialize_entry("services", &Services(&report.services))?;
         map.serialize_entry("maintenance", &report.maintenance)?;
+        map.serialize_entry("maintenance_windows", &report.windows.iter().map(window_of).collect::<Vec<_>>())?;
         map.serialize_entry("gaps", &report.gaps.iter().map(gap).collect::<Vec<_>>())?;
         map.serialize_entry("clock_jumps", &report.jumps.iter().map(jump).collect::<Vec<_>>())?;
         map.serialize_entry("ledger_head", &report.head)?;
@@ -56,6 +58,17 @@ impl Serialize for Services<'_> {
 fn gap(gap: &Gap) -> Value {
     let (from, to) = (gap.time.start, gap.time.end);
     json!({ "from": from.to_string(), "to": to.to_string(), "lasted_s": seconds(gap.lasted()), "reason": gap.reason, "why": gap.why })
+}
+
+fn window_of(window: &MaintenanceWindow) -> Value {
+    json!({
+        "service": window.service,
+        "from": window.time.start.to_string(),
+        "to": window.time.end.to_string(),
+        "rule": window.rule,
+        "reason": Some(&window.reason).filter(|reason| !reason.is_empty()),
+        "who": window.who,
+    })
 }
 
 fn jump(jump: &ClockJump) -> Value {

@@ -5,7 +5,7 @@ mod syntax;
 
 use self::syntax::{code, header, list, row, text};
 use super::model::{Report, ServiceReport};
-use super::{account, attempts, figures, phrase};
+use super::{account, attempts, figures, phrase, windows};
 
 /// Writes the report.
 pub fn write(report: &Report) -> String {
@@ -14,11 +14,16 @@ pub fn write(report: &Report) -> String {
     out += &format!("From {from} to {to} UTC. Made at {made} UTC by Evenkeel {}.\n\n", text(&report.version));
     out += &overview(report);
     for service in &report.services {
-        out += &section(service);
+        out += &section(service, report);
     }
     if !report.maintenance.is_empty() {
         out += "## Maintenance started by hand\n\n";
         out += &list(&report.maintenance);
+    }
+    let planned = windows::sentences(&report.windows);
+    if !planned.is_empty() {
+        out += "## Maintenance planned by the configuration\n\n";
+        out += &list(&planned);
     }
     out += "## How it was counted\n\n";
     out += &list(account::counted());
@@ -40,17 +45,17 @@ fn overview(report: &Report) -> String {
             figures::by_time(&summary.tally),
             figures::by_requests(&summary.tally),
             figures::left(summary.budget.left()),
-            format!("**{}**", phrase::met(summary.compliant)),
+            format!("**{}**", figures::met(report, service)),
             figures::over_rto(service),
         ]);
     }
     out + "\n"
 }
 
-fn section(service: &ServiceReport) -> String {
+fn section(service: &ServiceReport, report: &Report) -> String {
     let mut out = format!("## {}\n\n", text(&service.name));
     out += &header(&["Figure", "Value"]);
-    for (name, value) in figures::of_service(service) {
+    for (name, value) in figures::of_service(service, report) {
         out += &row([name.to_owned(), text(&value)]);
     }
     out + "\n### Incidents\n\n" + &incidents(service) + &attempted(service)

@@ -7,6 +7,7 @@
 //! * `figures`: the figures of a service and an incident in words
 //! * [`attempts`]: what was done about faults, in words
 //! * `account`: the sentences that say how it was counted, and what is not known
+//! * [`windows`]: the windows of maintenance, and by which rule each was planned
 //! * [`phrase`]: figures and times in words
 //!
 //! All times of day are UTC.
@@ -24,8 +25,9 @@ pub mod model;
 pub mod period;
 pub mod phrase;
 pub mod standings;
+pub mod windows;
 
-pub use model::{ClockJump, Day, Gap, Note, RecordedIncident, RecoveryPoint, Report, ServiceReport};
+pub use model::{ClockJump, Day, Gap, MaintenanceWindow, Note, RecordedIncident, RecoveryPoint, Report, ServiceReport};
 
 /// A way to write a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,8 @@ pub struct Report {
     pub services: Vec<ServiceReport>,
     /// Maintenance that was started by hand, in sentences: who announced it, when, and why.
     pub maintenance: Vec<String>,
+    /// All windows of maintenance in the period up to now, by service and in order: those of the configuration and those that were started by hand.
+    pub windows: Vec<MaintenanceWindow>,
     /// When nobody watched.
     pub gaps: Vec<Gap>,
     /// When the wall's clock was set.
@@ -91,6 +93,21 @@ pub struct Note {
     pub who: String,
     /// What.
     pub text: String,
+}
+
+/// A time in which what happened to a service did not count, because that was announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaintenanceWindow {
+    /// The service.
+    pub service: String,
+    /// From when to when, also where that lies outside of the period.
+    pub time: Range<Stamp>,
+    /// The rule of the configuration that it is of, as it is written there; `None` = it was started by hand.
+    pub rule: Option<String>,
+    /// Why; empty where nobody has said so.
+    pub reason: String,
+    /// Who announced it.
+    pub who: String,
 }
 
 /// A time in which nobody watched.
@@ -193,6 +210,11 @@ impl ServiceReport {
 }
 
 impl Report {
+    /// Whether all of the period is over.
+    pub fn is_over(&self) -> bool {
+        self.made >= self.period.end
+    }
+
     /// When the part of the period ends that is over.
     pub fn known_until(&self) -> Stamp {
         self.made.min(self.period.end)

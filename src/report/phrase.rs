@@ -27,17 +27,28 @@ pub fn share(part: i64, whole: i64) -> Option<String> {
     Some(format!("{} %", trimmed(&format!("{whole}.{rest}"))))
 }
 
-/// A target as a percentage: `99.95 %`.
+/// A target as a percentage with all its digits: `99.95 %`. A target is below 1, and so is what is shown of it.
 pub fn target(share: f64) -> String {
-    format!("{} %", trimmed(&format!("{:.8}", share * 100.0)))
+    // the shortest decimal number that is this one, with its point two places to the right: nothing is rounded
+    let digits = share.to_string();
+    let (whole, rest) = digits.split_once('.').unwrap_or((&digits, ""));
+    let rest = format!("{rest:0<2}");
+    let moved = format!("{whole}{}.{}", &rest[..2], &rest[2..]);
+    let moved = moved.trim_start_matches('0');
+    let moved = if moved.starts_with('.') { format!("0{moved}") } else { moved.to_owned() };
+    format!("{} %", trimmed(&moved))
 }
 
-/// What is left of a budget as a percentage with one decimal, cut off downwards; negative where it is overspent.
+/// What is left of a budget as a percentage, cut off to the worse side; negative where it is overspent. It has one decimal, and none from 1,000 %
+/// on. The page of the admin address and `evenkeel top` cut to the same side.
 pub fn left(share: f64) -> String {
     // 1e-9: what the arithmetic of binary fractions loses must not cost a digit
-    let tenths = (share * 1000.0 + 1e-9).floor() / 10.0;
-    let text = trimmed(&format!("{:.1}", tenths.abs())).to_owned();
-    format!("{}{text} %", if tenths < 0.0 { "\u{2212}" } else { "" })
+    let tenths = (share * 1000.0 + 1e-9).floor() as i64;
+    if tenths <= -10_000 {
+        return format!("{} %", count(tenths.div_euclid(10)));
+    }
+    let (sign, tenths) = (if tenths < 0 { "\u{2212}" } else { "" }, tenths.abs());
+    format!("{sign}{} %", trimmed(&format!("{}.{}", tenths / 10, tenths % 10)))
 }
 
 fn trimmed(decimal: &str) -> &str {
@@ -123,9 +134,16 @@ pub fn count(number: i64) -> String {
     out
 }
 
-/// What may be lost of so many requests: whole ones, but tenths below ten.
+/// What may be lost of so many requests, cut off: whole ones, but tenths below ten, and below one the first two digits. It is 0 only where nothing may
+/// be lost.
 pub fn allowed(requests: f64) -> String {
-    if requests < 10.0 { trimmed(&format!("{requests:.1}")).to_owned() } else { count(requests.floor() as i64) }
+    if requests >= 10.0 {
+        return count(requests.floor() as i64);
+    }
+    let places = (1..DECIMALS.1).find(|&places| requests * 10_f64.powi(places as i32) >= 10.0 || requests >= 1.0);
+    let scale = 10_f64.powi(places.unwrap_or(DECIMALS.1) as i32);
+    let cut = (requests * scale + 1e-6).floor() / scale;
+    trimmed(&format!("{cut:.places$}", places = places.unwrap_or(DECIMALS.1) as usize)).to_owned()
 }
 
 /// So many of something: `1 incident`, `2 incidents`.
@@ -166,8 +184,26 @@ mod tests {
             [0.99, 0.999, 0.9995, 0.999_999, 0.5].map(target),
             ["99 %", "99.9 %", "99.95 %", "99.9999 %", "50 %"]
         );
-        assert_eq!([1.0, 0.3, 0.0, -0.5, -24.0].map(left), ["100 %", "30 %", "0 %", "\u{2212}50 %", "\u{2212}2400 %"]);
+        assert_eq!([1.0, 0.3, 0.0, -0.5].map(left), ["100 %", "30 %", "0 %", "\u{2212}50 %"]);
         assert_eq!(left(0.9999), "99.9 %");
+    }
+
+    #[test]
+    fn a_target_is_never_shown_as_the_whole() {
+        let targets = [0.999_999_999_99, 0.999_999_999_999_9, 0.07, 0.001, 0.999].map(target);
+        assert_eq!(targets, ["99.999999999 %", "99.99999999999 %", "7 %", "0.1 %", "99.9 %"]);
+    }
+
+    #[test]
+    fn what_is_overspent_is_cut_to_the_worse_side_and_large_numbers_are_grouped() {
+        let lefts = [-0.0041, -9.9999, -24.0, -427.5714, -1e7].map(left);
+        let words = ["0.5", "1,000", "2,400", "42,758", "1,000,000,000"].map(|number| format!("\u{2212}{number} %"));
+        assert_eq!(lefts, words);
+    }
+
+    #[test]
+    fn little_that_is_allowed_is_not_nothing() {
+        assert_eq!([0.0, 0.005, 0.0389, 0.5, 1.0, 3.45].map(allowed), ["0", "0.005", "0.038", "0.5", "1", "3.4"]);
     }
 
     #[test]
@@ -181,7 +217,7 @@ mod tests {
     #[test]
     fn numbers_and_moments_are_for_people() {
         assert_eq!([0, 999, 1000, -1_234_567].map(count), ["0", "999", "1,000", "\u{2212}1,234,567"]);
-        assert_eq!([0.04, 2.5, 9.0, 1234.9].map(allowed), ["0", "2.5", "9", "1,234"]);
+        assert_eq!([0.04, 2.5, 9.0, 1234.9].map(allowed), ["0.04", "2.5", "9", "1,234"]);
         assert_eq!(moment(Stamp::from_millis(1_709_210_096_789)), "2024-02-29 12:34:56");
         assert_eq!(day(Stamp::from_millis(0)), "1970-01-01");
         assert_eq!((many(1, "gap"), many(2, "gap")), ("1 gap".to_owned(), "2 gaps".to_owned()));

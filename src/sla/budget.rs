@@ -52,6 +52,25 @@ impl Budget {
         left(self.spent_requests as f64, self.allowed_requests).filter(|_| !self.is_partial)
     }
 
+    /// In how many milliseconds the budget is used up when it goes on to burn at these rates, of which 1 spends exactly the budget of a window of
+    /// `window_ms`: left x window / rate, the sooner of the two measures ("The Site Reliability Workbook", chapter 5, table "Time to exhaustion"). 0 = it
+    /// is used up. `None` = it does not burn, or not so fast that it is used up within `most_ms`, when the window is over or has moved on.
+    pub fn exhausted_in_ms(
+        &self,
+        by_time: Option<f64>,
+        by_requests: Option<f64>,
+        window_ms: i64,
+        most_ms: i64,
+    ) -> Option<i64> {
+        let each = [(self.left_by_time(), by_time), (self.left_by_requests(), by_requests)];
+        let lasts = |(left, rate): (Option<f64>, Option<f64>)| match (left?, rate) {
+            (left, _) if left <= 0.0 => Some(0),
+            (left, Some(rate)) if rate > 0.0 => Some((left * window_ms as f64 / rate) as i64),
+            _ => None,
+        };
+        each.into_iter().filter_map(lasts).min().filter(|in_ms| *in_ms <= most_ms)
+    }
+
     /// The smaller of the two: the budget lasts only as long as both do. `None` = there is nothing to count by either.
     pub fn left(&self) -> Option<f64> {
         [self.left_by_time(), self.left_by_requests()].into_iter().flatten().min_by(f64::total_cmp)
@@ -81,6 +100,21 @@ mod tests {
     use crate::sla::Tier;
 
     const DAY: i64 = 24 * 3600 * 1000;
+
+    #[test]
+    fn at_its_burn_rate_the_budget_lasts_so_long() {
+        // half of the 43.2 minutes of 30 days, and a quarter of what its requests allow
+        let tally = Tally { up: 10 * DAY, down: 1_296_000, good: 999_250, failed: 750, ..Tally::default() };
+        let budget = Budget::of(0.999, 30 * DAY, &tally);
+        let lasts = |by_time, by_requests| budget.exhausted_in_ms(by_time, by_requests, 30 * DAY, 30 * DAY);
+        assert_eq!(lasts(Some(1.0), None), Some(15 * DAY));
+        assert_eq!(lasts(Some(14.4), Some(1.0)), Some(90_000_000));
+        assert_eq!(lasts(None, Some(15.0)), Some(DAY / 2), "the sooner of the two");
+        assert_eq!(lasts(Some(0.0), Some(0.0)), None, "it does not burn");
+        assert_eq!(lasts(Some(0.1), None), None, "not in this window");
+        let spent = Budget::of(0.999, DAY, &tally);
+        assert_eq!(spent.exhausted_in_ms(None, None, DAY, DAY), Some(0));
+    }
 
     #[test]
     fn the_allowed_downtime_of_a_year_is_that_of_the_tiers() {

@@ -1,7 +1,7 @@
 //! The columns of the two tables. Their widths are those of the longest texts that they usually have; at 80 columns the most needed ones fit.
 
 use super::document::{Backend, Check, Service};
-use super::format::{NOTHING, millis, number, percent, rate};
+use super::format::{NOTHING, budget, millis, number, percent, rate};
 use super::table::{Column, Row, most_first};
 use super::tone::{self, Tone};
 
@@ -10,7 +10,7 @@ impl Row for Service {
         Column {
             tone: Self::tone,
             order: |a, b| a.urgency().cmp(&b.urgency()),
-            ..name("STATE", 8, |it| it.state.clone())
+            ..name("STATE", 8, |it| it.word().to_owned())
         },
         Column { grows: true, order: |a, b| a.name.cmp(&b.name), ..name("SERVICE", 16, |it| it.name.clone()) },
         Column {
@@ -53,7 +53,7 @@ impl Row for Service {
             tone: |it| tone::of_budget(it.budget_left),
             // what is left of a budget is worst when it is least
             order: |a, b| most_first(a.budget_left.map(|left| -left), b.budget_left.map(|left| -left)),
-            ..figure("BUDGET", 6, |it| percent(it.budget_left))
+            ..figure("BUDGET", 6, |it| budget(it.budget_left))
         },
         Column {
             rank: 7,
@@ -85,7 +85,7 @@ impl Row for Service {
     }
 
     fn words(&self) -> [&str; 2] {
-        [&self.state, &self.words]
+        [self.word(), &self.words]
     }
 }
 

@@ -50,6 +50,18 @@ pub fn percent(share: Option<f64>) -> String {
     }
 }
 
+/// What is left of an error budget, cut off to the worse side, in six characters at most: `99.9%`, `-40%`, `<-999%`.
+pub fn budget(left: Option<f64>) -> String {
+    let Some(left) = left else { return NOTHING.to_owned() };
+    // 1e-9: what the arithmetic of binary fractions loses must not cost a digit
+    let percent = (left * 1000.0 + 1e-9).floor() / 10.0;
+    match percent {
+        ..-999.0 => "<-999%".to_owned(),
+        ..-99.9 => format!("{:.0}%", percent.floor()),
+        _ => format!("{}%", format!("{percent:.1}").trim_end_matches(".0")),
+    }
+}
+
 /// A span of time in its two greatest units: `3d 4h`, `2m 5s`, `12s`.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -105,6 +117,17 @@ mod tests {
             (percent(Some(0.935)), percent(Some(-1.5)), percent(None)),
             ("93.5%".into(), "-150%".into(), "-".into())
         );
+    }
+
+    #[test]
+    fn a_budget_is_cut_to_the_worse_side_and_never_to_another_number() {
+        let lefts = [1.0, 0.9999, 0.93, 0.0, -0.0001, -0.4, -0.999, -1.5, -1.5041, -9.99, -9.9901, -132.0, -999.0];
+        let words = [
+            "100%", "99.9%", "93%", "0%", "-0.1%", "-40%", "-99.9%", "-150%", "-151%", "-999%", "<-999%", "<-999%",
+            "<-999%",
+        ];
+        assert_eq!(lefts.map(|left| budget(Some(left))), words);
+        assert!(words.iter().all(|word| word.len() <= 6), "it fits its column");
     }
 
     #[test]

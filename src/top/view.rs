@@ -87,14 +87,15 @@ fn overview(buffer: &mut Buffer, area: Rect, model: &Model, live: &Live, theme: 
     // what the table does not need, and a third of the room where it needs more
     let most = area.height.saturating_sub(rows.saturating_add(BESIDE_ROWS)).max(area.height / 3);
     let mut wrong = wrong::lines(live, None, theme, usize::from(area.width), usize::from(most));
-    if wrong.is_empty() {
+    if wrong::is_well(live) {
         let all = live.services.0.len();
         let text = if all == 1 {
             "ok: the service has nothing wrong".to_owned()
         } else {
             format!("ok: none of the {all} services has anything wrong")
         };
-        wrong.push(Line::styled(text, theme.of(Tone::Good)));
+        wrong.insert(0, Line::styled(text, theme.of(Tone::Good)));
+        wrong.truncate(usize::from(most).max(1));
     }
     let height = u16::try_from(wrong.len()).unwrap_or_default();
     let parts = [Constraint::Length(height), Constraint::Length(1), Constraint::Min(0)];

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Proxy, backend, config, wait_until};
-use crate::{Backend, events, promising, send, sla, wait_for_event};
+use crate::{Backend, events, promising, run, send, sla, text, wait_for_event};
 
 const PATH: &str = "/api/v1/services/api/maintenance";
 
@@ -103,4 +103,51 @@ fn a_page_that_nobody_has_planned_counts_as_what_clients_miss() {
     wait_until("it counts", || sla(&proxy)["requests"]["failed"] == 5);
     // planned time needs an end, a page does not
     assert_eq!(call(&proxy, "POST", r#"{ "reason": "new disks", "page": true }"#).0, 400);
+}
+
+#[test]
+fn what_the_configuration_plans_is_told_with_its_rule_and_in_reports() {
+    let origin = Backend::new();
+    // no window that a year has begun ends while the test runs
+    let rules = "maintenance = [{ from = \"2026-01-01T00:00:00Z\", to = \"2099-01-01T00:00:00Z\" },\
+                 { from = \"2099-02-01T00:00:00Z\", to = \"2099-02-01T02:00:00Z\" }]";
+    let proxy = Proxy::start(&promising(rules, &[&origin]));
+    wait_until("it is in maintenance", || sla(&proxy)["state"] == "maintenance");
+    let standing = sla(&proxy);
+    let rule = "2099-02-01T00:00:00.000Z to 2099-02-01T02:00:00.000Z";
+    let next = json!({ "from": "2099-02-01T00:00:00.000Z", "to": "2099-02-01T02:00:00.000Z", "rule": rule });
+    assert_eq!(standing["next_maintenance"], next);
+    assert!(standing["from"].as_str() < standing["to"].as_str(), "{standing}");
+    let (_, shown) = call(&proxy, "GET", "");
+    assert_eq!((&shown["who"], &shown["until"]), (&json!("configuration"), &json!("2099-01-01T00:00:00.000Z")));
+    let (status, refused) = call(&proxy, "DELETE", "");
+    let detail = refused["detail"].as_str().unwrap();
+    assert_eq!(status, 404);
+    assert!(detail.contains("plans it until 2099-01-01T00:00:00.000Z") && detail.contains("reload"), "{detail}");
+    let admin = format!("http://{}", proxy.admin_address());
+    let told = text(&run(&["maintenance", "api", "--show", "--admin", &admin]));
+    assert!(
+        told.starts_with("api is in maintenance until 2099-01-01T00:00:00.000Z, as the configuration plans ("),
+        "{told}"
+    );
+    assert!(told.ends_with(&format!("from 2099-02-01T00:00:00.000Z to 2099-02-01T02:00:00.000Z ({rule})\n")), "{told}");
+    let status = text(&run(&["status", "--admin", &admin]));
+    assert!(status.contains("  promise of 99.9 %: maintenance until 2"), "{status}");
+    // by hand goes before it, and is over again
+    call(&proxy, "POST", r#"{ "minutes": 30, "reason": "new disks" }"#);
+    assert_eq!(call(&proxy, "GET", "").1["reason"], "new disks");
+    assert_eq!(call(&proxy, "DELETE", "").0, 200);
+    assert_eq!(call(&proxy, "GET", "").1["who"], "configuration");
+    wait_until("the history has it", || sla(&proxy)["planned_s"].as_f64().unwrap() > 0.0);
+    let state = proxy.path("state");
+    let asked = text(&run(&["report", "--admin", &admin, "--format", "json", "--last", "1d"]));
+    let read = text(&run(&["report", "--state", state.to_str().unwrap(), "--format", "json", "--last", "1d"]));
+    for report in [asked, read] {
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let windows = report["maintenance_windows"].as_array().unwrap();
+        let by_rule: Vec<_> = windows.iter().filter(|window| !window["rule"].is_null()).collect();
+        assert_eq!(by_rule.len(), 1, "{windows:?}");
+        assert_eq!(by_rule[0]["from"], "2026-01-01T00:00:00.000Z");
+        assert!(windows.iter().any(|window| window["reason"] == "new disks"), "{windows:?}");
+    }
 }

@@ -47,6 +47,35 @@ fn the_report_is_the_same_from_the_admin_address_and_from_the_file_in_all_format
 }
 
 #[test]
+fn a_report_is_of_a_quarter_or_from_day_to_day_and_of_several_services() {
+    let backend = Backend::new();
+    let proxy = with_an_incident(&backend);
+    let admin = format!("http://{}", proxy.admin_address());
+    let state = proxy.path("state");
+    let places = [["--admin", &admin], ["--state", state.to_str().unwrap()]];
+    for place in places {
+        let report = |more: &[&str]| {
+            let text = text(&run(&[&["report", "--format", "json"][..], &place, more].concat()));
+            serde_json::from_str::<Value>(&text).unwrap()
+        };
+        let quarter = report(&["--month", "2026-Q4"]);
+        assert_eq!(
+            (&quarter["from"], &quarter["to"]),
+            (&json!("2026-10-01T00:00:00.000Z"), &json!("2027-01-01T00:00:00.000Z"))
+        );
+        let days = report(&["--from", "2026-01-15", "--to", "2026-02-14", "--service", "api"]);
+        assert_eq!(
+            (&days["from"], &days["to"]),
+            (&json!("2026-01-15T00:00:00.000Z"), &json!("2026-02-15T00:00:00.000Z"))
+        );
+        assert_eq!((&days["is_over"], &days["label"]), (&json!(true), &json!("2026-01-15 to 2026-02-14")));
+        assert_eq!(report(&["--last-month"])["is_over"], true);
+        let unknown = run(&[&["report", "--service", "api", "--service", "other"][..], &place].concat());
+        assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("other"));
+    }
+}
+
+#[test]
 fn a_note_is_about_an_incident_that_there_is() {
     let backend = Backend::new();
     let proxy = with_an_incident(&backend);

@@ -3,8 +3,8 @@ import { mayAct } from "../api";
 import { type Act, asked } from "./act";
 
 interface Props {
-  /** The act that is asked about, made when somebody presses the button. */
-  act: () => Act | Promise<Act>;
+  /** The act that is asked about, made when somebody presses the button; none where that shows that there is nothing to do. */
+  act: () => Act | Promise<Act | undefined>;
   /** What a screen reader says in place of the words on it. */
   label?: string;
   class?: string;

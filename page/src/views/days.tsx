@@ -1,6 +1,6 @@
 /** Days of a promise: a bar for each, and what is left of the budget. */
 
-import { count, date, duration, percent } from "../format";
+import { availability, budget, count, date, duration } from "../format";
 import type { Maybe } from "../live/contract";
 
 export interface Day {
@@ -30,7 +30,7 @@ export function Days({ days }: { days: Day[] }) {
     <>
       <div class="days" role="img" aria-label={summary}>
         {days.map((day) => (
-          <span key={day.start} class={`day ${day.grade}`} title={`${date(day.start)}: ${MEANING[day.grade]}, ${percent(day.by_time)} by time, ${percent(day.by_requests)} by requests`} />
+          <span key={day.start} class={`day ${day.grade}`} title={`${date(day.start)}: ${MEANING[day.grade]}, ${availability(day.by_time)} by time, ${availability(day.by_requests)} by requests`} />
         ))}
       </div>
       <p class="soft">{summary}</p>
@@ -52,8 +52,8 @@ export function Days({ days }: { days: Day[] }) {
                 {notMet.map(({ start, by_time: time, by_requests: requests, downtime_s: down, requests: { failed, slow } }) => (
                   <tr key={start}>
                     <th scope="row">{date(start)}</th>
-                    <td class="number">{percent(time)}</td>
-                    <td class="number">{percent(requests)}</td>
+                    <td class="number">{availability(time)}</td>
+                    <td class="number">{availability(requests)}</td>
                     <td class="number">{duration(down)}</td>
                     <td class="number">{count(failed + slow)}</td>
                   </tr>
@@ -88,11 +88,11 @@ export function BudgetCurve({ days, allowed }: { days: Day[]; allowed: Allowed }
   const y = (share: number) => 4 + ((1 - share) / (1 - lowest)) * 72;
   const x = (at: number) => (at / Math.max(1, last.length - 1)) * 600;
   const points = left.map((share, at) => `${x(at)},${y(share)}`).join(" ");
-  const text = `Budget left, day by day: ${percent(left[0])} at first, ${percent(left.at(-1))} now`;
+  const text = `Budget left, day by day: ${budget(left[0])} at first, ${budget(left.at(-1))} now`;
   return (
     <figure class="chart budget">
       <figcaption>
-        Budget left, last {last.length} days <strong>{percent(left.at(-1))}</strong>
+        Budget left, last {last.length} days <strong>{budget(left.at(-1))}</strong>
       </figcaption>
       <svg viewBox="0 0 600 80" preserveAspectRatio="none" role="img" aria-label={text}>
         <line x1="0" x2="600" y1={y(0)} y2={y(0)} class="zero" />

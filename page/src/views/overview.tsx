@@ -3,7 +3,7 @@
 import { pause, resume } from "../acts/catalogue";
 import { ActButton } from "../acts/button";
 import { useAnswer } from "../api";
-import { clock, count, date, failed, ms, percent, rate } from "../format";
+import { budget, clock, count, date, failed, ms, rate } from "../format";
 import { certificatesRefused, recovery, reloadRefused, services } from "../live/store";
 import type { RefusedFile, Service } from "../live/contract";
 import { LastHour } from "../parts/chart";
@@ -18,7 +18,7 @@ import { AttemptCard } from "./attempts";
 import type { Certificate } from "./inventory";
 import { Latest } from "./latest";
 import { HeldBack, type State, isHeldBack } from "./recoveries";
-import { type Trouble, isPaused, noLeader, troubles, verdict, waiting } from "./trouble";
+import { type Trouble, isPaused, noLeader, spentBudgets, troubles, verdict, waiting } from "./trouble";
 
 /** So many troubles are listed above the traffic; the table below has all of them. */
 const FIRST = 6;
@@ -90,8 +90,9 @@ function Troubles() {
   const isHeld = state !== undefined && isHeldBack(state.services);
   const expiring = certificates?.filter(({ days_left: days }) => ofCertificate(days) !== "good") ?? [];
   const refused = certificatesRefused.value ?? [];
+  const spent = spentBudgets.value;
   const lines = all.length + proposals.length + expiring.length + refused.length;
-  if (lines === 0 && !reloadRefused.value && !isPaused.value && !isHeld && !noLeader.value) return null;
+  if (lines === 0 && spent.length === 0 && !reloadRefused.value && !isPaused.value && !isHeld && !noLeader.value) return null;
   return (
     <section aria-labelledby="wrong">
       <h2 id="wrong">What needs attention</h2>
@@ -114,6 +115,7 @@ function Troubles() {
         {expiring.map((certificate) => (
           <Expiring key={certificate.fingerprint_sha256} certificate={certificate} />
         ))}
+        {spent.length > 0 && <SpentBudgets all={spent} />}
       </ul>
     </section>
   );
@@ -148,6 +150,27 @@ function Expiring({ certificate: { names, subject, days_left: days, not_after: e
         {days <= 0 ? "The certificate is not valid any more" : `The certificate expires in ${count(days)} days`}, listener {listener}
       </span>
       <span class="facts">{date(end)}</span>
+    </li>
+  );
+}
+
+/** What was lost some time ago, and stays lost until the window is over: it is told in one quiet line, after all that is wrong now. */
+function SpentBudgets({ all }: { all: [string, number][] }) {
+  const [name, left] = all[0]!;
+  const more = all.length - 1;
+  return (
+    <li class="trouble off">
+      <Pill tone="off">budget spent</Pill>
+      <a class="name" href={more > 0 ? to("sla") : to("sla", name)}>
+        {more > 0 ? `${all.length} services` : name}
+      </a>
+      <span class="words">
+        {more > 0 ? `The error budgets of their windows are spent: ${all.slice(0, FIRST).map(([each]) => each).join(", ")}${all.length > FIRST ? " and more" : ""}` : "The error budget of its window is spent"}
+      </span>
+      <span class="facts">
+        {more > 0 ? `${name} ` : ""}
+        {budget(left)} left
+      </span>
     </li>
   );
 }
@@ -288,7 +311,7 @@ const COLUMNS: Column<Service>[] = [
     width: 8,
     from: 1,
     key: (s) => s.budget_left,
-    cell: ({ budget_left: left }) => left != null && <Bar share={left} text={percent(left)} tone={ofBudget(left)} />,
+    cell: ({ budget_left: left }) => left != null && <Bar share={left} text={budget(left)} tone={ofBudget(left)} />,
   },
   { id: "balance", head: "Algorithm", width: 10, from: 3, key: (s) => s.balance, cell: (s) => s.balance.replaceAll("_", " ") },
 ];

@@ -4,11 +4,11 @@ import { tell } from "../acts/act";
 import { ActButton } from "../acts/button";
 import { beginMaintenance } from "../acts/catalogue";
 import { mayAct, order, useAnswer } from "../api";
-import { clock, count, duration, percent } from "../format";
+import { availability, budget, clock, count, duration, few, target } from "../format";
 import { Heading } from "../parts/heading";
 import { Figure, Pill } from "../parts/pill";
 import { to } from "../router";
-import { ofBudget } from "../tone";
+import { type Tone, ofBudget } from "../tone";
 import { BudgetCurve, type Day, Days } from "./days";
 import { EVERY_MS, type Incident, type Promised, Reports, stateOf } from "./sla";
 
@@ -36,7 +36,8 @@ export function PromiseView({ name }: { name: string }) {
     <>
       <Heading title={`Promise of ${name}`} path={path} acts={<PromiseActs name={name} />}>
         <Pill tone={tone}>{word}</Pill> {promised.compliant === false && <Pill tone="bad">below target</Pill>}
-        {promised.compliant === false ? "The target is not met in the window" : promised.compliant ? "The target is met in the window" : ""}
+        {promised.compliant === false ? "The target is not met in the window." : promised.compliant ? "The target is met in the window." : ""}
+        {promised.maintenance_until ? ` In maintenance until ${clock(promised.maintenance_until)}.` : ""}
         {promised.ledger_trouble ? ` ${promised.ledger_trouble}` : ""}
       </Heading>
       <Figures promised={promised} />
@@ -64,20 +65,35 @@ function PromiseActs({ name }: { name: string }) {
 function Figures({ promised: p }: { promised: Promised }) {
   const low = (share: number | null | undefined) => (share != null && share < p.target ? "bad" : "good");
   const window = p.promise?.window;
+  const next = p.next_maintenance;
   return (
-    <dl class="figures">
-      <Figure label="Target" value={`${+(p.target * 100).toFixed(5)} %`} note={[p.tier, window?.calendar ?? (window?.rolling_s ? duration(window.rolling_s) : "")].filter(Boolean).join(", ")} />
-      <Figure label="By time" value={percent(p.by_time)} tone={low(p.by_time)} />
-      <Figure label="By requests" value={percent(p.by_requests)} tone={low(p.by_requests)} />
-      <Figure label="Budget left" value={percent(p.error_budget_left)} tone={ofBudget(p.error_budget_left)} {...(p.budget ? { note: `${duration(p.budget.spent_s)} of ${duration(p.budget.allowed_s)} spent` } : {})} />
+    <dl class="figures long-notes">
+      <Figure label="Target" value={target(p.target)} note={[p.tier, window?.calendar ?? (window?.rolling_s ? duration(window.rolling_s) : "")].filter(Boolean).join(", ")} />
+      <Figure label="By time" value={availability(p.by_time)} tone={low(p.by_time)} />
+      <Figure label="By requests" value={availability(p.by_requests)} tone={low(p.by_requests)} />
+      <Figure label="Budget left by time" value={budget(p.budget?.left_by_time)} tone={ofBudget(p.budget?.left_by_time)} note={p.budget ? `${duration(p.budget.spent_s)} of ${duration(p.budget.allowed_s)} spent` : ""} />
+      <Figure label="Budget left by requests" value={budget(p.budget?.left_by_requests)} tone={ofBudget(p.budget?.left_by_requests)} note={p.budget?.allowed_requests != null ? `${count(p.budget.spent_requests)} of ${few(p.budget.allowed_requests)} spent` : ""} />
+      <Figure label="Budget used up" {...usedUp(p.budget?.exhausted_in_s)} />
       <Figure label="Incidents" value={count(p.failures)} />
       <Figure label="Mean time to repair" value={duration(p.mttr_s)} />
       <Figure label="Mean time between failures" value={duration(p.mtbf_s)} />
       <Figure label="Longest outage" value={duration(p.longest_outage_s)} />
       <Figure label="Over RTO" value={count(p.rto_violations)} tone={(p.rto_violations ?? 0) > 0 ? "bad" : "good"} />
       <Figure label="Requests lost" value={count(p.requests_lost)} />
+      {next && <Figure label="Next maintenance" value={clock(next.from)} note={next.rule} />}
     </dl>
   );
+}
+
+/** A budget that is used up sooner is marked. */
+const SOON_S = 86_400;
+
+/** When the budget is used up, if it goes on to burn as in the last hour. */
+function usedUp(seconds: number | null | undefined): { value: string; tone: Tone; note: string } {
+  if (seconds != null && seconds <= 0) return { value: "already", tone: "bad", note: "more is spent than there was" };
+  const note = "at the rate of the last hour";
+  if (seconds == null) return { value: "not soon", tone: "good", note };
+  return { value: `in ${duration(seconds)}`, tone: seconds < SOON_S ? "warn" : "good", note };
 }
 
 function Incidents({ incidents, reload }: { incidents: Incident[]; reload: () => void }) {

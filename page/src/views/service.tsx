@@ -1,9 +1,10 @@
 /** One service: how it stands, its last hour, its backends, and how its algorithm chooses. */
 
+import { tell } from "../acts/act";
 import { ActButton } from "../acts/button";
 import { beginMaintenance, endMaintenance } from "../acts/catalogue";
 import { get } from "../api";
-import { count, failed, ms, percent, rate, words } from "../format";
+import { budget, clock, count, failed, ms, percent, rate, words } from "../format";
 import { details, faults, recoveries, services } from "../live/store";
 import type { Service } from "../live/contract";
 import { LastHour } from "../parts/chart";
@@ -95,7 +96,7 @@ function Figures({ service: s }: { service: Service }) {
       <Figure label="Waiting" value={count(s.waiting)} tone={s.waiting > 0 ? "warn" : "good"} />
       <Figure label="Retries a second" value={rate(s.retry_rate)} />
       <Figure label="Backends in use" value={`${s.healthy} of ${s.total}`} tone={ofHealthy(s.healthy, s.total)} {...(s.panic ? { note: "panic: health is ignored" } : {})} />
-      <Figure label="Budget left" value={percent(s.budget_left)} tone={ofBudget(s.budget_left)} />
+      <Figure label="Budget left" value={budget(s.budget_left)} tone={ofBudget(s.budget_left)} />
     </dl>
   );
 }
@@ -103,7 +104,12 @@ function Figures({ service: s }: { service: Service }) {
 function Buttons({ name, service }: { name: string; service: Service }) {
   const end = async () => {
     const path = `/api/v1/services/${encodeURIComponent(name)}/maintenance`;
-    const running = await get<{ until: string; reason: string } | null>(path).catch(() => null);
+    const running = await get<{ until: string; reason: string; rule?: string } | null>(path).catch(() => null);
+    // what the configuration plans can't be ended from here
+    if (running?.rule) {
+      tell(`The configuration plans this maintenance until ${clock(running.until)} (${running.rule}). Who wants to end it sooner takes it out of the file and reloads.`);
+      return undefined;
+    }
     return endMaintenance(name, running ?? undefined);
   };
   return (

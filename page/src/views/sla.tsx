@@ -1,7 +1,7 @@
 /** What was promised, and what came of it. */
 
 import { useAnswer } from "../api";
-import { count, percent } from "../format";
+import { availability, budget, clock, count, target } from "../format";
 import type { Maybe } from "../live/contract";
 import { Heading } from "../parts/heading";
 import { Marked } from "../parts/marked";
@@ -30,7 +30,8 @@ export interface Promised {
   alerts: Maybe<unknown[]>;
   ledger_trouble?: Maybe<string>;
   incidents?: Maybe<Incident[]>;
-  budget?: Maybe<{ allowed_s: number; spent_s: number; left_by_time: Maybe<number>; left_by_requests: Maybe<number>; allowed_requests: Maybe<number>; spent_requests: Maybe<number> }>;
+  budget?: Maybe<{ allowed_s: number; spent_s: number; left_by_time: Maybe<number>; left_by_requests: Maybe<number>; allowed_requests: Maybe<number>; spent_requests: Maybe<number>; exhausted_in_s?: Maybe<number> }>;
+  next_maintenance?: Maybe<{ from: string; to: string; rule: string }>;
   promise?: Maybe<{ rto_s: number; mttr_s: number; mtbf_s: number; window: { rolling_s?: number; calendar?: string } }>;
   uptime_s?: Maybe<number>;
   downtime_s?: Maybe<number>;
@@ -105,8 +106,8 @@ export function stateOf({ state, ledger_trouble: trouble }: Promised): [Tone, st
 
 const COLUMNS: Column<Promised>[] = [
   { id: "name", head: "Service", isWide: true, key: (_, name) => name, cell: (_, name) => <a href={to("sla", name)}>{name}</a> },
-  { id: "state", head: "Now", width: 9, isWide: true, key: ({ state }) => state, cell: (promised) => <Now promised={promised} /> },
-  { id: "target", head: "Target", width: 8, isNumber: true, key: ({ target }) => target, cell: ({ target }) => `${+(target * 100).toFixed(5)} %` },
+  { id: "state", head: "Now", width: 10.5, isWide: true, key: ({ state }) => state, cell: (promised) => <Now promised={promised} /> },
+  { id: "target", head: "Target", width: 8, isNumber: true, key: ({ target }) => target, cell: (p) => target(p.target) },
   { id: "time", head: "By time", width: 7.5, isNumber: true, key: (p) => p.by_time, cell: (p) => <Met share={p.by_time} target={p.target} /> },
   { id: "requests", head: "By requests", width: 7.5, isNumber: true, key: (p) => p.by_requests, cell: (p) => <Met share={p.by_requests} target={p.target} /> },
   {
@@ -114,7 +115,7 @@ const COLUMNS: Column<Promised>[] = [
     head: "Budget left",
     width: 9,
     key: (p) => p.error_budget_left,
-    cell: ({ error_budget_left: left }) => left != null && <Bar share={left} text={percent(left)} tone={ofBudget(left)} />,
+    cell: ({ error_budget_left: left }) => left != null && <Bar share={left} text={budget(left)} tone={ofBudget(left)} />,
   },
   { id: "burn", head: "Burn rate, 1 h", width: 7.5, isNumber: true, isDescending: true, from: 1, key: burn, cell: (p) => <Burn rate={burn(p)} /> },
   { id: "incidents", head: "Incidents", width: 6, isNumber: true, isDescending: true, key: (p) => p.failures, cell: (p) => count(p.failures) },
@@ -124,11 +125,17 @@ const COLUMNS: Column<Promised>[] = [
 
 function Now({ promised }: { promised: Promised }) {
   const [tone, word] = stateOf(promised);
-  return <Pill tone={tone}>{word}</Pill>;
+  const until = promised.state === "maintenance" && promised.maintenance_until;
+  return (
+    <>
+      <Pill tone={tone}>{word}</Pill>
+      {until && <small class="soft">until {clock(until)}</small>}
+    </>
+  );
 }
 
 function Met({ share, target }: { share: Maybe<number>; target: number }) {
-  return <Marked tone={share != null && share < target ? "bad" : "good"}>{percent(share)}</Marked>;
+  return <Marked tone={share != null && share < target ? "bad" : "good"}>{availability(share)}</Marked>;
 }
 
 function burn({ burn_rate: rates }: Promised): Maybe<number> {

@@ -19,6 +19,12 @@ export const troubles = computed<Trouble[]>(() => {
   return bad.sort((a, b) => ORDER.indexOf(a.standing.tone) - ORDER.indexOf(b.standing.tone) || byName(a.name, b.name));
 });
 
+/** The services whose error budget is spent, the most overspent first. That is no trouble of this moment, and makes no service impaired. */
+export const spentBudgets = computed<[string, number][]>(() => {
+  const all = Object.entries(services.value ?? {}).flatMap(([name, { budget_left: left }]): [string, number][] => (left != null && left <= 0 ? [[name, left]] : []));
+  return all.sort((a, b) => a[1] - b[1] || byName(a[0], b[0]));
+});
+
 /** How many there are. */
 export const troubleCount = computed(() => troubles.value.length);
 

@@ -8,7 +8,7 @@ use super::reading::{BackendDetails, Details, ListenerReading, Reading, ServiceR
 use super::words::judge;
 use crate::admin::Phase;
 use crate::admin::backend_reading::BackendReading;
-use crate::admin::rounded::significant;
+use crate::admin::rounded::{of_budget, significant};
 use crate::clock::{Stamp, rfc3339, since_boot};
 use crate::event::kind::fault as shown;
 use crate::health::faults::Fault;
@@ -120,7 +120,7 @@ fn service(service: &ServiceReading, faults: &[&Fault], recoveries: &[&Attempt])
         ("in_flight", json!(service.in_flight)),
         ("waiting", json!(service.waiting)),
         ("retry_rate", json!(significant(traffic.rate(counted.retries)))),
-        ("budget_left", json!(service.budget_left.map(significant))),
+        ("budget_left", json!(service.budget_left.map(of_budget))),
         ("maintenance", json!(service.maintenance)),
         ("maintenance_page", json!(service.maintenance_page.then_some(true))),
         ("faults", json!(faults.len())),

@@ -53,9 +53,9 @@ pub(super) fn judge(service: &ServiceReading, faults: &[&Fault]) -> (State, Stri
 }
 
 /// What can be wrong beside backends that can't be used and requests that fail.
-fn others(service: &ServiceReading, faults: &[&Fault]) -> [Option<String>; 7] {
+/// A budget that is spent is no trouble of this moment: who shows the service tells of it by itself, from what is left.
+fn others(service: &ServiceReading, faults: &[&Fault]) -> [Option<String>; 6] {
     let panic = service.panic.then(|| "health is ignored, because too few backends are healthy".to_owned());
-    let budget = service.budget_left.filter(|left| *left <= 0.0).map(|_| "its error budget is spent".to_owned());
     let detour = service.detour.as_ref().map(|(to, share)| match *share < 1.0 {
         true => format!("{} of its work goes to {to}", percent(*share)),
         false => format!("all of its work goes to {to}"),
@@ -65,7 +65,7 @@ fn others(service: &ServiceReading, faults: &[&Fault]) -> [Option<String>; 7] {
         format!("requests for {} are answered without a backend", named(&paths))
     });
     let back = service.sent_back.as_ref().map(|why| format!("the canary was sent back: {why}"));
-    [shedding(service), panic, found(service, faults), budget, detour, cuts, back]
+    [shedding(service), panic, found(service, faults), detour, cuts, back]
 }
 
 /// Nobody can be used.
@@ -311,10 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_that_is_spent_a_detour_and_panic_are_told() {
+    fn a_detour_and_panic_are_told() {
         let reading = ServiceReading {
             panic: true,
-            budget_left: Some(-0.1),
             detour: Some(("service:b".to_owned(), 0.3)),
             cuts: vec!["/search".into()],
             ..service(2, Vec::new())
@@ -323,11 +322,16 @@ mod tests {
             told(&reading),
             (
                 "impaired",
-                "health is ignored, because too few backends are healthy; its error budget is spent; 30 % of its work goes to \
-                 service:b; requests for /search are answered without a backend"
+                "health is ignored, because too few backends are healthy; 30 % of its work goes to service:b; \
+                 requests for /search are answered without a backend"
                     .to_owned()
             )
         );
-        assert_eq!(told(&ServiceReading { budget_left: Some(0.1), ..service(2, Vec::new()) }).0, "ok");
+    }
+
+    #[test]
+    fn a_service_whose_budget_is_spent_is_well_while_nothing_is_wrong() {
+        let spent = ServiceReading { budget_left: Some(-26.5), ..service(2, Vec::new()) };
+        assert_eq!(told(&spent), ("ok", String::new()));
     }
 }

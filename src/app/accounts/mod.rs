@@ -29,6 +29,7 @@ use crate::metrics::{Registry, names};
 use crate::operator::maintenance::Maintenances;
 use crate::report::gather::PROMISES;
 use crate::report::standings::Standings;
+use crate::report::windows::{self, WINDOWS};
 use crate::sla::account::Change;
 use crate::sla::{Incident, Promise};
 use crate::snapshot::{Service, Snapshot};
@@ -245,6 +246,7 @@ impl Accounts {
         self.every = promised.iter().map(|(_, promised)| promised.promise.rpo).min().unwrap_or(WRITE).min(WRITE);
         for (name, promised) in promised {
             self.batch.kept.push(kept_promise(name, &promised.promise));
+            self.batch.kept.push((WINDOWS.to_owned(), name.to_string(), windows::written(&promised.maintenance)));
             let by_hand = self.sources.maintenances.of(name);
             match self.services.get_mut(name) {
                 Some(account) => account.update(promised, by_hand.as_ref()),

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::super::schema::Rules;
+use super::super::units::TimeSpan;
 
 /// Words for a limit that is none.
 const NO_LIMIT: [&str; 9] =
@@ -44,9 +45,54 @@ pub(in crate::config) fn share(rules: &Rules, text: &str) -> Option<String> {
     percent(rules, number).or_else(written)
 }
 
+/// From so much on a number without a unit may be of milliseconds, whatever the key.
+const LIKELY_MS: i64 = 100;
+/// And for a time that an answer takes, from so much on.
+const LIKELY_MS_OF_LATENCY: i64 = 10;
+
+/// The duration that was probably meant by a number without a unit, and what it may be as well. Most programs take seconds; what would be far from what
+/// the key is without a word, or is about how fast an answer comes, is of milliseconds.
+pub(in crate::config) fn duration_without_unit(name: &str, rules: &Rules, number: i64) -> Option<(String, String)> {
+    let is_latency = name.contains("latency");
+    if number < if is_latency { LIKELY_MS_OF_LATENCY } else { LIKELY_MS } {
+        return None;
+    }
+    let usual = rules.get("default").and_then(Json::as_str).and_then(|text| TimeSpan::parse(text).ok());
+    let is_nearer = |usual: TimeSpan| {
+        let (usual_s, as_s) = (usual.0.as_secs_f64(), number as f64);
+        usual_s > 0.0 && (as_s / 1e3 / usual_s).ln().abs() < (as_s / usual_s).ln().abs()
+    };
+    let (ms, s) = (format!("\"{number}ms\""), format!("\"{number}s\""));
+    let is_ms = is_latency || usual.is_some_and(is_nearer);
+    Some(if is_ms { (ms, s) } else { (s, ms) })
+}
+
 /// The share that was probably meant by a number of percent.
 pub(in crate::config) fn percent(rules: &Rules, number: f64) -> Option<String> {
     let is_share = rules.kinds.contains(&"number") && rules.get("maximum").and_then(Json::as_f64) == Some(1.0);
     let least = rules.get("minimum").and_then(Json::as_f64).unwrap_or(0.0);
-    (is_share && number >= 2.0 && (least..=1.0).contains(&(number / 100.0))).then(|| (number / 100.0).to_string())
+    (is_share && number >= 2.0 && (least..=1.0).contains(&(number / 100.0))).then(|| hundredth(number))
+}
+
+/// The hundredth of a number, in which nothing is rounded: of 99.9 it is 0.999, and not 0.9990000000000001.
+fn hundredth(number: f64) -> String {
+    let written = number.to_string();
+    let (whole, rest) = written.split_once('.').unwrap_or((&written, ""));
+    let digits = format!("{whole:0>3}");
+    let (whole, hundredths) = digits.split_at(digits.len() - 2);
+    let all = format!("{whole}.{hundredths}{rest}");
+    let short = all.trim_end_matches('0').trim_end_matches('.');
+    let short = short.trim_start_matches('0');
+    if short.is_empty() || short.starts_with('.') { format!("0{short}") } else { short.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hundredth;
+
+    #[test]
+    fn a_hundredth_has_the_digits_of_the_number() {
+        let shares = [99.9, 99.99, 99.995, 5.0, 50.0, 100.0, 2.5].map(hundredth);
+        assert_eq!(shares, ["0.999", "0.9999", "0.99995", "0.05", "0.5", "1", "0.025"]);
+    }
 }

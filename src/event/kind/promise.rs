@@ -5,7 +5,7 @@ use tracing::{error, info, warn};
 
 use super::Level;
 use crate::clock::Stamp;
-use crate::sla::burn::{Alert, AlertChange, Severity};
+use crate::sla::burn::{Alert, AlertChange, Lookback, Severity};
 use crate::sla::{Cause, Incident};
 
 /// A change of what a promise is about.
@@ -172,13 +172,36 @@ fn alert_text(change: &AlertChange) -> String {
         return format!("the error budget burns too fast no more (was a {severity} by {measure})");
     }
     format!(
-        "the error budget burns {long_rate:.1} times too fast by {measure} ({severity}: {factor} over {} and {}): {bad} of {counted} \
-         requests were lost in the last {}, and {} s",
+        "the error budget burns {long_rate:.1} times too fast by {measure} ({severity}: {factor} over {} and {}): {} in the last {}",
         long.as_str(),
         short.as_str(),
-        long.as_str(),
-        seconds(*down_ms),
+        lost(*bad, *counted, *down_ms),
+        stretch(*long),
     )
+}
+
+/// What was lost in a stretch of time: requests, time, or both. What was not is left out.
+fn lost(bad: i64, counted: i64, down_ms: i64) -> String {
+    let requests = (bad > 0).then(|| format!("{bad} of {counted} requests were lost"));
+    let time = (down_ms > 0).then(|| format!("the service was down for {} s", seconds(down_ms)));
+    match (requests, time) {
+        (Some(requests), Some(time)) => format!("{requests} and {time}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => "nothing was lost".to_owned(),
+    }
+}
+
+/// A stretch of time in words.
+fn stretch(of: Lookback) -> &'static str {
+    match of {
+        Lookback::FiveMinutes => "5 minutes",
+        Lookback::HalfHour => "half hour",
+        Lookback::Hour => "hour",
+        Lookback::TwoHours => "2 hours",
+        Lookback::SixHours => "6 hours",
+        Lookback::Day => "day",
+        Lookback::ThreeDays => "3 days",
+    }
 }
 
 /// An alert as the events and the API show it.
@@ -203,4 +226,17 @@ fn seconds(ms: i64) -> f64 {
 /// A share as a percentage, to three places.
 fn percent(share: f64) -> String {
     format!("{} %", (share * 1e5).round() / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_tells_only_of_what_was_lost() {
+        assert_eq!(lost(6, 14, 0), "6 of 14 requests were lost");
+        assert_eq!(lost(0, 0, 336), "the service was down for 0.336 s");
+        assert_eq!(lost(48, 937, 799), "48 of 937 requests were lost and the service was down for 0.799 s");
+        assert_eq!((stretch(Lookback::Hour), stretch(Lookback::ThreeDays)), ("hour", "3 days"));
+    }
 }

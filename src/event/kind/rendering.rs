@@ -46,7 +46,12 @@ impl Kind {
             Self::OperatorNotKept { reason } => {
                 format!("what operators say can't be kept and ends with this process: {reason}")
             }
-            Self::PanicBegan { .. } => "too few backends are well: health is ignored (panic_threshold)".to_owned(),
+            Self::PanicBegan { available: 0, .. } => {
+                "no backend can be used: requests are sent to them all the same, in case that is wrong (panic_threshold)".to_owned()
+            }
+            Self::PanicBegan { .. } => {
+                "too few backends are well: requests are sent to the others as well (panic_threshold)".to_owned()
+            }
             Self::PanicEnded { .. } => "enough backends are well again".to_owned(),
             Self::ServiceDown { .. } => "no backend can be used".to_owned(),
             Self::ServiceUp { .. } => "a backend can be used again".to_owned(),

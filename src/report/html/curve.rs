@@ -13,6 +13,9 @@ const HEIGHT: f64 = 200.0;
 /// Curves end here: one that goes below twice the budget would flatten the rest.
 const LOWEST: f64 = -1.0;
 
+/// A curve of so many points at most has a dot at its end.
+const DOTTED: usize = 3;
+
 /// A curve: where the period is at each point (0 to 1), and what is left there.
 type Curve = Vec<(f64, f64)>;
 
@@ -39,10 +42,16 @@ pub(super) fn figure(service: &ServiceReport, report: &Report) -> String {
             format!("<polyline class=\"{class}\" points=\"{}\"/>", points.join(" "))
         }
     };
+    // of a history of few days there is hardly anything of a curve to see, so its end has a dot
+    let end = |class: &str, curve: &Curve| {
+        let Some((at, left)) = curve.last().filter(|_| curve.len() <= DOTTED) else { return String::new() };
+        let (x, y) = (at * 100.0, height(*left) * 100.0);
+        format!("<i class=\"dot {class}\" style=\"left:{x:.1}%;top:{y:.1}%\"></i>")
+    };
     let spent = height(0.0) * HEIGHT;
     format!(
         "<h3>Error budget</h3>\n<figure class=\"curve\">\n<div class=\"plot\">{}<svg role=\"img\" aria-label=\"Error budget over the period; at its end {} is left by time and {} by requests\" \
-         viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\">{}<line class=\"spent\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{spent:.1}\" y2=\"{spent:.1}\"/>{}{}</svg></div>\n\
+         viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\">{}<line class=\"spent\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{spent:.1}\" y2=\"{spent:.1}\"/>{}{}</svg>{}</div>\n\
          <p class=\"ends\"><span>{}</span><span>{}</span></p>\n<figcaption><span class=\"key\"><svg viewBox=\"0 0 30 4\" aria-hidden=\"true\"><line class=\"time\" x1=\"0\" x2=\"30\" y1=\"2\" y2=\"2\"/></svg> left by time</span>\
          <span class=\"key\"><svg viewBox=\"0 0 30 4\" aria-hidden=\"true\"><line class=\"requests\" x1=\"0\" x2=\"30\" y1=\"2\" y2=\"2\"/></svg> left by requests</span>{}</figcaption>\n</figure>\n",
         labels(bottom, height),
@@ -51,6 +60,7 @@ pub(super) fn figure(service: &ServiceReport, report: &Report) -> String {
         grid(bottom, height),
         line("time", &by_time),
         line("requests", &by_requests),
+        end("time", &by_time) + &end("requests", &by_requests),
         phrase::day(report.period.start),
         // the period ends where the next one begins
         phrase::day(report.period.end.plus(-1)),

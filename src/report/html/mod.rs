@@ -11,7 +11,7 @@ mod service;
 
 use self::escape::text;
 use super::model::Report;
-use super::{account, figures, phrase};
+use super::{account, figures, phrase, windows};
 
 /// Writes the report.
 pub fn write(report: &Report) -> String {
@@ -73,7 +73,7 @@ fn overview(report: &Report) -> String {
             figures::by_requests(&summary.tally),
             figures::left(summary.budget.left()),
             figures::over_rto(service),
-            service::badge(summary.compliant),
+            service::badge(service, report),
         )
     };
     let rows: String = report.services.iter().enumerate().map(row).collect();
@@ -97,8 +97,15 @@ fn account(report: &Report) -> String {
         let announced = list(&report.maintenance);
         format!("<section class=\"account\">\n<h2>Maintenance started by hand</h2>\n{announced}</section>\n")
     };
+    let planned = windows::sentences(&report.windows);
+    let planned = if planned.is_empty() {
+        String::new()
+    } else {
+        let planned = list(&planned);
+        format!("<section class=\"account\">\n<h2>Maintenance planned by the configuration</h2>\n{planned}</section>\n")
+    };
     format!(
-        "{maintenance}<section class=\"account\">\n<h2>What is not known</h2>\n{not_known}</section>\n<section class=\"account\">\n<h2>How it was counted</h2>\n{}</section>\n",
+        "{maintenance}{planned}<section class=\"account\">\n<h2>What is not known</h2>\n{not_known}</section>\n<section class=\"account\">\n<h2>How it was counted</h2>\n{}</section>\n",
         list(account::counted())
     )
 }

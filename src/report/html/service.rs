@@ -8,32 +8,34 @@ use super::{curve, days};
 
 /// All of a service; `at` is its place in the report.
 pub(super) fn section(at: usize, service: &ServiceReport, report: &Report) -> String {
-    let summary = &service.summary;
     format!(
         "<section class=\"service\" id=\"service-{at}\">\n<h2><bdi>{}</bdi> {}</h2>\n{}{}{}{}{}{}</section>\n",
         text(&service.name),
-        badge(summary.compliant),
-        tiles(service),
+        badge(service, report),
+        tiles(service, report),
         days::bar(service),
         curve::figure(service, report),
         incidents(service),
         attempted(service),
-        details(service),
+        details(service, report),
     )
 }
 
 /// Whether the target was met.
-pub(super) fn badge(outcome: Option<bool>) -> String {
-    let (class, sign) = match outcome {
+pub(super) fn badge(service: &ServiceReport, report: &Report) -> String {
+    let (class, sign) = match service.summary.compliant {
         Some(true) => ("met", "\u{2713}"),
         Some(false) => ("bad", "\u{2715}"),
         None => ("unknown", "?"),
     };
-    format!("<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {}</span>", phrase::met(outcome))
+    format!(
+        "<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {}</span>",
+        figures::met(report, service)
+    )
 }
 
 /// What is read first: both availabilities, the budget, the incidents.
-fn tiles(service: &ServiceReport) -> String {
+fn tiles(service: &ServiceReport, report: &Report) -> String {
     let (summary, target) = (&service.summary, service.promise.target);
     let (tally, budget) = (&summary.tally, &summary.budget);
     let goal = format!("target {}", phrase::promised(&service.promise));
@@ -43,6 +45,12 @@ fn tiles(service: &ServiceReport) -> String {
     }
     let lost = format!("{} of {} requests lost", phrase::count(budget.spent_requests), phrase::count(tally.counted()));
     let late = format!("over the RTO of {}: {}", phrase::setting(service.promise.rto), figures::over_rto(service));
+    let mut lefts = vec![
+        format!("by time {}", figures::left(budget.left_by_time())),
+        format!("by requests {}", figures::left(budget.left_by_requests())),
+    ];
+    lefts.extend(figures::used_up(service, report).map(|when| format!("used up by time: {when}")));
+    let lefts: Vec<_> = lefts.iter().map(String::as_str).collect();
     let missed = |share: Option<f64>| share.is_some_and(|share| share < target);
     let tiles = [
         tile("Availability by time", &figures::by_time(tally), missed(tally.by_time()), &[&goal, &down], ""),
@@ -57,10 +65,7 @@ fn tiles(service: &ServiceReport) -> String {
             "Error budget left",
             &figures::left(budget.left()),
             budget.left().is_some_and(|left| left < 0.0),
-            &[
-                &format!("by time {}", figures::left(budget.left_by_time())),
-                &format!("by requests {}", figures::left(budget.left_by_requests())),
-            ],
+            &lefts,
             &meter(budget.left()),
         ),
         tile(
@@ -127,8 +132,8 @@ fn attempted(service: &ServiceReport) -> String {
 }
 
 /// What is read by whoever wants to know more.
-fn details(service: &ServiceReport) -> String {
+fn details(service: &ServiceReport, report: &Report) -> String {
     let figure = |(name, value): (&str, String)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", text(&value));
-    let figures: String = figures::of_service(service).into_iter().map(figure).collect();
+    let figures: String = figures::of_service(service, report).into_iter().map(figure).collect();
     format!("<h3>Figures</h3>\n<dl>\n{figures}</dl>\n{}", days::table(service))
 }

@@ -212,6 +212,57 @@ fn a_month_that_is_not_over_says_so_and_what_is_under_way() {
 }
 
 #[test]
+fn the_csv_of_a_month_that_is_not_over_says_so_and_tells_of_maintenance_gaps_and_what_is_not_known() {
+    let mut report = sample::report();
+    report.made = report.period.start.plus(20 * 86_400_000);
+    let text = Format::Csv.write(&report);
+    let rows: Vec<_> = text.split_terminator("\r\n").map(cells).collect();
+    let at = |name| csv::COLUMNS.iter().position(|column| *column == name).unwrap();
+    let of = |kind: &str| rows.iter().filter(|row| row[0] == kind).collect::<Vec<_>>();
+    let results: Vec<_> = of("service").iter().map(|row| row[at("result")].clone()).collect();
+    assert_eq!(results, ["not met so far", "met so far", "met so far"]);
+    let maintenance: Vec<_> =
+        of("maintenance").iter().map(|row| [1, at("result"), at("cause")].map(|at| row[at].clone())).collect();
+    assert_eq!(
+        maintenance,
+        [["checkout", "by hand", "new disks"], ["search", "planned", "Sun 02:00-06:00 Europe/Berlin"]]
+    );
+    assert_eq!((of("gap")[0][at("lasted_s")].as_str(), of("ledger").len()), ("1320", 1));
+    assert!(of("not_known")[0][at("notes")].starts_with("The period is not over"));
+    assert!(Format::Markdown.write(&report).contains("| **not met so far** |"));
+    assert!(Format::Html.write(&report).contains("</span> met so far</span>"));
+}
+
+#[test]
+fn a_period_that_is_not_over_says_when_its_budget_is_used_up() {
+    let mut report = sample::of_one("web", "");
+    report.made = report.period.start.plus(86_400_000);
+    let promise = report.services[0].promise.clone();
+    let mut words = |up: i64, down: i64| {
+        let days = vec![Day { start: report.period.start, tally: Tally { up, down, ..Tally::default() } }];
+        report.services[0] = ServiceReport::new("web", promise.clone(), &report.period, days, Vec::new());
+        figures::used_up(&report.services[0], &report)
+    };
+    // a tenth of the budget of the month in its first day
+    assert_eq!(words(86_140_800, 259_200).as_deref(), Some("on 2026-11-11 00:00:00 at the rate so far"));
+    assert_eq!(words(86_399_000, 1_000).as_deref(), Some("not in the period at the rate so far"));
+    assert_eq!(words(86_400_000, 0).as_deref(), Some("not in the period at the rate so far"));
+    assert_eq!(words(80_000_000, 6_400_000).as_deref(), Some("it is"));
+    report.made = report.period.end;
+    assert_eq!(figures::used_up(&report.services[0], &report), None);
+}
+
+#[test]
+fn the_budget_of_a_history_of_one_day_is_to_be_seen() {
+    let mut report = sample::of_one("web", "");
+    let dots = |report: &Report| Format::Html.write(report).matches("class=\"dot ").count();
+    assert_eq!(dots(&report), 0);
+    report.services[0].days.drain(..29);
+    assert_eq!(dots(&report), 2);
+    page::assert_well_formed(&Format::Html.write(&report));
+}
+
+#[test]
 fn of_hundreds_of_gaps_the_longest_are_named_and_the_others_summed_up() {
     let mut report = sample::of_one("web", "");
     let start = report.period.start;

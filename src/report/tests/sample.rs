@@ -31,11 +31,32 @@ pub(super) fn report() -> Report {
         jumps: vec![ClockJump { at: at(17, 3 * HOUR + 23 * MINUTE), by_ms: -2 * SECOND }],
         head: Some("9f2c4e1ab07d5536e8c1940fb3a7d2285c06e91d7f4ab8830215ce66d94f71a3".to_owned()),
         maintenance: vec!["checkout was in maintenance, as token ci announced: new disks.".to_owned()],
+        windows: windows(),
         remarks: vec![
             "search: its latency was promised since 2026-11-10; requests before could not be slow.".to_owned(),
         ],
         period,
     }
+}
+
+/// One that was started by hand, and one that the configuration planned.
+fn windows() -> Vec<MaintenanceWindow> {
+    vec![
+        MaintenanceWindow {
+            service: "checkout".to_owned(),
+            time: at(15, 2 * HOUR)..at(15, 4 * HOUR),
+            rule: None,
+            reason: "new disks".to_owned(),
+            who: "token ci".to_owned(),
+        },
+        MaintenanceWindow {
+            service: "search".to_owned(),
+            time: at(22, HOUR)..at(22, 5 * HOUR),
+            rule: Some("Sun 02:00-06:00 Europe/Berlin".to_owned()),
+            reason: String::new(),
+            who: "configuration".to_owned(),
+        },
+    ]
 }
 
 /// One service with this name and an incident with this note.

@@ -263,3 +263,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_window_under_way_and_the_next_one_are_found_with_their_rules() {
+    let windows = [
+        every("Sun 02:00-04:00"),
+        Planned::Once { from: at("2027-03-01 00:00"), to: at("2027-03-02 00:00") },
+        every("Mon 01:00-02:00"),
+    ];
+    let next = |now: &str| next(&windows, at(now)).map(|(rule, time)| (rule.to_string(), time.start));
+    // 2026-11-29 is a Sunday
+    assert_eq!(next("2026-11-29 01:59"), Some(("Sun 02:00-04:00".to_owned(), at("2026-11-29 02:00"))));
+    assert_eq!(next("2026-11-29 02:00"), Some(("Mon 01:00-02:00".to_owned(), at("2026-11-30 01:00"))));
+    assert_eq!(super::next(&windows[1..2], at("2026-11-29 02:00")).unwrap().1.start, at("2027-03-01 00:00"));
+    assert_eq!(super::next(&windows[1..2], at("2027-03-01 00:00")), None);
+    let current = |now: &str| current(&windows, at(now)).map(|(_, time)| (time.start, time.end));
+    assert_eq!(current("2026-11-29 01:59"), None);
+    assert_eq!(current("2026-11-29 02:00"), Some((at("2026-11-29 02:00"), at("2026-11-29 04:00"))));
+    assert_eq!(current("2026-11-29 04:00"), None);
+}

@@ -9,7 +9,7 @@ use super::text::wrap_to;
 use super::theme::Theme;
 use super::{grid, lines, wrong};
 use crate::top::document::{Detail, Live, Service};
-use crate::top::format::{millis, number, percent, rate};
+use crate::top::format::{self, millis, number, percent, rate};
 use crate::top::model::Model;
 use crate::top::tone::{self, Tone};
 use crate::top::trend::Trend;
@@ -48,17 +48,19 @@ pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, live: &Live, name: &
 /// What is said of the service: its state with words, and figures.
 fn head(service: &Service, detail: Option<&Detail>, theme: Theme, room: usize) -> Vec<Line<'static>> {
     let words = match &*service.words {
+        "" if service.is_in_maintenance() => "what happens to it does not count".to_owned(),
         "" => format!("{} of {} backends can be used", service.healthy, service.total),
         words => words.to_owned(),
     };
-    let text = format!("{}: {words}", service.state);
+    let state = if service.is_in_maintenance() { "maintenance" } else { &service.state };
+    let text = format!("{state}: {words}");
     let indent = service.name.chars().count() + 2;
     let mut lines = Vec::new();
     for (at, words) in wrap_to(&text, room.saturating_sub(indent), 2).into_iter().enumerate() {
         let name = if at == 0 { format!("{}  ", service.name) } else { " ".repeat(indent) };
         // the state is the first word, and has the colour
-        let (state, rest) = match words.strip_prefix(&service.state) {
-            Some(rest) if at == 0 => (service.state.clone(), rest.to_owned()),
+        let (state, rest) = match words.strip_prefix(state) {
+            Some(rest) if at == 0 => (state.to_owned(), rest.to_owned()),
             _ => (String::new(), words),
         };
         let spans =
@@ -93,7 +95,7 @@ fn some(what: &str, figure: f64, unit: &str) -> String {
 }
 
 fn budget(left: Option<f64>) -> String {
-    left.map_or_else(String::new, |left| format!("budget left {}", percent(Some(left))))
+    left.map_or_else(String::new, |left| format!("budget left {}", format::budget(Some(left))))
 }
 
 /// Pieces one after the other, in as many lines as they need.

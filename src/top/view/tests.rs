@@ -126,6 +126,25 @@ fn the_head_names_the_instance_and_the_leader() {
 }
 
 #[test]
+fn maintenance_is_shown_as_such_and_a_spent_budget_comes_last_and_is_never_cut() {
+    let mut next = document();
+    next["services"]["web"]["maintenance"] = serde_json::json!(true);
+    next["services"]["web"]["budget_left"] = serde_json::json!(-132.3);
+    next["services"]["api"]["state"] = serde_json::json!("ok");
+    next["services"]["api"]["words"] = serde_json::json!("");
+    next["faults"] = serde_json::json!({});
+    let mut model = model();
+    model.hear(answer(&next), now());
+    let picture = shown(&model, now());
+    let line =
+        |piece: &str| picture.lines().position(|line| line.contains(piece)).unwrap_or_else(|| panic!("{picture}"));
+    let maintenance = line("maintenance: what happens does not count");
+    let budget = line("the error budget of its window is spent: <-999% left");
+    assert!(line("down     payments") < maintenance && maintenance < budget, "{picture}");
+    assert!(picture.lines().any(|line| line.contains("maint.   web") && line.contains("<-999%")), "{picture}");
+}
+
+#[test]
 fn no_service_is_no_empty_picture() {
     let mut model = model();
     let mut none = document();
@@ -144,7 +163,10 @@ fn when_all_is_well_it_says_so() {
     }
     (well["faults"], well["recoveries"]) = (serde_json::json!({}), serde_json::json!({}));
     model.hear(answer(&well), now());
-    assert!(shown(&model, now()).contains("ok: none of the 3 services has anything wrong"));
+    assert!(
+        shown(&model, now())
+            .contains("ok: none of the 3 services has anything wrong\nbudget   payments the error budget")
+    );
 }
 
 #[test]

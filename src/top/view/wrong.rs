@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 use super::text::{pad, width, wrap_to};
 use super::theme::Theme;
 use crate::top::document::{Live, Recovery, Service, target};
+use crate::top::format::budget;
 use crate::top::model::what;
 use crate::top::tone::Tone;
 
@@ -14,6 +15,9 @@ const WORD: usize = 8;
 const NAME: usize = 24;
 /// The most lines for one thing.
 const LINES: usize = 3;
+
+/// From this rank on, a line tells of something that is no trouble of this moment.
+const QUIET: u8 = 5;
 
 /// Something that is wrong.
 struct Item {
@@ -52,19 +56,37 @@ pub fn lines(live: &Live, only: Option<&str>, theme: Theme, room: usize, most: u
     lines
 }
 
+/// Whether nothing is wrong at this moment.
+pub fn is_well(live: &Live) -> bool {
+    items(live, None).iter().all(|item| item.rank >= QUIET)
+}
+
 fn items(live: &Live, only: Option<&str>) -> Vec<Item> {
     let is_wanted = |service: &str| only.is_none_or(|only| only == service);
     let mut items = Vec::new();
     let is_listed = |it: &&Service| only.is_none() && (it.tone() != Tone::Good || !it.words.is_empty());
+    let is_spent = |it: &&Service| only.is_none() && it.has_spent_its_budget();
     items.extend((only.is_none() && live.recovery.paused).then(|| paused(&live.recovery)));
     let services: Vec<_> = live.services.0.iter().filter(is_listed).collect();
     items.extend(services.iter().map(|service| Item {
         // what waits for a person comes right after what is down, however much is impaired
-        rank: if service.urgency() == 0 { 0 } else { 2 },
+        rank: match service.urgency() {
+            0 => 0,
+            1 => 2,
+            _ => QUIET,
+        },
         tone: service.tone(),
-        word: service.state.clone(),
+        word: service.word().to_owned(),
         name: service.name.clone(),
-        text: service.words.clone(),
+        text: text(service),
+    }));
+    // what was lost some time ago comes last, and says so without a colour
+    items.extend(live.services.0.iter().filter(is_spent).map(|service| Item {
+        rank: QUIET + 1,
+        tone: Tone::Soft,
+        word: "budget".to_owned(),
+        name: service.name.clone(),
+        text: format!("the error budget of its window is spent: {} left", budget(service.budget_left)),
     }));
     items.extend(live.waiting().into_iter().filter(|(_, it)| is_wanted(&it.service)).map(|(number, attempt)| Item {
         rank: 1,
@@ -93,6 +115,15 @@ fn items(live: &Live, only: Option<&str>) -> Vec<Item> {
     }));
     items.sort_by_key(|item| item.rank);
     items
+}
+
+fn text(service: &Service) -> String {
+    let words = &service.words;
+    match (service.maintenance, words.is_empty()) {
+        (false, _) => words.clone(),
+        (true, true) => "maintenance: what happens does not count".to_owned(),
+        (true, false) => format!("maintenance, so it does not count: {words}"),
+    }
 }
 
 fn paused(recovery: &Recovery) -> Item {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel::sla::{Planned, Promise, Tier, Unit, Window};
 
-use crate::support::{GOOD, good, only_mistake, told};
+use crate::support::{GOOD, bad, good, only_mistake, told};
 
 fn sla(rest: &str) -> String {
     format!("{GOOD}\n[service.app.sla]\n{rest}\n")
@@ -80,4 +80,28 @@ fn a_floor_that_is_no_lower_than_the_target_is_warned_of() {
     let loaded = good(&sla("target = 0.9"));
     let warnings = told(&loaded.warnings);
     assert!(warnings.iter().any(|told| told.contains("`floor` is not below the target, 0.9")), "{warnings:?}");
+}
+
+#[test]
+fn what_is_meant_by_a_number_of_percent_or_without_a_unit_is_told_as_it_was_meant() {
+    let advice = |text: String| {
+        let diagnostics = bad(&text);
+        let only = diagnostics.iter().next().unwrap();
+        (only.suggestion.clone().unwrap_or_default(), only.help.clone().unwrap_or_default())
+    };
+    for (rest, meant) in [("target = 99.9", "0.999"), ("target = 99.99", "0.9999"), ("floor = 95", "0.95")] {
+        assert_eq!(advice(sla(rest)).0, meant, "{rest}");
+    }
+    // what is about how fast an answer comes, or would be far from what is usual, is of milliseconds
+    let health = |rest: &str| format!("{GOOD}\n[service.app.health]\n{rest}\n");
+    for (text, meant, other) in [
+        (sla("latency = 500"), "\"500ms\"", "\"500s\""),
+        (health("interval = 2000"), "\"2000ms\"", "\"2000s\""),
+        (sla("rto = 300"), "\"300s\"", "\"300ms\""),
+    ] {
+        let (suggested, help) = advice(text);
+        assert_eq!(suggested, meant);
+        assert!(help.contains(other), "{help}");
+    }
+    assert_eq!(advice(health("interval = 5")).0, "\"5s\"");
 }
