@@ -5,8 +5,18 @@ use std::sync::Arc;
 use super::slots::{Count, PerWorker};
 
 /// `outcome`, in the order of [`MirrorResult`].
-pub const OUTCOMES: [&str; 10] =
-    ["answered", "error", "failed", "timed_out", "cancelled", "no_place", "too_many", "too_large", "too_slow", "held_back"];
+pub const OUTCOMES: [&str; 10] = [
+    "answered",
+    "error",
+    "failed",
+    "timed_out",
+    "cancelled",
+    "no_place",
+    "too_many",
+    "too_large",
+    "too_slow",
+    "held_back",
+];
 
 /// What came of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 mod giving_way;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -46,9 +47,9 @@ impl Protection {
             tell(&name, PromiseChange::ProtectionEnded { why, lasted: now.since(since) });
         }
         for name in burning {
-            if !self.protected.contains_key(&name) {
-                tell(&name, began(snapshot, &name, reason(accounts.get(&name))));
-                self.protected.insert(name, now);
+            if let Entry::Vacant(new) = self.protected.entry(name) {
+                tell(new.key(), began(snapshot, new.key(), reason(accounts.get(new.key()))));
+                new.insert(now);
             }
         }
     }

@@ -108,7 +108,8 @@ impl Checker<'_> {
             "they come when the budget of the window is spent {} times: `budget_spent` is told before",
             times.collect::<Vec<_>>().join(", ")
         );
-        let mistake = self.mistake(&at.key(key), format!("the window is too short for some alerts: {}", all.join(", ")));
+        let mistake =
+            self.mistake(&at.key(key), format!("the window is too short for some alerts: {}", all.join(", ")));
         self.report(mistake.warning().help(help));
     }
 

@@ -85,3 +85,73 @@ fn waits(canary: &Canary, protected: usize) -> bool {
     let last = canary.plan.share(canary.plan.last()).min(WHOLE);
     [canary.service, canary.stable].contains(&protected) && (1..last).contains(&canary.share())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Registry;
+    use crate::snapshot::testing;
+
+    /// Of `api` and `next` something is promised; all but `other` have the same backend.
+    const SERVICES: &str = r#"
+[[listener]]
+name = "web"
+bind = "127.0.0.1:1"
+service = "batch"
+[[listener.route]]
+path = "/other"
+service = "other"
+mirror = { service = "next" }
+[[listener.route]]
+path = "/batch"
+service = "batch"
+mirror = { service = "shadow" }
+[[listener.route]]
+path = "/next"
+split = [{ service = "next", weight = 1 }, { service = "other", weight = 9 }]
+mirror = { service = "api" }
+[[listener.route]]
+path = "/api"
+split = [{ service = "api", weight = 9 }, { service = "other", weight = 1 }]
+[service.api]
+backend = [{ address = "127.0.0.1:1" }]
+sla = {}
+[service.next]
+backend = [{ address = "127.0.0.1:1" }]
+sla = {}
+[service.batch]
+backend = [{ address = "127.0.0.1:1" }, { address = "127.0.0.1:3" }]
+retry = { hedge = "100ms" }
+[service.shadow]
+backend = [{ address = "127.0.0.1:1" }]
+retry = { hedge = "100ms" }
+[service.other]
+backend = [{ address = "127.0.0.1:2" }]
+"#;
+
+    fn to_service(text: &str, name: &str) -> GivingWay {
+        let snapshot = testing::of_toml(text, None, &Registry::new(1));
+        let service = snapshot.services.iter().find(|service| *service.name == *name).unwrap();
+        to(&snapshot, service)
+    }
+
+    #[test]
+    fn services_without_a_promise_send_nothing_again_and_nobody_sends_copies() {
+        let gives_way = to_service(SERVICES, "api");
+        assert_eq!(gives_way.retries, ["batch"], "the shadow gets copies only");
+        assert_eq!(gives_way.hedges, ["batch"]);
+        assert_eq!(gives_way.mirrors, ["api", "next", "shadow"], "nothing is promised of copies to any of them");
+        assert!(gives_way.splits.is_empty(), "it has the larger share: {gives_way:?}");
+        let to_next = to_service(SERVICES, "next").splits;
+        assert_eq!(to_next, [SplitBack { listener: "web".to_owned(), route: 3, to: "other".to_owned() }]);
+    }
+
+    #[test]
+    fn a_service_that_never_retries_gives_nothing_up() {
+        let never = SERVICES.replace("retry = { hedge = \"100ms\" }", "retry = { attempts = 0 }");
+        let gives_way = to_service(&never, "api");
+        assert!(gives_way.retries.is_empty() && gives_way.hedges.is_empty(), "{gives_way:?}");
+        let free = SERVICES.replace("retry = { hedge = \"100ms\" }", "retry = { on = [\"connect\"] }");
+        assert!(to_service(&free, "api").retries.is_empty(), "connections are made again all the same");
+    }
+}
