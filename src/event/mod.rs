@@ -18,9 +18,9 @@ use tokio::sync::watch;
 pub use filter::Filter;
 pub use kind::{
     AccessFileChange, BackupChange, CanaryChange, Certificate, CertificateChange, ClusterChange, DiscoveryChange,
-    FaultChange, HandOverChange, Kind, LedgerChange, Level, ListenerChange, MaintenancePageChange, OtlpChange,
-    PageFileChange, PathChange, PromiseChange, RecoveryChange, Refused, Sessions, ShareChange, SheddingChange,
-    StoreChange, StoreUse,
+    FaultChange, GivingWay, HandOverChange, Kind, LedgerChange, Level, ListenerChange, MaintenancePageChange,
+    OtlpChange, PageFileChange, PathChange, PromiseChange, ProtectionEnd, RecoveryChange, Refused, Sessions,
+    ShareChange, SheddingChange, SplitBack, StoreChange, StoreUse,
 };
 
 use crate::clock::{Moment, rfc3339};

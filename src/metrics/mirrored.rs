@@ -5,8 +5,18 @@ use std::sync::Arc;
 use super::slots::{Count, PerWorker};
 
 /// `outcome`, in the order of [`MirrorResult`].
-pub const OUTCOMES: [&str; 9] =
-    ["answered", "error", "failed", "timed_out", "cancelled", "no_place", "too_many", "too_large", "too_slow"];
+pub const OUTCOMES: [&str; 10] = [
+    "answered",
+    "error",
+    "failed",
+    "timed_out",
+    "cancelled",
+    "no_place",
+    "too_many",
+    "too_large",
+    "too_slow",
+    "held_back",
+];
 
 /// What came of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +39,8 @@ pub enum MirrorResult {
     TooLarge,
     /// It was given up: the service takes bodies more slowly than clients send them.
     TooSlow,
+    /// It was not made: its backends are spared for a service whose error budget burns too fast.
+    HeldBack,
 }
 
 /// The copies of requests that come by one listener and go to one service.

@@ -171,7 +171,7 @@ metrics! {
     CANARY_SHARE: Gauge "evenkeel_canary_share" [canary, service] Source::Facade(Order::ByLabels)
         => "The share of the requests that a new version (`service` is the `canary` then) and the version in use get by the plan, from 0 to 1.";
     MIRRORED: Counter "evenkeel_mirrored_total" [listener, service, outcome] Source::Registry
-        => "Copies of requests to a second service: `answered`, `error`, `failed`, `timed_out`, `cancelled`, or not made or given up: `no_place`, `too_many`, `too_large`, `too_slow`.";
+        => "Copies of requests to a second service: `answered`, `error`, `failed`, `timed_out`, `cancelled`, or not made or given up: `no_place`, `too_many`, `too_large`, `too_slow`, or `held_back` to spare another service.";
     MIRRORED_IN_FLIGHT: Gauge "evenkeel_mirrored_in_flight" [listener, service] Source::Registry
         => "Copies of requests that are under way to a second service.";
     COMPRESSED: Counter "evenkeel_compressed_total" [listener, algorithm] Source::Registry

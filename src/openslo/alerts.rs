@@ -33,8 +33,13 @@ pub const ALERTS: [Alert; 4] = [
 /// Who is told: OpenSLO wants at least one target for a policy.
 const TARGET: &str = "evenkeel-notify";
 
-/// The policies, their conditions and whom they tell. No SLO names them: the text of OpenSLO v1 wants references there and its JSON schemas want
-/// bare names, so that whatever stood there would be wrong for somebody. They hold for every SLO of the file.
+/// What an SLO has in its `alertPolicies`: references to all of them. So wants it the specification ("alertPolicyRef"), and so does the project's
+/// library for Go read it. The JSON schemas, which the project has withdrawn in favour of that library, wanted bare names.
+pub fn references() -> Value {
+    ALERTS.iter().map(|alert| json!({ "alertPolicyRef": alert.name })).collect()
+}
+
+/// The policies, their conditions and whom they tell. All SLOs of the file [refer](references) to them.
 pub fn objects() -> Vec<Value> {
     let mut objects = vec![json!({
         "apiVersion": API_VERSION,
@@ -44,6 +49,11 @@ pub fn objects() -> Vec<Value> {
     })];
     objects.extend(ALERTS.iter().flat_map(|alert| [condition(alert), policy(alert)]));
     objects
+}
+
+/// Whether this is the name of a policy of ours.
+pub fn is_policy(name: &str) -> bool {
+    ALERTS.iter().any(|alert| alert.name == name)
 }
 
 /// Whether one of ours is the condition that looks at this long window for this threshold.

@@ -91,6 +91,7 @@ fn slo(promised: &Promised<'_>, suffix: &str, method: &str, description: &str, o
             "timeWindow": [window::write(promised.promise.window)],
             "budgetingMethod": method,
             "objectives": [objective],
+            "alertPolicies": alerts::references(),
         },
     })
 }

@@ -72,14 +72,23 @@ fn not_taken(slo: &Object<'_>, remarks: &mut Remarks) {
         remarks.say(&metadata, "labels and annotations of an SLO are not kept");
     }
     let Some(policies) = slo.spec.get("alertPolicies") else { return };
-    let is_ours = |policy: &Node<'_>| {
-        let reference = policy.field("alertPolicyRef");
-        let name = policy.value.as_text().or(reference.value.as_text());
-        name.is_some_and(|name| alerts::ALERTS.iter().any(|alert| alert.name == name))
-    };
-    if !policies.items(remarks).iter().all(is_ours) {
+    if !policies.items(remarks).iter().all(|policy| is_policy(policy, remarks)) {
         remarks.say(&policies, NO_POLICIES);
     }
+}
+
+/// Whether an SLO has one of our policies here: by a reference, by its bare name as the old schemas want it, or defined at this place.
+fn is_policy(policy: &Node<'_>, remarks: &mut Remarks) -> bool {
+    if let Some(name) = policy.value.as_text().or(policy.field("alertPolicyRef").value.as_text()) {
+        return alerts::is_policy(name);
+    }
+    let name = policy.field("metadata").field("name").value.as_text();
+    let conditions = policy.field("spec").get("conditions").map_or_else(Vec::new, |all| all.items(remarks));
+    let is_ours = |condition: &Node<'_>| match condition.field("conditionRef").value.as_text() {
+        Some(name) => alerts::is_policy(name),
+        None => is_workbook(&condition.field("spec")),
+    };
+    name.is_some_and(alerts::is_policy) && !conditions.is_empty() && conditions.iter().all(is_ours)
 }
 
 /// What is said of the objects that are no SLOs.
@@ -97,7 +106,7 @@ fn others(objects: &[Object<'_>], goals: &[(&str, Vec<Goal<'_>>)], remarks: &mut
             "AlertNotificationTarget" if !object.name.starts_with("evenkeel-") => {
                 remarks.say(&object.node, "who is told stands in [[notify]] of proxy.toml: it is not taken");
             }
-            "AlertPolicy" if !alerts::ALERTS.iter().any(|alert| alert.name == object.name) => {
+            "AlertPolicy" if !alerts::is_policy(object.name) => {
                 remarks.say(&object.node, NO_POLICIES);
             }
             "Service" if !goals.iter().any(|(service, _)| *service == object.name) => {

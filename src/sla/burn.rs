@@ -119,9 +119,12 @@ impl Burn {
             return None;
         }
         let long = self.history.over(pair.long, now);
-        let by_time = |sums: &Sums| self.rate_of(sums).by_time.filter(|rate| pair.is_reached(*rate));
-        if let Some(long_rate) = by_time(&long)
-            && let Some(short_rate) = by_time(&self.history.over(pair.short, now))
+        let by_time = |sums: &Sums, window: Lookback| {
+            let rate = self.rate_of(sums).by_time.filter(|rate| pair.is_reached(*rate))?;
+            pair.is_spent(sums, window, self.target).then_some(rate)
+        };
+        if let Some(long_rate) = by_time(&long, pair.long)
+            && let Some(short_rate) = by_time(&self.history.over(pair.short, now), pair.short)
         {
             return Some(Alert::new(pair, Measure::Time, [long_rate, short_rate], &long, now));
         }

@@ -18,6 +18,12 @@ pub struct Canary {
 }
 
 impl Canary {
+    /// The share of the requests that the new version gets, in parts of [`WHOLE`].
+    pub fn share(&self) -> u32 {
+        let weights = self.splits.iter().flat_map(|split| split.weights());
+        weights.filter(|(service, _)| *service == self.service).map(|(_, weight)| weight).max().unwrap_or_default()
+    }
+
     /// Gives the new version this share of the requests, in parts of [`WHOLE`]. Workers see it with their next request.
     pub fn set_share(&self, share: u32) {
         let share = share.min(WHOLE);

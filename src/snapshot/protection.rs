@@ -1,5 +1,5 @@
 //! Who gives way to whom while an error budget burns too fast. The control plane decides it; workers look at it where they would send a request
-//! again, or to one side of a split.
+//! again, copy it, or send it to one side of a split.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Protection {
     is_protected: AtomicBool,
     gives_way: AtomicBool,
+    gets_no_copies: AtomicBool,
 }
 
 impl Protection {
@@ -29,5 +30,15 @@ impl Protection {
     /// Has the service give way, or no more.
     pub fn set_gives_way(&self, gives_way: bool) {
         self.gives_way.store(gives_way, Ordering::Relaxed);
+    }
+
+    /// Whether the service is sent no copies of requests to other services: its backends are to be spared.
+    pub fn gets_no_copies(&self) -> bool {
+        self.gets_no_copies.load(Ordering::Relaxed)
+    }
+
+    /// Keeps copies of requests from the service, or no more.
+    pub fn set_gets_no_copies(&self, gets_no_copies: bool) {
+        self.gets_no_copies.store(gets_no_copies, Ordering::Relaxed);
     }
 }

@@ -56,6 +56,11 @@ impl Split {
         self.by.as_ref()
     }
 
+    /// All services that it may divide among, also those that get nothing now.
+    pub fn services(&self) -> impl Iterator<Item = usize> {
+        self.sides.iter().map(|side| side.service)
+    }
+
     /// The services that it divides among now, each with its weight.
     pub fn weights(&self) -> impl Iterator<Item = (usize, u32)> {
         self.sides.iter().map(|side| (side.service, side.weight())).filter(|(_, weight)| *weight > 0)

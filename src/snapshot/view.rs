@@ -58,14 +58,17 @@ impl Snapshot {
     /// The service for a request that a split divides. While a service with a smaller share is protected, all goes to the largest share, where
     /// that has backends: what is new is tried out some other time.
     pub fn choose(&self, split: &Split, point: Point) -> usize {
+        let mut protected =
+            split.weights().map(|(service, _)| service).filter(|&at| self.services[at].protection.is_protected());
+        protected.find_map(|service| self.in_place_of(service, split)).unwrap_or_else(|| split.choose(point))
+    }
+
+    /// The service that gets all requests of a split while the service at this place is protected: the one with the largest share. `None` = the
+    /// split stays as it is: the service has no share or the largest one, or the other one has no backends.
+    pub fn in_place_of(&self, protected: usize, split: &Split) -> Option<usize> {
         let largest = split.largest();
-        let is_protected = |service: usize| service != largest && self.services[service].protection.is_protected();
-        if split.weights().any(|(service, _)| is_protected(service))
-            && !self.services[largest].available.members.is_empty()
-        {
-            return largest;
-        }
-        split.choose(point)
+        let is_smaller = protected != largest && split.weights().any(|(service, _)| service == protected);
+        (is_smaller && !self.services[largest].available.members.is_empty()).then_some(largest)
     }
 
     /// The part of a service's work that goes elsewhere, in thousandths; 0 while its way is not in force.
@@ -127,6 +130,8 @@ pub struct Listener {
     pub default: Option<Arc<Route>>,
     /// The splits of its routes, each with the place of its route, for whoever shifts their weights.
     pub splits: Vec<(usize, Arc<Split>)>,
+    /// By its place in the snapshot, whether a service may be asked by requests that come here. Copies of them do not count.
+    pub asks: Vec<bool>,
     /// What each route has taken, in the order of the configuration.
     pub hits: Vec<Arc<RouteHits>>,
     /// Whose PROXY header, `Forwarded` and `X-Forwarded-*` are believed.

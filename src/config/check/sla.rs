@@ -7,6 +7,7 @@ use crate::clock::{Stamp, parse_rfc3339};
 use crate::config::model::Sla;
 use crate::config::raw;
 use crate::config::tree::KeyPath;
+use crate::sla::burn::{PAIRS, Pair};
 use crate::sla::maintenance::{Planned, Recurring};
 use crate::sla::{Promise, Tier, Unit, Window};
 
@@ -27,6 +28,7 @@ impl Checker<'_> {
             );
         }
         let window = self.window(at, raw);
+        self.alerts(at, raw, window);
         if let Some(target) = target
             && raw.floor >= target
         {
@@ -87,6 +89,28 @@ impl Checker<'_> {
             );
         }
         Window::Calendar(calendar_unit(unit))
+    }
+
+    /// Warns of a window that is so short that alerts come after its budget is gone: their burn rates and windows are made for 30 days.
+    fn alerts(&mut self, at: &KeyPath, raw: &raw::Sla, window: Window) {
+        let (key, millis) = match window {
+            Window::Rolling(length) => ("window", i64::try_from(length.as_millis()).unwrap_or(i64::MAX)),
+            Window::Calendar(_) => ("calendar", window.length_ms(Stamp::now())),
+        };
+        let late = || PAIRS.iter().filter(|pair| pair.budget_share(millis) >= 1.0);
+        if late().count() == 0 || (raw.calendar.is_none() && raw.window.0 < SHORTEST_WINDOW) {
+            return;
+        }
+        let alert = |pair: &Pair| format!("the {} over {}", pair.severity.as_str(), pair.long.as_str());
+        let all: Vec<String> = late().map(alert).collect();
+        let times = late().map(|pair| format!("{}", (pair.budget_share(millis) * 10.0).round() / 10.0));
+        let help = format!(
+            "they come when the budget of the window is spent {} times: `budget_spent` is told before",
+            times.collect::<Vec<_>>().join(", ")
+        );
+        let mistake =
+            self.mistake(&at.key(key), format!("the window is too short for some alerts: {}", all.join(", ")));
+        self.report(mistake.warning().help(help));
     }
 
     fn maintenance(&mut self, at: &KeyPath, raw: &[raw::Maintenance]) -> Option<Vec<Planned>> {

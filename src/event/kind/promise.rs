@@ -1,9 +1,12 @@
 //! What happens to a promise: incidents, the error budget, maintenance.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use tracing::{error, info, warn};
 
 use super::Level;
+use super::protection::{GivingWay, ProtectionEnd};
 use crate::clock::Stamp;
 use crate::sla::burn::{Alert, AlertChange, Lookback, Severity};
 use crate::sla::{Cause, Incident};
@@ -32,13 +35,18 @@ pub enum PromiseChange {
     },
     /// To save the error budget, others give way.
     ProtectionBegan {
-        /// The services whose retries are held back.
-        held_back: Vec<String>,
+        /// Who.
+        gives_way: GivingWay,
         /// Why: the alert that is on.
         reason: String,
     },
     /// Nobody has to give way any more.
-    ProtectionEnded,
+    ProtectionEnded {
+        /// Why.
+        why: ProtectionEnd,
+        /// How long they had to.
+        lasted: Duration,
+    },
     /// What happens to the service now was announced, and does not count.
     MaintenanceBegan {
         /// Until when, or until when that is known.
@@ -62,7 +70,7 @@ impl PromiseChange {
             Self::Alert(_) => "budget_alert_cleared",
             Self::BudgetSpent { .. } => "budget_spent",
             Self::ProtectionBegan { .. } => "budget_protection_began",
-            Self::ProtectionEnded => "budget_protection_ended",
+            Self::ProtectionEnded { .. } => "budget_protection_ended",
             Self::MaintenanceBegan { .. } => "maintenance_began",
             Self::MaintenanceEnded => "maintenance_ended",
         }
@@ -100,14 +108,10 @@ impl PromiseChange {
                 1.0 - left,
                 percent(*target)
             ),
-            Self::ProtectionBegan { held_back, .. } => format!(
-                "the error budget burns too fast: retries are held back in {}, and splits that lead here go back to their largest share",
-                match &held_back[..] {
-                    [] => "no other service".to_owned(),
-                    names => names.join(", "),
-                }
-            ),
-            Self::ProtectionEnded => "the error budget burns too fast no more: nobody gives way".to_owned(),
+            Self::ProtectionBegan { gives_way, .. } => gives_way.text(),
+            Self::ProtectionEnded { why, lasted } => {
+                format!("{}: nobody gives way to the service any more, after {:.1} s", why.text(), lasted.as_secs_f64())
+            }
             Self::MaintenanceBegan { until, reason, who } if reason.is_empty() => {
                 format!("maintenance until {until}, as announced by {who}")
             }
@@ -130,11 +134,14 @@ impl PromiseChange {
                 "by_requests": by_requests,
                 "target": target,
             }),
-            Self::ProtectionBegan { held_back, reason } => json!({ "held_back": held_back, "reason": reason }),
+            Self::ProtectionBegan { gives_way, reason } => gives_way.json(reason),
+            Self::ProtectionEnded { why, lasted } => {
+                json!({ "by": why.by(), "reason": why.text(), "lasted_s": (lasted.as_secs_f64() * 1e3).round() / 1e3 })
+            }
             Self::MaintenanceBegan { until, reason, who } => {
                 json!({ "until": until.to_string(), "reason": reason, "who": who })
             }
-            Self::ProtectionEnded | Self::MaintenanceEnded => Value::Object(Map::new()),
+            Self::MaintenanceEnded => Value::Object(Map::new()),
         }
     }
 

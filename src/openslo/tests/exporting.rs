@@ -83,6 +83,15 @@ fn a_promise_is_said_in_the_words_of_openslo() {
 }
 
 #[test]
+fn every_slo_refers_to_all_alerts_of_the_file() {
+    let text = exported(&[service("api", plain()), service("web", plain())]);
+    let refers = |name: &str| text.matches(&format!("- alertPolicyRef: {name}\n")).count();
+    let all = ["evenkeel-page-1h", "evenkeel-page-6h", "evenkeel-ticket-1d", "evenkeel-ticket-3d"];
+    assert_eq!(all.map(refers), [4; 4], "two services with two SLOs each:\n{text}");
+    assert_eq!(text.matches("kind: AlertPolicy\n").count(), 4);
+}
+
+#[test]
 fn what_was_imported_is_a_section_that_toml_reads() {
     let services = twenty();
     let imported = Imported { services: services.clone(), remarks: Vec::new() };

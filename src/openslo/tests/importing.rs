@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::openslo::sections;
+use crate::openslo::{export, sections};
 use crate::sla::Unit;
 
 /// Written for this test after the shapes that the specification shows.
@@ -154,7 +154,7 @@ fn a_threshold_is_a_latency_where_it_is_one() {
 
 #[test]
 fn what_somebody_changed_in_an_exported_file_is_heeded() {
-    let text = crate::openslo::export(&[service("api", plain()).as_promised()]).unwrap();
+    let text = export(&[service("api", plain()).as_promised()]).unwrap();
     let changed = text
         .replacen("target: 0.999\n", "target: 0.9999\n", 1)
         .replace("evenkeel.dev/rto: 1m", "evenkeel.dev/rto: soon");
@@ -170,10 +170,46 @@ fn what_somebody_changed_in_an_exported_file_is_heeded() {
 
 #[test]
 fn two_services_are_never_one_section() {
-    let text = crate::openslo::export(&[service("a b", plain()).as_promised()]).unwrap();
+    let text = export(&[service("a b", plain()).as_promised()]).unwrap();
     let label = crate::openslo::name::label("a b");
     let twice = format!("{text}---\n{}", text.replace(&label, "other"));
     let imported = import(&twice).unwrap();
     assert_eq!(imported.services, [service("a b", plain())]);
     has(&remarks(&imported), "Service/other: another service of the files is called `a b`: this one is not taken");
+}
+
+#[test]
+fn our_own_alerts_are_taken_without_a_remark_however_an_slo_names_them() {
+    let text = export(&[service("api", plain()).as_promised()]).unwrap();
+    let references = "  alertPolicies:\n  - alertPolicyRef: evenkeel-page-1h\n  - alertPolicyRef: evenkeel-page-6h\n  \
+                      - alertPolicyRef: evenkeel-ticket-1d\n  - alertPolicyRef: evenkeel-ticket-3d\n";
+    assert!(text.contains(references), "{text}");
+    let with = |policies: &str| remarks(&import(&text.replace(references, policies)).unwrap());
+    let inline = |name: &str, threshold: &str| {
+        format!(
+            "  alertPolicies:\n  - kind: AlertPolicy\n    metadata:\n      name: {name}\n    spec:\n      alertWhenBreaching: true\n      \
+             conditions:\n      - kind: AlertCondition\n        metadata:\n          name: {name}\n        spec:\n          severity: page\n          \
+             condition:\n            kind: burnrate\n            op: gte\n            threshold: {threshold}\n            lookbackWindow: 1h\n            \
+             alertAfter: 1m\n"
+        )
+    };
+    for ours in [
+        String::new(),
+        "  alertPolicies: []\n".to_owned(),
+        "  alertPolicies:\n  - evenkeel-page-1h\n".to_owned(),
+        inline("evenkeel-page-1h", "14.4"),
+        inline("evenkeel-page-1h", "14.4").replace("kind: AlertCondition\n", "conditionRef: evenkeel-page-1h\n"),
+    ] {
+        assert_eq!(with(&ours), [""; 0], "{ours}");
+    }
+    for other in [
+        "  alertPolicies:\n  - alertPolicyRef: burns\n".to_owned(),
+        "  alertPolicies:\n  - 7\n".to_owned(),
+        inline("burns", "14.4"),
+        inline("evenkeel-page-1h", "10"),
+    ] {
+        let said = with(&other);
+        assert!(said.iter().all(|said| said.contains("spec.alertPolicies: alert policies are not taken")), "{said:?}");
+        assert_eq!(said.len(), 2, "one for each SLO: {said:?}");
+    }
 }

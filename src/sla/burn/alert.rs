@@ -102,12 +102,13 @@ impl Severity {
     /// What the requests of a long window have to prove: at least so many bad ones, which a service that burns at exactly the factor would
     /// show with at most this probability.
     ///
-    /// A page wakes somebody, so chance may be its reason once in 10,000 at most, and three failures make it one. A ticket may be wrong once in
-    /// 100; with less than that, two failures among 120 requests in three days (0.7 %) would prove nothing, and 40 requests a day could fail
+    /// A page wakes somebody, so chance may be its reason once in 4,000 at most, and three failures make it one: with a target of 99 % three in a
+    /// row are proof then (0.06 ^ 3 = 1 / 4,630). A service that spends just its budget is far from that: with 40 requests a day, at 99 %, three
+    /// in a row come once in 70 years. A ticket may be wrong once in 100; with less than that, two failures among 120 requests in three days (0.7 %) would prove nothing, and 40 requests a day could fail
     /// at 27 times the budget for days unseen.
     fn proof(self) -> (i64, f64) {
         match self {
-            Self::Page => (3, 1e-4),
+            Self::Page => (3, 1.0 / 4000.0),
             Self::Ticket => (2, 1e-2),
         }
     }
@@ -124,9 +125,22 @@ impl Measure {
 }
 
 impl Pair {
+    /// How much of the error budget of a window of so many milliseconds is spent when the alert comes by a burn rate of just the factor: 0.02 of that
+    /// of 30 days for the first pair. From 1 on the alert says nothing that the end of the budget has not said before.
+    pub fn budget_share(&self, window_ms: i64) -> f64 {
+        self.factor * self.long.length_ms() as f64 / window_ms as f64
+    }
+
     /// Whether a burn rate is as high as the factor, but for the last digits of the arithmetic.
     pub(super) fn is_reached(&self, rate: f64) -> bool {
         rate >= self.factor * (1.0 - 1e-9)
+    }
+
+    /// Whether the service was down for as long as the factor means over a whole window of this length: at 99.9 %, 14.4 times the budget of an
+    /// hour is 52 s. That is to be so however little of the window the service has lived through, and whatever of it was planned or is not known:
+    /// half a second of the first minute is a high rate and no loss.
+    pub(super) fn is_spent(&self, sums: &Sums, window: Lookback, target: f64) -> bool {
+        self.is_reached(sums.down as f64 / window.length_ms() as f64 / (1.0 - target))
     }
 
     /// Whether the requests prove that a service with this target burns faster than the factor: those of the long window or, for a page, those

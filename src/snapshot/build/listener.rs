@@ -47,6 +47,7 @@ pub(super) fn build(
         proxy_protocol: listener.proxy_protocol,
         hits: routes.iter().map(|(_, route): &(_, Arc<Route>)| Arc::clone(&route.hits)).collect(),
         splits: routes.iter().enumerate().filter_map(|(place, (_, route))| Some((place, split_of(route)?))).collect(),
+        asks: asks(routes.iter().map(|(_, route)| route).chain(&default), services),
         route_paths: routes.iter().map(|(when, _)| path_text(when)).collect(),
         limited: those(&routes, |route| !route.rate_limits.is_empty()),
         guarded: those(&routes, |route| route.guard.is_some()),
@@ -182,6 +183,22 @@ fn split_of(route: &Route) -> Option<Arc<Split>> {
         Action::Split(split) => Some(Arc::clone(split)),
         Action::Service(_) | Action::Redirect { .. } | Action::File { .. } | Action::Respond { .. } => None,
     }
+}
+
+/// By its place, whether each of the services may be asked by one of these routes: to answer requests, or who may come in.
+fn asks<'a>(routes: impl Iterator<Item = &'a Arc<Route>>, services: &[Arc<Service>]) -> Vec<bool> {
+    let mut asks = vec![false; services.len()];
+    for route in routes {
+        match &route.action {
+            Action::Service(service) => asks[*service] = true,
+            Action::Split(split) => split.services().for_each(|service| asks[service] = true),
+            Action::Redirect { .. } | Action::File { .. } | Action::Respond { .. } => {}
+        }
+        if let Some(Auth::Forward(forward)) = route.guard.as_ref().and_then(|guard| guard.auth.as_deref()) {
+            asks[forward.service] = true;
+        }
+    }
+    asks
 }
 
 /// The route that takes what no other takes, where the listener has a service.

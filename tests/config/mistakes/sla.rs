@@ -105,3 +105,29 @@ fn what_is_meant_by_a_number_of_percent_or_without_a_unit_is_told_as_it_was_mean
     }
     assert_eq!(advice(health("interval = 5")).0, "\"5s\"");
 }
+
+#[test]
+fn a_window_whose_budget_is_gone_before_an_alert_comes_is_warned_of() {
+    let warnings = |rest: &str| told(&good(&sla(rest)).warnings);
+    for (rest, key, alerts, times) in [
+        (
+            "window = '1h'",
+            "window",
+            "the page over 1h, the page over 6h, the ticket over 1d, the ticket over 3d",
+            "14.4, 36, 72, 72",
+        ),
+        ("calendar = 'day'", "calendar", "the page over 6h, the ticket over 1d, the ticket over 3d", "1.5, 3, 3"),
+        ("window = '2d'", "window", "the ticket over 1d, the ticket over 3d", "1.5, 1.5"),
+    ] {
+        let warnings = warnings(rest);
+        let place = format!("service.app.sla.{key}: the window is too short for some alerts: {alerts}");
+        assert!(warnings.iter().any(|told| told.contains(&place)), "{rest}: {warnings:?}");
+        let loaded = good(&sla(rest));
+        let help =
+            format!("they come when the budget of the window is spent {times} times: `budget_spent` is told before");
+        assert!(loaded.warnings.iter().any(|warning| warning.help.as_ref() == Some(&help)), "{rest}");
+    }
+    for rest in ["", "window = '7d'", "window = '4d'", "calendar = 'week'", "calendar = 'month'", "calendar = 'year'"] {
+        assert!(warnings(rest).iter().all(|told| !told.contains("too short")), "{rest}: {:?}", warnings(rest));
+    }
+}

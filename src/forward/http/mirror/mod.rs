@@ -58,6 +58,9 @@ impl Connection {
             return;
         }
         let (worker, service) = (self.worker.index, &way.snapshot.services[mirror.service]);
+        if service.protection.gets_no_copies() {
+            return mirror.counts.count(worker, MirrorResult::HeldBack);
+        }
         // a body of unknown length has at least one byte, as far as anybody knows
         if request.length.known().unwrap_or(1) > mirror.rule.max_body {
             return mirror.counts.count(worker, MirrorResult::TooLarge);

@@ -173,6 +173,15 @@ fn detours_are_not_chained() {
 }
 
 #[test]
+fn work_goes_to_a_service_that_is_protected_too() {
+    let before = built(BOTH, None);
+    before.services[0].detour.set(to_standby(1000));
+    before.services[1].protection.set_protected(true);
+    let after = next(&before);
+    assert_eq!(after.working(0, || 999), 1, "nobody else does it");
+}
+
+#[test]
 fn a_split_chooses_first_and_the_detour_follows() {
     let before = built(BOTH, None);
     before.services[0].detour.set(to_standby(1000));
