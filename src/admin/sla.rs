@@ -20,7 +20,7 @@ use super::query;
 use crate::clock::Stamp;
 use crate::event::kind::promise;
 use crate::io::be_nice;
-use crate::ledger::{Batch, Note};
+use crate::ledger::{Batch, Note, Reader};
 use crate::report::gather::{self, Asked, History};
 use crate::report::period::{AskedPeriod, LAST, Period};
 use crate::report::standings::Standing;

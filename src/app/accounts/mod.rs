@@ -7,10 +7,13 @@
 mod accounting;
 mod cause;
 mod clocks;
+mod counted;
 mod happened;
 mod protection;
 mod recall;
 mod service;
+mod trouble;
+mod writing;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -24,21 +27,23 @@ use super::background;
 use crate::clock::{Moment, Stamp};
 use crate::event::{Events, Kind, LedgerChange, PromiseChange, Subject};
 use crate::health::faults::Faults;
-use crate::ledger::{Batch, ENDED, Keeper, Ledger, REPLACED, STOPPED, Trouble};
+use crate::ledger::{Batch, ENDED, Keeper, Ledger, REPLACED, STOPPED};
 use crate::metrics::{Registry, names};
 use crate::operator::maintenance::Maintenances;
-use crate::report::gather::PROMISES;
 use crate::report::standings::Standings;
 use crate::report::windows::{self, WINDOWS};
+use crate::sla::Incident;
 use crate::sla::account::Change;
-use crate::sla::{Incident, Promise};
 use crate::snapshot::{Service, Snapshot};
 pub(super) use accounting::Accounting;
+use trouble::tell_trouble;
+use writing::kept_promise;
 
 use clocks::{BootTime, Clocks};
+use counted::EndedAccount;
 use protection::Protection;
 use recall::Recalled;
-use service::{EndedAccount, LookSources, ServiceAccount};
+use service::{LookSources, ServiceAccount};
 
 /// How often alerts are looked for and what the admin address shows is brought up to date.
 const SHOW: Duration = Duration::from_secs(1);
@@ -349,78 +354,6 @@ impl Accounts {
             }
         });
     }
-
-    /// Hands what has come together to the ledger; what it has no room for stays for the next time.
-    fn write(&mut self) {
-        self.hand_over_tallies();
-        let next = Batch { keeper: self.sources.keeper, ..Batch::default() };
-        let batch = std::mem::replace(&mut self.batch, next);
-        if let Err(back) = self.sources.ledger.enter(batch) {
-            let since = std::mem::replace(&mut self.batch, *back);
-            self.batch.merge(since);
-            if self.batch.tallies.len() > MANY || self.batch.history.len() > MANY {
-                self.batch.coarsen();
-            }
-        }
-    }
-
-    /// Takes over into the batch what the services have put together by second.
-    fn hand_over_tallies(&mut self) {
-        for account in self.services.values_mut() {
-            self.batch.tallies.extend(account.take_tallies());
-            // an incident under way goes to the disk with them: it may be all that is left of it
-            self.batch.incidents.extend(account.account.incident().cloned());
-            if self.phase == Phase::Keeping
-                && let Some(up_again) = account.changed_up_again()
-            {
-                let at = up_again.map(|at| at.as_millis().to_string());
-                self.batch.kept.push((UP_AGAIN.to_owned(), account.name.to_string(), at));
-            }
-        }
-        if self.batch.until.is_some() {
-            self.boot_time = self.boot_time.take().map(BootTime::brought_up_to_date);
-            let now = self.boot_time.as_ref().map(ToString::to_string);
-            self.batch.kept.push((BOOT_TIME.0.to_owned(), BOOT_TIME.1.to_owned(), now));
-        }
-    }
-
-    /// Enters what is promised, and the maintenance under way, into a ledger that has nothing of it.
-    fn enter_anew(&mut self) {
-        for account in self.services.values() {
-            self.batch.kept.push(kept_promise(&account.name, account.account.promise()));
-            self.batch.maintenance.extend(self.sources.maintenances.of(&account.name));
-        }
-    }
-}
-
-/// What is promised of a service, as it is kept for those who have only the file.
-fn kept_promise(name: &Arc<str>, promise: &Promise) -> (String, String, Option<String>) {
-    (PROMISES.to_owned(), name.to_string(), serde_json::to_string(promise).ok())
-}
-
-/// Tells what has happened to the ledger. It is called on the ledger's thread.
-fn tell_trouble(trouble: Trouble, events: &Events, standings: &Standings) {
-    let text = trouble.to_string();
-    let (is_written, change) = match trouble {
-        Trouble::NotWritten { why } => (false, LedgerChange::Failed { reason: one_line(&why) }),
-        Trouble::Newer { .. } => (false, LedgerChange::Failed { reason: text }),
-        Trouble::WrittenAgain { after_s } => (true, LedgerChange::Recovered { after_s: after_s as f64 }),
-        Trouble::SetAside { why, file } => {
-            (true, LedgerChange::SetAside { reason: one_line(&why), file: file.display().to_string() })
-        }
-        Trouble::Pruned { before } => (true, LedgerChange::Pruned { before }),
-    };
-    standings.set_trouble(match &change {
-        LedgerChange::Failed { reason } => Some(reason.clone()),
-        _ => None,
-    });
-    gauge!(names::LEDGER_OK.name).set(f64::from(u8::from(is_written)));
-    events.tell(Subject::default(), Kind::Ledger(change));
-}
-
-/// What SQLite says may have several lines.
-fn one_line(why: &str) -> String {
-    why.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The services of which something is promised.

@@ -22,6 +22,7 @@ use crate::sla::{CauseKind, Incident, Tally};
 use crate::snapshot::{Promised, Service};
 
 use super::cause;
+use super::counted::{EndedAccount, since_before};
 
 /// So much of what was done of late is kept.
 const RECENT: usize = 20;
@@ -59,34 +60,6 @@ pub(super) struct ServiceAccount {
     kept_up_again: Option<Stamp>,
     pub is_protected: bool,
     gauges: Gauges,
-}
-
-/// What is left of the account of a service of which nothing is promised any more: requests that began before still end, and were promised to.
-pub(super) struct EndedAccount {
-    requests: Arc<PromisedRequests>,
-    seen: [u64; 4],
-}
-
-impl EndedAccount {
-    /// The requests that were accounted of these counters, where they are the same.
-    fn seen_of(&self, requests: &Arc<PromisedRequests>) -> Option<[u64; 4]> {
-        Arc::ptr_eq(&self.requests, requests).then_some(self.seen)
-    }
-
-    /// The requests that have ended since they were read last, and whether more may end.
-    pub fn read(&mut self) -> (Tally, bool) {
-        // nobody else holds the counters: whoever did has counted before it let go
-        let may_go_on = Arc::strong_count(&self.requests) > 1;
-        (since_before(&self.requests, &mut self.seen), may_go_on)
-    }
-}
-
-/// The requests that were counted since `seen` was read.
-fn since_before(requests: &PromisedRequests, seen: &mut [u64; 4]) -> Tally {
-    let read = requests.read();
-    let before = std::mem::replace(seen, read);
-    let since = |at: usize| i64::try_from(read[at].saturating_sub(before[at])).unwrap_or(i64::MAX);
-    Tally { good: since(0), failed: since(1), slow: since(2), excluded: since(3), ..Tally::default() }
 }
 
 /// What the metrics show of it.

@@ -92,7 +92,8 @@ fn incident(began: Stamp, ended: Option<Stamp>) -> Incident {
 
 fn made(reader: &Reader, period: &Period) -> Report {
     let promises = BTreeMap::from([("api".to_owned(), promise())]);
-    report(reader, Asked { period, now: MIDNIGHT.plus(3 * DAY), service: None, promises }).unwrap()
+    report(reader, Asked { period, now: MIDNIGHT.plus(3 * DAY), services: &[], promises, windows: BTreeMap::new() })
+        .unwrap()
 }
 
 fn of(reader: &Reader, period: &Period) -> ServiceReport {
@@ -188,7 +189,10 @@ fn a_crash_costs_no_more_than_was_promised_where_all_of_the_gap_is_shorter() {
     };
     kept.enter(Batch { tallies: vec![is_up(MIDNIGHT)], gaps: vec![crash(1, 900)], ..Batch::default() });
     let day = period(MIDNIGHT, MIDNIGHT.plus(DAY));
-    let words = |service: &ServiceReport| format!("{:?}", report::figures::of_service(service));
+    let words = |service: &ServiceReport| {
+        let whole = made(&kept.reader(), &day);
+        format!("{:?}", report::figures::of_service(service, &whole))
+    };
     let first = of(&kept.reader(), &day);
     assert_eq!((first.recovery_point.crashes, first.rpo_met()), (1, Some(true)));
     assert!(words(&first).contains("at most 900 ms each (RPO 1 s: met)"), "{}", words(&first));

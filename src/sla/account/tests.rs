@@ -7,6 +7,7 @@ mod histories;
 use std::sync::Arc;
 
 use super::*;
+use crate::sla::CauseKind;
 use driver::{Driver, Event, HOUR, MINUTE, SECOND, promise};
 
 const NONE: Event = Event::Requests([0, 0, 0]);

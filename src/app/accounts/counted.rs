@@ -1,0 +1,34 @@
+//! The requests of a service as workers have counted them, read from look to look.
+
+use std::sync::Arc;
+
+use crate::metrics::PromisedRequests;
+use crate::sla::Tally;
+
+/// What is left of the account of a service of which nothing is promised any more: requests that began before still end, and were promised to.
+pub(super) struct EndedAccount {
+    pub requests: Arc<PromisedRequests>,
+    pub seen: [u64; 4],
+}
+
+impl EndedAccount {
+    /// The requests that were accounted of these counters, where they are the same.
+    pub fn seen_of(&self, requests: &Arc<PromisedRequests>) -> Option<[u64; 4]> {
+        Arc::ptr_eq(&self.requests, requests).then_some(self.seen)
+    }
+
+    /// The requests that have ended since they were read last, and whether more may end.
+    pub fn read(&mut self) -> (Tally, bool) {
+        // nobody else holds the counters: whoever did has counted before it let go
+        let may_go_on = Arc::strong_count(&self.requests) > 1;
+        (since_before(&self.requests, &mut self.seen), may_go_on)
+    }
+}
+
+/// The requests that were counted since `seen` was read.
+pub(super) fn since_before(requests: &PromisedRequests, seen: &mut [u64; 4]) -> Tally {
+    let read = requests.read();
+    let before = std::mem::replace(seen, read);
+    let since = |at: usize| i64::try_from(read[at].saturating_sub(before[at])).unwrap_or(i64::MAX);
+    Tally { good: since(0), failed: since(1), slow: since(2), excluded: since(3), ..Tally::default() }
+}
