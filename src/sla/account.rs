@@ -11,6 +11,7 @@
 mod open;
 mod outage;
 mod stretches;
+mod under_way;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +26,9 @@ pub use stretches::{Watched, millis};
 
 pub use open::Left;
 
-use open::{Open, Up};
 use outage::State;
 use stretches::{Stretch, Stretches};
+use under_way::Open;
 
 /// The wall's clock runs a little faster or slower than the other, and the two are not read at the same time. Up to this many milliseconds between
 /// them are no change of the time: each second of the history is to hold a second.

@@ -4,35 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outage::{Outage, Reason, State};
+use super::under_way::{Open, Up};
 use super::{Account, Booked, Change, Look, SLACK, Watched, millis};
 use crate::clock::{Moment, Stamp};
 use crate::sla::{Cause, CauseKind, Incident};
 
 /// An incident is over when the service has been up for so long: what flaps is one incident.
 const HOLD: Duration = Duration::from_secs(10);
-
-/// An incident under way.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) incident: Incident,
-    pub(super) began: Moment,
-    /// How many milliseconds since then were planned. They don't count as time in which the service was to be back.
-    pub(super) planned_ms: i64,
-    /// The service is up again, and not for long enough yet.
-    pub(super) up: Option<Up>,
-}
-
-/// The end of an incident, unless the service goes down again soon.
-#[derive(Debug)]
-pub(super) struct Up {
-    /// Since when, by both clocks.
-    pub(super) since: Moment,
-    pub(super) at: Stamp,
-    /// How long the incident had lasted then.
-    pub(super) lasted_ms: i64,
-    /// The good requests since then, which are none of the incident.
-    pub(super) good: i64,
-}
 
 /// How an incident stood when the process before ended.
 #[derive(Debug, Clone, Copy)]
@@ -151,12 +129,5 @@ impl Account {
         };
         self.incident = Some(Open { incident: incident.clone(), began, planned_ms: 0, up: None });
         incident
-    }
-}
-
-impl Open {
-    /// How many milliseconds it has lasted until then, as far as those were not planned.
-    pub(super) fn lasted(&self, until: Moment) -> i64 {
-        (millis(until.since(self.began)) - self.planned_ms).max(0)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Account, Booked, Look, Up, Watched};
+use super::under_way::Up;
+use super::{Account, Booked, Look, Watched};
 use crate::clock::{Moment, Stamp};
 use crate::sla::judge::{Complaint, Finding};
 
