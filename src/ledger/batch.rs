@@ -45,6 +45,8 @@ pub struct Batch {
     pub kept: Vec<(String, String, Option<String>)>,
     /// The time up to which all time is accounted, with this batch.
     pub until: Option<Stamp>,
+    /// For how many milliseconds the wall's clock has gone evenly by then: since the start, or since it was set.
+    pub steady_ms: i64,
     /// The run of the process that this comes from.
     pub keeper: Keeper,
     /// From this batch on its run keeps the time, whichever did so before.
@@ -187,7 +189,9 @@ impl Batch {
         self.recoveries.append(&mut later.recoveries);
         self.history.append(&mut later.history);
         self.kept.append(&mut later.kept);
-        self.until = later.until.or(self.until);
+        if later.until.is_some() {
+            (self.until, self.steady_ms) = (later.until, later.steady_ms);
+        }
         self.unread = self.unread.take().or(later.unread);
         // what belongs to no run (a copy of what another room keeps) takes nobody's place
         if later.keeper != Keeper::default() {

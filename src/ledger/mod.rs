@@ -5,13 +5,14 @@
 //! serves waits for it. Everybody else reads, through connections of their own.
 //!
 //! * `level`: seconds, minutes, hours, days; `batch`: what is handed over
-//! * `schema`: the tables; `spans`, `seal`, `meta`, `write`: how a batch becomes rows
+//! * `schema`: the tables; `spans`, `seal`, `meta`, `age`, `write`: how a batch becomes rows
 //! * `file`: opening, damage, setting aside; `writer`: the thread
 //! * `reader`: the answers; [`tools`] and `check`: what the command line does with the file
 //!
 //! A file that is damaged is set aside as a whole and a new one begun. Nothing is taken over from it, since nobody could say which of its numbers
 //! are right; it stays beside the new one, which says so in its table `gap`.
 
+mod age;
 mod batch;
 mod check;
 mod file;

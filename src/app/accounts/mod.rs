@@ -299,7 +299,7 @@ impl Accounts {
             self.batch.incidents.extend(changes.into_iter().filter_map(incident));
         }
         self.count_ended(at);
-        self.batch.until = Some(at);
+        (self.batch.until, self.batch.steady_ms) = (Some(at), self.clocks.steady_ms(now));
     }
 
     /// Accounts the requests since the look before.

@@ -1,5 +1,6 @@
 //! Tests of the ledger through its front door.
 
+mod clock;
 mod damage;
 mod times;
 pub(crate) mod measure;
@@ -81,7 +82,7 @@ fn enter(ledger: &Ledger, batch: Batch) {
 }
 
 fn batch(until: Stamp) -> Batch {
-    Batch { until: Some(until), keeper: Keeper(1), ..Batch::default() }
+    Batch { until: Some(until), steady_ms: HOUR, keeper: Keeper(1), ..Batch::default() }
 }
 
 /// `seconds` seconds of a service from `from` on, each up, with a good request.
