@@ -108,6 +108,8 @@ pub enum GapReason {
     Suspended,
     /// The process was stopped, and went on later.
     Stalled,
+    /// The file was taken from its place while it was in use, and another one was written.
+    Moved,
     /// The ledger was damaged; what it held is in this file, as far as it can be read.
     SetAside {
         /// The name of the file.
@@ -289,6 +291,7 @@ impl GapReason {
             Self::Crashed => "crashed",
             Self::Suspended => "suspended",
             Self::Stalled => "stalled",
+            Self::Moved => "moved",
             Self::SetAside { .. } => "set_aside",
             Self::Restored { .. } => "restored",
         }
@@ -296,7 +299,7 @@ impl GapReason {
 
     /// The one with this name, and this file if it names one.
     pub(super) fn named(name: &str, file: Option<String>) -> Option<Self> {
-        let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::Stalled];
+        let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::Stalled, Self::Moved];
         match file {
             Some(file) if name == "set_aside" => Some(Self::SetAside { file }),
             file if name == "restored" => Some(Self::Restored { file }),
@@ -309,7 +312,7 @@ impl GapReason {
         match self {
             Self::SetAside { file } => Some(file),
             Self::Restored { file } => file.as_deref(),
-            Self::Stopped | Self::Crashed | Self::Suspended | Self::Stalled => None,
+            Self::Stopped | Self::Crashed | Self::Suspended | Self::Stalled | Self::Moved => None,
         }
     }
 

@@ -6,8 +6,8 @@
 //!
 //! * `level`: seconds, minutes, hours, days; `batch`: what is handed over
 //! * `schema`: the tables; `spans`, `seal`, `meta`, `age`, `write`: how a batch becomes rows
-//! * `file`: opening, damage, setting aside; `writer`: the thread
-//! * `reader`: the answers; [`tools`] and `check`: what the command line does with the file
+//! * `file`: opening, damage, setting aside; `touched`, `moved`: what others do with the file meanwhile; `owner`: whose it is; `writer`: the thread
+//! * `reader`: the answers; [`tools`], `check` and `plausible`: what the command line does with the file
 //!
 //! A file that is damaged is set aside as a whole and a new one begun. Nothing is taken over from it, since nobody could say which of its numbers
 //! are right; it stays beside the new one, which says so in its table `gap`.
@@ -18,6 +18,9 @@ mod check;
 mod file;
 mod level;
 mod meta;
+mod moved;
+mod owner;
+mod plausible;
 mod reader;
 mod schema;
 mod seal;
@@ -25,6 +28,7 @@ mod spans;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tools;
+mod touched;
 mod write;
 mod writer;
 
@@ -47,7 +51,7 @@ pub use reader::{Reader, Series, StoredIncident};
 pub use seal::Head;
 
 /// How long the end of the last handle waits for the thread.
-const AT_THE_END: Duration = Duration::from_secs(10);
+const AT_THE_END: Duration = Duration::from_secs(5);
 /// How many batches wait for the thread at most. It takes each at once, unless the disk is slow.
 const QUEUE: usize = 4;
 
@@ -134,6 +138,8 @@ struct Shared {
     /// Taken by the thread.
     tell: Mutex<Option<Tell>>,
     is_failing: Arc<AtomicBool>,
+    /// Nobody waits for the disk any more.
+    is_given_up: Arc<AtomicBool>,
     /// There once the ledger was begun; `None` = it has no thread.
     kept: OnceLock<Option<Kept>>,
 }
@@ -143,6 +149,7 @@ struct Kept {
     /// `None` only while it is dropped.
     sender: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
+    is_given_up: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -151,7 +158,13 @@ impl Ledger {
     /// What `tell` holds must not include a handle: the thread would wait for itself.
     pub fn of(folder: &Path, tell: Tell) -> Self {
         let tell = Mutex::new(Some(tell));
-        let shared = Shared { folder: folder.to_owned(), tell, is_failing: Arc::default(), kept: OnceLock::new() };
+        let shared = Shared {
+            folder: folder.to_owned(),
+            tell,
+            is_failing: Arc::default(),
+            is_given_up: Arc::default(),
+            kept: OnceLock::new(),
+        };
         Self { shared: Some(Arc::new(shared)) }
     }
 
@@ -203,6 +216,13 @@ impl Ledger {
         self.is_kept() && self.flush(until.saturating_duration_since(Instant::now()))
     }
 
+    /// Nobody waits for the disk any more: what is not there when the last handle is dropped is lost.
+    pub fn give_up(&self) {
+        if let Some(shared) = &self.shared {
+            shared.is_given_up.store(true, Ordering::Release);
+        }
+    }
+
     /// Waits until everything that was entered before is on the disk; `false` = that took longer.
     pub fn flush(&self, timeout: Duration) -> bool {
         let Some(sender) = self.sender() else { return true };
@@ -243,7 +263,8 @@ impl Shared {
         match thread {
             Ok(thread) => {
                 let _ = is_ready.recv();
-                Some(Kept { sender: Some(sender), thread: Some(thread) })
+                let is_given_up = Arc::clone(&self.is_given_up);
+                Some(Kept { sender: Some(sender), thread: Some(thread), is_given_up })
             }
             Err(error) => {
                 tracing::error!(%error, "the ledger has no thread; nothing is kept");
@@ -265,6 +286,10 @@ impl Drop for Kept {
         let Some(thread) = self.thread.take() else { return };
         let until = Instant::now() + AT_THE_END;
         while !thread.is_finished() {
+            if self.is_given_up.load(Ordering::Acquire) {
+                // that was told
+                return;
+            }
             if Instant::now() >= until {
                 // a disk that hangs must not keep the process from ending
                 tracing::error!(

@@ -138,6 +138,7 @@ impl Accounting {
         let Some(batch) = self.accounts.borrow_mut().finish() else { return };
         let ledger = self.ledger.clone();
         if !background::run(move || ledger.keep(batch, AT_THE_END)).await.unwrap_or(false) {
+            self.ledger.give_up();
             tracing::error!(
                 "the ledger is not written within {AT_THE_END:?}: the last seconds of the history are lost"
             );

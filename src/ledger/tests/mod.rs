@@ -2,11 +2,14 @@
 
 mod clock;
 mod damage;
+mod hostile;
 mod times;
 pub(crate) mod measure;
+mod owner;
 mod recoveries;
 mod thread;
 mod tools;
+mod touched;
 mod versions;
 
 use std::path::{Path, PathBuf};
