@@ -45,6 +45,11 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
     let trouble = shared.promises.standings.trouble();
     let ledger = shared.promises.ledger.clone();
     let (windows, now) = (windows(&shared), Stamp::now());
+    // whoever does not keep the ledger has no accounts to show
+    let unkept = match (&trouble, standings.is_empty()) {
+        (Some(why), true) => without_accounts(&shared, why),
+        _ => Map::new(),
+    };
     let services = elsewhere(move || {
         let reader = ledger.read();
         // what the ledger holds of a window is read once for all services that have it
@@ -65,7 +70,7 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
             service["next_maintenance"] = next_window(windows, now);
             (name.to_string(), service)
         });
-        Ok(each.collect::<Map<String, Value>>())
+        Ok(unkept.into_iter().chain(each).collect::<Map<String, Value>>())
     });
     Ok(answer::json(&Value::Object(services.await?)))
 }
@@ -101,6 +106,13 @@ pub(super) fn next_window(windows: &[Planned], now: Stamp) -> Value {
         Value::Null,
         |(rule, time)| json!({ "from": time.start.to_string(), "to": time.end.to_string(), "rule": rule.to_string() }),
     )
+}
+
+/// The services of which something is promised, with why nothing is known of them.
+fn without_accounts(shared: &Shared, why: &str) -> Map<String, Value> {
+    let services = shared.store.load();
+    let promised = services.services.iter().filter(|service| service.promised.is_some());
+    promised.map(|service| (service.name.to_string(), json!({ "ledger_trouble": why }))).collect()
 }
 
 /// Leaves only the newest notes of an incident, and says how many are not there.

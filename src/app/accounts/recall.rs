@@ -212,6 +212,7 @@ pub(super) fn windows(
     services: &[(Arc<str>, Window)],
     at: Stamp,
 ) -> Result<Vec<(Arc<str>, Tally)>, String> {
+    ledger.keep_alone();
     let reader = ledger.read()?;
     let mut read: HashMap<(Stamp, Stamp), HashMap<Arc<str>, Tally>> = HashMap::new();
     let mut windows = Vec::with_capacity(services.len());

@@ -1,5 +1,6 @@
 //! Tests of the ledger through its front door.
 
+mod claim;
 mod clock;
 mod damage;
 mod hostile;
