@@ -19,6 +19,7 @@ use super::caller::Caller;
 use super::query;
 use crate::clock::Stamp;
 use crate::event::kind::promise;
+use crate::event::{Kind, PromiseChange};
 use crate::io::be_nice;
 use crate::ledger::{Batch, Note, Reader};
 use crate::report::gather::{self, Asked, History};
@@ -31,6 +32,10 @@ use crate::sla::{Tier, Window};
 
 /// The longest note, in bytes.
 const LONGEST_NOTE: usize = 8 * 1024;
+/// How many notes an incident may have.
+const MOST_NOTES: usize = 100;
+/// How many of them `GET /api/v1/sla` shows, the newest: it is asked often, and reports have all of them.
+const SHOWN_NOTES: usize = 10;
 /// How long an answer waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -40,6 +45,11 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
     let trouble = shared.promises.standings.trouble();
     let ledger = shared.promises.ledger.clone();
     let (windows, now) = (windows(&shared), Stamp::now());
+    // whoever does not keep the ledger has no accounts to show
+    let unkept = match (&trouble, standings.is_empty()) {
+        (Some(why), true) => without_accounts(&shared, why),
+        _ => Map::new(),
+    };
     let services = elsewhere(move || {
         let reader = ledger.read();
         // what the ledger holds of a window is read once for all services that have it
@@ -60,7 +70,7 @@ pub(super) async fn sla(extract::State(shared): extract::State<Arc<Shared>>) -> 
             service["next_maintenance"] = next_window(windows, now);
             (name.to_string(), service)
         });
-        Ok(each.collect::<Map<String, Value>>())
+        Ok(unkept.into_iter().chain(each).collect::<Map<String, Value>>())
     });
     Ok(answer::json(&Value::Object(services.await?)))
 }
@@ -79,6 +89,7 @@ fn kept(history: &History<'_>, name: &str, standing: &Standing, now: Stamp) -> R
     };
     let lasts = of.summary.budget.exhausted_in_ms(by_time, by_requests, to.since(from), most_ms);
     shown["budget"]["exhausted_in_s"] = json!(lasts.map(|lasts_ms| lasts_ms as f64 / 1e3));
+    shown["incidents"].as_array_mut().into_iter().flatten().for_each(leave_newest_notes);
     Ok(shown)
 }
 
@@ -95,6 +106,23 @@ pub(super) fn next_window(windows: &[Planned], now: Stamp) -> Value {
         Value::Null,
         |(rule, time)| json!({ "from": time.start.to_string(), "to": time.end.to_string(), "rule": rule.to_string() }),
     )
+}
+
+/// The services of which something is promised, with why nothing is known of them.
+fn without_accounts(shared: &Shared, why: &str) -> Map<String, Value> {
+    let services = shared.store.load();
+    let promised = services.services.iter().filter(|service| service.promised.is_some());
+    promised.map(|service| (service.name.to_string(), json!({ "ledger_trouble": why }))).collect()
+}
+
+/// Leaves only the newest notes of an incident, and says how many are not there.
+fn leave_newest_notes(incident: &mut Value) {
+    let Some(notes) = incident["notes"].as_array_mut() else { return };
+    let surplus = notes.len().saturating_sub(SHOWN_NOTES);
+    notes.drain(..surplus);
+    if surplus > 0 {
+        incident["notes_left_out"] = json!(surplus);
+    }
 }
 
 /// Adds what is so at this moment, whatever becomes of the ledger.
@@ -210,7 +238,7 @@ fn is_true(value: &str) -> Result<bool, String> {
 
 /// The body of a note.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"text\": \"the switch was replaced\"}")]
 struct NoteBody {
     text: String,
 }
@@ -232,8 +260,14 @@ pub(super) async fn note(
             "a note is a text of at most {LONGEST_NOTE} bytes, without control characters"
         )));
     }
-    if read(&shared, move |reader| reader.incident(incident)).await?.is_none() {
-        return Err(no_incident());
+    match read(&shared, move |reader| reader.incident(incident)).await? {
+        Some(stored) if stored.notes.len() >= MOST_NOTES => {
+            let detail = format!("the incident {number} has {MOST_NOTES} notes, and can have no more");
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
+        }
+        // what waits for the disk was told all the same
+        None if !was_told(&shared, incident) => return Err(no_incident()),
+        _ => {}
     }
     let note = Note { incident, at: Stamp::now(), who: caller.to_string(), text };
     let shown = json!({ "incident": incident, "at": note.at.to_string(), "who": note.who, "text": note.text });
@@ -244,9 +278,18 @@ pub(super) async fn note(
         Ok(ledger.keep(batch, PATIENCE))
     });
     if !kept.await? {
-        return Err(unreadable("the note is not on the disk so far".to_owned()));
+        return Err(unreadable("the note is kept in memory, and is not on the disk so far".to_owned()));
     }
     Ok(answer::json(&shown))
+}
+
+/// Whether an event of late was about this incident.
+fn was_told(shared: &Shared, incident: i64) -> bool {
+    let told = shared.store.events().newest(usize::MAX).events;
+    told.iter().any(|event| match &event.kind {
+        Kind::Promise(PromiseChange::IncidentBegan(told) | PromiseChange::IncidentEnded(told)) => told.id == incident,
+        _ => false,
+    })
 }
 
 /// Reads the ledger on a thread of its own.
@@ -305,5 +348,22 @@ mod tests {
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn of_many_notes_the_newest_are_shown() {
+        let of = |count: usize| json!({ "notes": (0..count).map(|n| json!({ "text": n })).collect::<Vec<_>>() });
+        let mut few = of(10);
+        leave_newest_notes(&mut few);
+        assert_eq!(few, of(10));
+        let mut many = of(100);
+        leave_newest_notes(&mut many);
+        assert_eq!((&many["notes"][0]["text"], &many["notes_left_out"]), (&json!(90), &json!(90)));
+    }
+
+    #[test]
+    fn a_body_that_is_no_note_is_told_what_one_is() {
+        let told = serde_json::from_slice::<NoteBody>(b"[]").unwrap_err().to_string();
+        assert!(told.contains("expected an object such as {\"text\": \"the switch was replaced\"}"), "{told}");
     }
 }

@@ -77,6 +77,17 @@ pub(super) fn outdated(copies: &[Copy], keep: Duration, now: Stamp) -> Vec<&Copy
     outdated
 }
 
+/// Whether the times of an instance's newest copies may be believed. Where they are far ahead of those before, the clock may be wrong, and their ages with
+/// it, until such copies have been made for an hour.
+pub(super) fn are_borne_out(copies: &[Copy], every: Duration) -> bool {
+    let far = ALL_OF.max(i64::try_from(every.as_millis()).unwrap_or(i64::MAX).saturating_mul(2));
+    let mut times: Vec<Stamp> = copies.iter().map(|copy| copy.made).collect();
+    times.sort_unstable_by_key(|time| std::cmp::Reverse(*time));
+    let Some(newest) = times.first() else { return true };
+    let jump = times.windows(2).find(|two| two[0].since(two[1]) > far);
+    jump.is_none_or(|two| newest.since(two[0]) >= HOUR)
+}
+
 /// The copies that a restoration tries one after the other: the newest first, and none that was made after `at`.
 ///
 /// # Errors
@@ -155,6 +166,20 @@ mod tests {
             "a machine that was off keeps its newest one"
         );
         assert_eq!(outdated(&[copy("", now.as_millis() + 5)], Duration::ZERO, now), Vec::<&Copy>::new());
+    }
+
+    #[test]
+    fn copies_of_a_clock_that_is_far_ahead_are_believed_after_an_hour() {
+        let minutes = |all: &[i64]| all.iter().map(|minute| copy("", minute * 60_000)).collect::<Vec<_>>();
+        let every = Duration::from_secs(300);
+        let ahead = 5 * 365 * 1440;
+        assert!(are_borne_out(&minutes(&[]), every));
+        assert!(are_borne_out(&minutes(&[0, 5, 10, 1440]), every));
+        assert!(!are_borne_out(&minutes(&[0, 5, 10, ahead]), every));
+        assert!(!are_borne_out(&minutes(&[0, 5, ahead, ahead + 55]), every));
+        assert!(are_borne_out(&minutes(&[0, 5, ahead, ahead + 5, ahead + 60]), every));
+        let week = Duration::from_secs(7 * 86_400);
+        assert!(are_borne_out(&minutes(&[0, 7 * 1440, 14 * 1440]), week), "copies that are seldom made");
     }
 
     #[test]

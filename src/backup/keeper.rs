@@ -9,7 +9,7 @@ use metrics::{counter, gauge};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::copies::{Copy, outdated};
+use super::copies::{Copy, are_borne_out, outdated};
 use super::folder::Scratch;
 use super::place::Place;
 use super::standing::{Failing, Standing};
@@ -185,6 +185,9 @@ impl Keeper {
             let mut copies = place.list(Some(&newest.instance)).await?;
             // copies of a clock that was ahead, which would be the newest ones for ever
             copies.retain(|copy| copy.made <= newest.made);
+            if !are_borne_out(&copies, backup.every) {
+                return Ok(());
+            }
             for copy in outdated(&copies, backup.keep, newest.made) {
                 place.remove(copy).await?;
             }

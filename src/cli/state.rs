@@ -102,7 +102,10 @@ pub(super) fn run(state: &State) -> ExitCode {
             Command::Backup { file } => tools::backup(&folder, file)
                 .map(|()| format!("{} is a copy of the ledger, and sound\n", file.display())),
             Command::Backups { .. } => Err("say --from: the configuration has no state.backup".to_owned()),
-            Command::Restore(asked) => restore(asked, &folder),
+            Command::Restore(asked) => {
+                let is_new = !folder.exists();
+                restore(asked, &folder).map(|text| if is_new { text + &made(&folder) } else { text })
+            }
             Command::Prune { before } => tools::prune(&folder, *before)
                 .map(|pruned| format!("{} rows before {before} are deleted\n", pruned.rows)),
         };
@@ -132,6 +135,11 @@ fn restore(asked: &Restore, folder: &Path) -> Result<String, String> {
         }),
         (None, None) => Err("say which copy, or --from".to_owned()),
     }
+}
+
+/// That a folder belongs to whoever has restored into it.
+fn made(folder: &Path) -> String {
+    format!("{} was made for it: see that the user that the process runs as may write there\n", folder.display())
 }
 
 /// What a restoration has lost, in words.

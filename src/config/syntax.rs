@@ -333,6 +333,10 @@ fn log_filter(text: &str) -> Result<()> {
 
 fn name(text: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if matches!(text, "." | "..") {
+        let problem = Problem::new(format!("{text:?} can't be a name"), "a name with a letter or a digit");
+        return Err(problem.help("names appear in URLs, out of which programs take `.` and `..`"));
+    }
     if !text.is_empty() && text.bytes().all(good) {
         return Ok(());
     }

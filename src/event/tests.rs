@@ -239,6 +239,7 @@ fn after_recovery() -> Vec<Kind> {
         Kind::Ledger(LedgerChange::Recovered { after_s: 2.0 }),
         Kind::Ledger(LedgerChange::SetAside { reason: text(), file: text() }),
         Kind::Ledger(LedgerChange::Pruned { before: Stamp::default() }),
+        Kind::Ledger(LedgerChange::KeptElsewhere { by: text() }),
         Kind::Ledger(LedgerChange::ClockJumped { by_s: -3600.0 }),
         Kind::LedgerBackup(BackupChange::Failed { to: text(), reason: text() }),
         Kind::LedgerBackup(BackupChange::Recovered { to: text(), after: Duration::from_secs(2) }),

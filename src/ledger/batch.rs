@@ -45,6 +45,8 @@ pub struct Batch {
     pub kept: Vec<(String, String, Option<String>)>,
     /// The time up to which all time is accounted, with this batch.
     pub until: Option<Stamp>,
+    /// For how many milliseconds the wall's clock has gone evenly by then: since the start, or since it was set.
+    pub steady_ms: i64,
     /// The run of the process that this comes from.
     pub keeper: Keeper,
     /// From this batch on its run keeps the time, whichever did so before.
@@ -106,6 +108,8 @@ pub enum GapReason {
     Suspended,
     /// The process was stopped, and went on later.
     Stalled,
+    /// The file was taken from its place while it was in use, and another one was written.
+    Moved,
     /// The ledger was damaged; what it held is in this file, as far as it can be read.
     SetAside {
         /// The name of the file.
@@ -187,7 +191,9 @@ impl Batch {
         self.recoveries.append(&mut later.recoveries);
         self.history.append(&mut later.history);
         self.kept.append(&mut later.kept);
-        self.until = later.until.or(self.until);
+        if later.until.is_some() {
+            (self.until, self.steady_ms) = (later.until, later.steady_ms);
+        }
         self.unread = self.unread.take().or(later.unread);
         // what belongs to no run (a copy of what another room keeps) takes nobody's place
         if later.keeper != Keeper::default() {
@@ -285,6 +291,7 @@ impl GapReason {
             Self::Crashed => "crashed",
             Self::Suspended => "suspended",
             Self::Stalled => "stalled",
+            Self::Moved => "moved",
             Self::SetAside { .. } => "set_aside",
             Self::Restored { .. } => "restored",
         }
@@ -292,7 +299,7 @@ impl GapReason {
 
     /// The one with this name, and this file if it names one.
     pub(super) fn named(name: &str, file: Option<String>) -> Option<Self> {
-        let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::Stalled];
+        let plain = [Self::Stopped, Self::Crashed, Self::Suspended, Self::Stalled, Self::Moved];
         match file {
             Some(file) if name == "set_aside" => Some(Self::SetAside { file }),
             file if name == "restored" => Some(Self::Restored { file }),
@@ -305,7 +312,7 @@ impl GapReason {
         match self {
             Self::SetAside { file } => Some(file),
             Self::Restored { file } => file.as_deref(),
-            Self::Stopped | Self::Crashed | Self::Suspended | Self::Stalled => None,
+            Self::Stopped | Self::Crashed | Self::Suspended | Self::Stalled | Self::Moved => None,
         }
     }
 

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::level::Level;
 use super::seal::{self, Head, Kind};
-use super::{meta, schema, spans};
+use super::{meta, plausible, schema, spans};
 use crate::clock::Stamp;
 
 /// How many findings of a kind are told at most.
@@ -54,7 +54,10 @@ pub fn check(connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
     let mut found =
         of(About::Schema, schema::differences(connection)?.into_iter().map(|missing| format!("there is no {missing}")));
     if found.is_empty() {
+        found.extend(of(About::Schema, plausible::foreign(connection)?.into_iter()));
+        found.extend(of(About::Schema, plausible::values(connection)?.into_iter()));
         for level in Level::ALL {
+            found.extend(of(About::Levels, plausible::too_long(connection, level, MOST)?.into_iter()));
             found.extend(of(About::Levels, disagreements(connection, level)?.into_iter()));
         }
         let chain = chain(connection)?;

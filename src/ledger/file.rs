@@ -3,14 +3,14 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::schema;
+use super::touched::{Files, Identity, Touched, no_file, with_end};
+use super::{owner, schema};
 use crate::clock::Stamp;
 
 /// The name of the file.
@@ -21,6 +21,9 @@ const LOCK: &str = "ledger.lock";
 
 /// A larger file is looked through after the start.
 const LARGE: u64 = 64 << 20;
+
+/// How often a large file is looked through at most because somebody else has written to it.
+const SELDOM: Duration = Duration::from_secs(600);
 
 /// How long another program may hold the write lock.
 const BUSY: Duration = Duration::from_secs(5);
@@ -61,8 +64,10 @@ pub struct Open {
     pub connection: Connection,
     /// It is to be looked through, and was not because it is large.
     pub is_unchecked: bool,
-    /// Which file it is (device, inode).
-    identity: (u64, u64),
+    /// The files as they were when this program had them last.
+    files: Files,
+    /// When somebody else had written to the file, and it was looked through for that.
+    looked: Option<Instant>,
     path: PathBuf,
     _lock: File,
 }
@@ -70,7 +75,38 @@ pub struct Open {
 impl Open {
     /// Whether the path still leads to this file. Otherwise somebody has moved it, or put another in its place.
     pub fn is_in_place(&self) -> bool {
-        identity(&self.path).is_ok_and(|identity| identity == self.identity)
+        self.files.touched(&self.path) != Touched::Moved
+    }
+
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.files.ledger
+    }
+
+    /// What others have done with the files since they were opened, or [seen](Self::seen) last.
+    pub fn touched(&self) -> Touched {
+        self.files.touched(&self.path)
+    }
+
+    /// What is on the disk is as it should be.
+    pub fn seen(&mut self) -> Result<(), Obstacle> {
+        self.files = Files::look(&self.path)?;
+        Ok(())
+    }
+
+    /// Looks for damage as somebody who opens the file now, and not as one who remembers what was in it.
+    pub fn look_afresh(&mut self) -> Result<(), Obstacle> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        inspect(&connection)?;
+        // a program that copies the ledger all the time may write to it each minute (Litestream makes the checkpoints)
+        let is_large = fs::metadata(&self.path)?.len() > LARGE;
+        if is_large && self.looked.is_some_and(|looked| looked.elapsed() < SELDOM) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        look_through(&connection)
     }
 
     /// Looks for damage in all of it.
@@ -113,10 +149,15 @@ pub fn open(folder: &Path, look: bool) -> Result<Open, Obstacle> {
         TryLockError::Error(error) => error.into(),
     })?;
     let path = folder.join(NAME);
+    // without a ledger, what is beside it is the rest of another one
+    if let Some((odd, is)) = no_file(&path)
+        && (odd == path || fs::exists(&path)?)
+    {
+        return Err(Obstacle::Damage(format!("{} is {is}", odd.display())));
+    }
     if !fs::exists(&path)? {
         create(folder)?;
     }
-    let identity = identity(&path)?;
     // never `File::open` on it: closing that would drop the locks that SQLite holds (sqlite.org/howtocorrupt.html, 2.2)
     let mut connection =
         Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -130,13 +171,36 @@ pub fn open(folder: &Path, look: bool) -> Result<Open, Obstacle> {
     schema::migrate(&mut connection, schema::FIRST, schema::STEPS)?;
     match schema::differences(&connection)?.first() {
         Some(missing) => Err(Obstacle::Damage(format!("it has no {missing}"))),
-        None => Ok(Open { connection, is_unchecked: look && is_large, identity, path, _lock: lock }),
+        // only now the log is there
+        None => Ok(Open {
+            connection,
+            is_unchecked: look && is_large,
+            files: Files::look(&path)?,
+            looked: None,
+            path,
+            _lock: lock,
+        }),
     }
 }
 
 /// The file whose lock says who uses the ledger.
 pub fn lock(folder: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))
+    lock_file(folder, LOCK)
+}
+
+/// A file to hold a lock on, which is made where there is none.
+pub fn lock_file(folder: &Path, name: &str) -> io::Result<File> {
+    let path = folder.join(name);
+    if let Some((path, is)) = no_file(&path) {
+        return Err(io::Error::other(format!("{} is {is}", path.display())));
+    }
+    let is_new = !fs::exists(&path)?;
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path)?;
+    if is_new {
+        // root may look at the ledger before the process does that is to hold the lock
+        let _ = owner::give(&path, &folder.join(NAME));
+    }
+    Ok(file)
 }
 
 /// Whether it is a ledger, of a version that we can write.
@@ -167,6 +231,8 @@ fn settings(connection: &Connection) -> rusqlite::Result<()> {
     // KiB
     connection.pragma_update(None, "cache_size", -2048)?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // we have no triggers, so one that is there is somebody else's program
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
@@ -272,16 +338,4 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// The path with this appended to its last name.
-pub fn with_end(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
 }

@@ -8,6 +8,9 @@ use crate::clock::Stamp;
 /// Up to when time is accounted.
 pub const UNTIL: &str = "until";
 
+/// The last time of the wall's clock that was borne out: see [`age`](super::age).
+pub const BORNE_OUT: &str = "borne_out";
+
 /// The batches that were written last, one of each run.
 pub const BATCHES: &str = "batches";
 

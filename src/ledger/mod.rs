@@ -5,18 +5,23 @@
 //! serves waits for it. Everybody else reads, through connections of their own.
 //!
 //! * `level`: seconds, minutes, hours, days; `batch`: what is handed over
-//! * `schema`: the tables; `spans`, `seal`, `meta`, `write`: how a batch becomes rows
-//! * `file`: opening, damage, setting aside; `writer`: the thread
-//! * `reader`: the answers; [`tools`] and `check`: what the command line does with the file
+//! * `schema`: the tables; `spans`, `seal`, `meta`, `age`, `write`: how a batch becomes rows
+//! * `claim`: which process keeps it; `file`: opening, damage, setting aside; `touched`, `moved`: what others do with the file meanwhile; `owner`: whose it is; `writer`: the thread
+//! * `reader`: the answers; [`tools`], `check` and `plausible`: what the command line does with the file
 //!
 //! A file that is damaged is set aside as a whole and a new one begun. Nothing is taken over from it, since nobody could say which of its numbers
 //! are right; it stays beside the new one, which says so in its table `gap`.
 
+mod age;
 mod batch;
 mod check;
+mod claim;
 mod file;
 mod level;
 mod meta;
+mod moved;
+mod owner;
+mod plausible;
 mod reader;
 mod schema;
 mod seal;
@@ -24,6 +29,7 @@ mod spans;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tools;
+mod touched;
 mod write;
 mod writer;
 
@@ -36,6 +42,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::clock::Stamp;
+use claim::{Answer, Claim};
 
 pub use batch::{
     Batch, ClockJump, ENDED, EventRow, Gap, GapReason, Keeper, Maintenance, Note, REPLACED, STOPPED, Unread,
@@ -46,7 +53,7 @@ pub use reader::{Reader, Series, StoredIncident};
 pub use seal::Head;
 
 /// How long the end of the last handle waits for the thread.
-const AT_THE_END: Duration = Duration::from_secs(10);
+const AT_THE_END: Duration = Duration::from_secs(5);
 /// How many batches wait for the thread at most. It takes each at once, unless the disk is slow.
 const QUEUE: usize = 4;
 
@@ -72,6 +79,11 @@ pub enum Trouble {
         why: String,
         /// Where it is now.
         file: PathBuf,
+    },
+    /// Another process keeps it, and this one has nothing to do with that. It writes nothing and keeps nothing in memory, until the other one has ended.
+    KeptElsewhere {
+        /// Which process, and in what folder; in words.
+        by: String,
     },
     /// A newer program has written the file. It is left as it is; everything waits in memory.
     Newer {
@@ -101,6 +113,11 @@ impl fmt::Display for Trouble {
                     file.display()
                 )
             }
+            Self::KeptElsewhere { by } => write!(
+                f,
+                "{by} keeps this ledger: this process serves, but has no history until the other one has ended. \
+                 Each process needs a `state_dir` of its own"
+            ),
             Self::Newer { version, known } => write!(
                 f,
                 "the ledger was written by a newer version of this program (its schema is {version}, this program knows {known}); \
@@ -133,8 +150,12 @@ struct Shared {
     /// Taken by the thread.
     tell: Mutex<Option<Tell>>,
     is_failing: Arc<AtomicBool>,
+    /// Nobody waits for the disk any more.
+    is_given_up: Arc<AtomicBool>,
     /// There once the ledger was begun; `None` = it has no thread.
     kept: OnceLock<Option<Kept>>,
+    /// Given back last, when the thread has ended.
+    claim: Mutex<Claim>,
 }
 
 #[derive(Debug)]
@@ -142,6 +163,7 @@ struct Kept {
     /// `None` only while it is dropped.
     sender: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
+    is_given_up: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -150,15 +172,40 @@ impl Ledger {
     /// What `tell` holds must not include a handle: the thread would wait for itself.
     pub fn of(folder: &Path, tell: Tell) -> Self {
         let tell = Mutex::new(Some(tell));
-        let shared = Shared { folder: folder.to_owned(), tell, is_failing: Arc::default(), kept: OnceLock::new() };
+        let shared = Shared {
+            folder: folder.to_owned(),
+            tell,
+            is_failing: Arc::default(),
+            is_given_up: Arc::default(),
+            kept: OnceLock::new(),
+            claim: Mutex::default(),
+        };
         Self { shared: Some(Arc::new(shared)) }
     }
 
     /// Opens the ledger, makes it if there is none, and starts its thread, unless that was done before. It returns when the file is open or is
-    /// known not to open: what is wrong then is told to `tell`, as all that is wrong later.
-    pub fn begin(&self) {
-        if let Some(shared) = &self.shared {
+    /// known not to open: what is wrong then is told to `tell`, as all that is wrong later. `false` = another process keeps it, and nothing was begun;
+    /// it may be tried again.
+    pub fn begin(&self) -> bool {
+        let Some(shared) = &self.shared else { return true };
+        let may_write = shared.kept.get().is_some() || shared.claim();
+        if may_write {
             shared.kept.get_or_init(|| shared.start());
+        }
+        may_write
+    }
+
+    /// Keeps it alone, once the process that was replaced does not any more.
+    pub fn keep_alone(&self) {
+        if let Some(shared) = &self.shared {
+            shared.claim();
+        }
+    }
+
+    /// Lets another process keep it from now on. What this one has left may be written beside.
+    pub fn release(&self) {
+        if let Some(shared) = &self.shared {
+            *shared.claim.lock().unwrap_or_else(PoisonError::into_inner) = Claim::Released;
         }
     }
 
@@ -202,6 +249,13 @@ impl Ledger {
         self.is_kept() && self.flush(until.saturating_duration_since(Instant::now()))
     }
 
+    /// Nobody waits for the disk any more: what is not there when the last handle is dropped is lost.
+    pub fn give_up(&self) {
+        if let Some(shared) = &self.shared {
+            shared.is_given_up.store(true, Ordering::Release);
+        }
+    }
+
     /// Waits until everything that was entered before is on the disk; `false` = that took longer.
     pub fn flush(&self, timeout: Duration) -> bool {
         let Some(sender) = self.sender() else { return true };
@@ -233,6 +287,38 @@ impl Ledger {
 }
 
 impl Shared {
+    /// Wants to keep the ledger; `false` = another process does. Where nobody can tell, because no lock can be had, the thread says what is wrong.
+    fn claim(&self) -> bool {
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*claim, Claim::Ours { .. } | Claim::Released) {
+            return true;
+        }
+        let asked = std::fs::create_dir_all(&self.folder).and_then(|()| claim::ask(&self.folder));
+        let next = match asked {
+            Ok(Answer::Ours(lock)) => Claim::Ours { _lock: lock },
+            Ok(Answer::Beside) => Claim::Beside,
+            Ok(Answer::Elsewhere(by)) => {
+                if !matches!(*claim, Claim::Elsewhere(_)) {
+                    self.tell_early(Trouble::KeptElsewhere { by: format!("{by} ({})", self.folder.display()) });
+                    *claim = Claim::Elsewhere(Instant::now());
+                }
+                return false;
+            }
+            Err(_) => Claim::None,
+        };
+        if let Claim::Elsewhere(since) = std::mem::replace(&mut *claim, next) {
+            self.tell_early(Trouble::WrittenAgain { after_s: since.elapsed().as_secs() });
+        }
+        true
+    }
+
+    /// Tells what there is to tell before there is a thread.
+    fn tell_early(&self, trouble: Trouble) {
+        if let Some(tell) = &*self.tell.lock().unwrap_or_else(PoisonError::into_inner) {
+            tell(trouble);
+        }
+    }
+
     fn start(&self) -> Option<Kept> {
         let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let (sender, inbox) = mpsc::sync_channel(QUEUE);
@@ -242,7 +328,8 @@ impl Shared {
         match thread {
             Ok(thread) => {
                 let _ = is_ready.recv();
-                Some(Kept { sender: Some(sender), thread: Some(thread) })
+                let is_given_up = Arc::clone(&self.is_given_up);
+                Some(Kept { sender: Some(sender), thread: Some(thread), is_given_up })
             }
             Err(error) => {
                 tracing::error!(%error, "the ledger has no thread; nothing is kept");
@@ -264,6 +351,10 @@ impl Drop for Kept {
         let Some(thread) = self.thread.take() else { return };
         let until = Instant::now() + AT_THE_END;
         while !thread.is_finished() {
+            if self.is_given_up.load(Ordering::Acquire) {
+                // that was told
+                return;
+            }
             if Instant::now() >= until {
                 // a disk that hangs must not keep the process from ending
                 tracing::error!(

@@ -13,7 +13,8 @@ use super::file::{self, Obstacle};
 use super::level::Level;
 use super::reader::Reader;
 use super::seal::{self, Head};
-use super::{meta, spans};
+use super::touched::with_end;
+use super::{meta, owner, spans};
 use crate::clock::Stamp;
 
 /// Looks for damage, levels that don't add up, and changes of what was sealed; empty = the ledger is sound. An error says why it can't be read
@@ -34,7 +35,7 @@ pub fn backup(folder: &Path, to: &Path) -> Result<(), String> {
     if reader.is_partial() {
         return Err(wrong(&"the newest entries can't be read, because nothing can be written beside the ledger"));
     }
-    let partial = file::with_end(to, ".partial");
+    let partial = with_end(to, ".partial");
     let made = copy(reader.connection(), &partial).and_then(|()| {
         // another program may have made a file of that name meanwhile
         file::give_name(&partial, to).map_err(|error| error.to_string())
@@ -62,6 +63,10 @@ pub fn restore(from: &Path, folder: &Path) -> Result<Option<PathBuf>, String> {
     }
     let new = folder.join("ledger.restored.sqlite");
     copy(reader.connection(), &new).map_err(|error| wrong(&error))?;
+    if let Err(error) = owner::give(&new, &folder.join(file::NAME)) {
+        let _ = fs::remove_file(&new);
+        return Err(wrong(&error));
+    }
     let aside = file::set_aside(folder, "replaced").map_err(|error| wrong(&error))?;
     let put = || {
         mark_restored(&new, aside.as_deref()).map_err(Obstacle::from)?;

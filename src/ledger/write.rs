@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::json;
 
+use super::age;
 use super::batch::{Batch, ENDED, EventRow, Gap, GapReason, Unread};
 use super::level::{Level, unknown};
 use super::meta;
@@ -84,14 +85,17 @@ fn enter(transaction: &Transaction<'_>, batch: &Batch, services: &mut Services) 
         Some(now) => now,
         None => meta::stamp(transaction, meta::UNTIL)?.unwrap_or_default(),
     };
-    let mut rows = Rows { transaction, services, now, keeps_time: keeps_time(transaction, batch)? };
+    let keeps_time = keeps_time(transaction, batch)?;
+    let clock = batch.until.filter(|_| keeps_time).map(|now| (now, batch.steady_ms));
+    let aged = age::borne_out(transaction, clock)?.unwrap_or(now);
+    let mut rows = Rows { transaction, services, now, aged, keeps_time };
     if let Some(unread) = batch.unread.as_ref().filter(|_| rows.keeps_time) {
         rows.end_of_history(unread)?;
     }
     rows.times(batch)?;
     rows.events(&batch.history)?;
     rows.rest(batch)?;
-    seal::seal_days(transaction, now)
+    seal::seal_days(transaction, aged)
 }
 
 /// Whether the batch's run is the one that keeps the time.
@@ -111,6 +115,8 @@ struct Rows<'a> {
     transaction: &'a Transaction<'a>,
     services: &'a mut Services,
     now: Stamp,
+    /// The time by which age is judged.
+    aged: Stamp,
     keeps_time: bool,
 }
 
@@ -149,7 +155,7 @@ impl Rows<'_> {
 
     /// Everything that only one run may say: times, gaps, jumps of the clock, incidents.
     fn times(&mut self, batch: &Batch) -> rusqlite::Result<()> {
-        let mut spans = Spans::new(self.transaction, self.now)?;
+        let mut spans = Spans::new(self.transaction, self.aged)?;
         spans.delete_old(batch.tallies.len() + batch.spans.len())?;
         let seconds = batch.tallies.iter().map(|(service, start, tally)| (service, Level::Second, *start, tally));
         let longer = batch.spans.iter().map(|span| (&span.service, span.level, span.start, &span.tally));
@@ -223,7 +229,7 @@ impl Rows<'_> {
         }
         let most = i64::try_from(events.len() + DELETED).unwrap_or(i64::MAX);
         let old = "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE time < ?1 ORDER BY time LIMIT ?2)";
-        self.transaction.prepare_cached(old)?.execute([self.now.plus(-HISTORY_MS).as_millis(), most])?;
+        self.transaction.prepare_cached(old)?.execute([self.aged.plus(-HISTORY_MS).as_millis(), most])?;
         let many = "DELETE FROM event WHERE number IN
                       (SELECT number FROM event WHERE number <= (SELECT max(number) FROM event) - ?1 ORDER BY number LIMIT ?2)";
         self.transaction.prepare_cached(many)?.execute([HISTORY_ROWS, most])?;

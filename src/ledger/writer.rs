@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Gap, GapReason};
 use super::file::{self, Obstacle, Open};
+use super::moved::Last;
+use super::touched::Touched;
 use super::write::{BatchId, Services, untold_prune, write, write_gap};
 use super::{Message, Trouble};
 use super::{meta, schema};
@@ -51,6 +53,8 @@ pub struct Writer {
     last: BatchId,
     /// How many rows of `waiting` were left when it was made smaller last.
     coarsened: usize,
+    /// What was written last.
+    written: Option<Last>,
     /// What the next file has to say about the one before it.
     gap: Option<Gap>,
     /// When a file was set aside last.
@@ -77,6 +81,7 @@ impl Writer {
             waiting: None,
             last: BatchId { run: fastrand::u64(1..), number: 0 },
             coarsened: 0,
+            written: None,
             gap: None,
             set_aside: None,
             trouble: None,
@@ -157,16 +162,15 @@ impl Writer {
     }
 
     fn write_all(&mut self) -> Result<(), Obstacle> {
-        if self.open.as_ref().is_some_and(|open| !open.is_in_place()) {
-            tracing::warn!(
-                "the ledger was moved away while it was in use; it goes on with what is in its place, or a new one"
-            );
-            self.open = None;
-        }
+        self.look_at_the_files()?;
         if self.open.is_none() {
             self.services.clear();
-            self.open = Some(file::open(&self.folder, !self.was_open)?);
+            let open = self.open.insert(file::open(&self.folder, !self.was_open)?);
             self.was_open = true;
+            if let Some(last) = self.written.take_if(|last| last.file != open.identity()) {
+                self.last.number += 1;
+                last.go_on(&mut open.connection, self.last)?;
+            }
         }
         let Some(open) = &mut self.open else { return Ok(()) };
         if let Some(gap) = &self.gap {
@@ -191,6 +195,8 @@ impl Writer {
         if schema::pragma(&open.connection, "freelist_count")? > UNUSED {
             file::shrink(&open.connection, 64)?;
         }
+        self.written = Some(Last::of(&open.connection, open.identity())?);
+        open.seen()?;
         self.is_failing.store(false, Ordering::Release);
         if let Some((since, _)) = self.trouble.take() {
             self.healing = Some((since, Instant::now()));
@@ -199,6 +205,23 @@ impl Writer {
             (self.tell)(Trouble::WrittenAgain { after_s: (healed - since).as_secs() });
         }
         Ok(())
+    }
+
+    /// Whether what is open is still what is on the disk. Otherwise what waits is written a moment later, to what is there then.
+    fn look_at_the_files(&mut self) -> Result<(), Obstacle> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let why = match open.touched() {
+            Touched::No => return Ok(()),
+            Touched::Emptied => return Err(Obstacle::Damage("somebody has emptied it while it was in use".to_owned())),
+            Touched::Written => return open.look_afresh(),
+            Touched::Moved => {
+                "it was moved away or deleted while it was in use; it goes on with what is in its place, or a new one"
+            }
+            Touched::Log => "its log was deleted while it was in use; what was in that is saved",
+        };
+        // closing it takes over what is in the log, and what is opened next is looked through
+        self.was_open = false;
+        Err(Obstacle::Later(why.to_owned()))
     }
 
     /// Does what can be done about an obstacle; `true` = it can go on with a new file at once.
@@ -217,6 +240,7 @@ impl Writer {
                 let gap = Gap { from: Stamp::default(), to: Stamp::now(), why: GapReason::SetAside { file: name } };
                 self.gap = Some(gap);
                 self.set_aside = Some(Instant::now());
+                self.written = None;
                 (self.tell)(Trouble::SetAside { why, file });
             }
             // another process has set it aside

@@ -88,6 +88,8 @@ fn options() -> Options {
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 1_000, max_replay_stack_depth: 4 },
         with_snippet: false,
+        // `n`, `yes` and `off` are texts in YAML 1.2, and names of some services
+        strict_booleans: true,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::bounds;
 use super::document::{self, Object};
-use super::duration::{Shorthand, parse};
+use super::duration::{Shorthand, parse, written};
 use super::export::NO_FLOOR;
 use super::node::{Node, Remarks};
 use super::objective::{self, Goal};
 use super::{File, Imported, Remark, Service, alerts, annotation};
-use crate::sla::{Promise, Tier, Window};
+use crate::sla::{Promise, SHORTEST_RPO, Tier, Window};
 
 /// Reads the files together, so that one may refer to what another defines.
 ///
@@ -168,6 +169,13 @@ fn promised(name: &str, goals: &[Goal<'_>], service: Option<&Object<'_>>, remark
     let maintenance = kept.maintenance(remarks);
     let name = kept.read(annotation::SERVICE, remarks, |text| Some(text.to_owned())).unwrap_or_else(|| name.to_owned());
     kept.rest(remarks);
+    if !bounds::is_name(&name) {
+        let text = format!(
+            "{name:?} can't be the name of a service in proxy.toml (letters, digits, \"-\", \"_\" and \".\"): nothing is promised of it"
+        );
+        remarks.say(&first.node, text);
+        return None;
+    }
     Some(Service { name, promise, maintenance })
 }
 
@@ -203,21 +211,39 @@ impl<'a> Kept<'a> {
     }
 
     fn duration(&mut self, name: &str, remarks: &mut Remarks) -> Option<Duration> {
-        self.read(name, remarks, parse)
+        let least = if name == annotation::RPO { SHORTEST_RPO } else { bounds::SHORTEST };
+        let time = self.read(name, remarks, parse)?;
+        if time >= least {
+            return Some(time);
+        }
+        if let Some(annotations) = &self.annotations {
+            let text = format!("is below the shortest time, {}: the default is taken", written(least));
+            remarks.say(&annotations.field(name), text);
+        }
+        None
     }
 
     fn maintenance(&mut self, remarks: &mut Remarks) -> Vec<String> {
-        let window = |number: u32| {
-            self.read(&format!("{}{number}", annotation::MAINTENANCE), remarks, |text| Some(text.to_owned()))
-        };
-        (1..).map_while(window).collect()
+        let mut windows = Vec::new();
+        let name = |number: usize| format!("{}{number}", annotation::MAINTENANCE);
+        for name in (1..).map(name) {
+            let Some(said) = self.annotations.as_ref().and_then(|annotations| annotations.get(&name)) else { break };
+            self.known.insert(name);
+            match said.value.as_text().filter(|text| bounds::is_maintenance(text)) {
+                Some(text) => windows.push(text.to_owned()),
+                None => remarks.say(&said, "is no maintenance that proxy.toml takes: it is left out"),
+            }
+        }
+        windows
     }
 
     /// The window, which stands here where OpenSLO could only say about how long it is.
     fn window(&mut self, said: Window, remarks: &mut Remarks) -> Window {
         let exact = self.duration(annotation::WINDOW, remarks);
         match (said, exact) {
-            (Window::Rolling(said), Some(exact)) if Shorthand::of(exact).length() == said => Window::Rolling(exact),
+            (Window::Rolling(said), Some(exact)) if Shorthand::of(exact).length() == said => {
+                Window::Rolling(bounds::window(exact))
+            }
             _ => said,
         }
     }

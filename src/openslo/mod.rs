@@ -13,10 +13,12 @@
 //! * [`objective`], [`indicator`], [`window`], [`duration`]: an SLO and its parts
 //! * [`mod@import`]: the SLOs of a service put together to one promise
 //! * [`mod@sections`]: what was imported, as sections for `proxy.toml`
+//! * [`bounds`]: what `proxy.toml` takes
 //! * [`name`]: names of services as OpenSLO allows them
 
 pub mod alerts;
 pub mod annotation;
+pub mod bounds;
 pub mod document;
 pub mod duration;
 pub mod export;

@@ -98,8 +98,12 @@ impl<'a> Node<'a> {
     /// The boolean in the field of this name; `None` = it is missing, or (with a refusal) something else.
     pub fn flag(&self, key: &str, remarks: &mut Remarks) -> Option<bool> {
         let field = self.get(key)?;
-        if let Value::Flag(flag) = field.value {
-            return Some(*flag);
+        match field.value {
+            Value::Flag(flag) => return Some(*flag),
+            // as YAML 1.1 has it, which some tools still write
+            Value::Text(text) if ["yes", "on"].contains(&text.as_str()) => return Some(true),
+            Value::Text(text) if ["no", "off"].contains(&text.as_str()) => return Some(false),
+            _ => {}
         }
         remarks.refuse(&field, "has to be true or false");
         None

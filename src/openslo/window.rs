@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::civil::{DateTime, Time, Weekday};
 use serde_json::{Value, json};
 
+use super::bounds;
 use super::duration::{self, Shorthand};
 use super::node::{Node, Remarks};
 use crate::sla::{Unit, Window};
@@ -76,9 +77,12 @@ pub fn read(spec: &Node<'_>, remarks: &mut Remarks) -> Window {
 }
 
 fn rolling(item: &Node<'_>, shorthand: Shorthand, remarks: &mut Remarks) -> Window {
-    let length = shorthand.length().min(duration::LONGEST);
-    if !shorthand.is_exact() || length != shorthand.length() {
-        remarks.say(item, format!("{shorthand}, rolling, is taken as {}", duration::written(length)));
+    let length = bounds::window(shorthand.length());
+    let written = duration::written(length);
+    if length != shorthand.length() {
+        remarks.say(item, format!("{shorthand}, rolling, is taken as {written}: a window is from 1h to 1825d long"));
+    } else if !shorthand.is_exact() {
+        remarks.say(item, format!("{shorthand}, rolling, is taken as {written}"));
     }
     Window::Rolling(length)
 }

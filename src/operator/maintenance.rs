@@ -13,6 +13,8 @@ use crate::ledger::{Batch, Keeper, Ledger, Maintenance};
 
 /// How long an answer waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// And where it is known that nothing can be written.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// The maintenance of all services that was started by hand: one at a time for each.
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Maintenances {
     pub fn keep(&self, maintenance: Maintenance) -> bool {
         self.ledger.begin();
         let batch = Batch { maintenance: vec![maintenance], keeper: self.keeper, ..Batch::default() };
-        self.ledger.keep(batch, PATIENCE)
+        let patience = if self.ledger.is_failing() { AT_ONCE } else { PATIENCE };
+        self.ledger.keep(batch, patience)
     }
 }

@@ -17,6 +17,6 @@ pub use budget::Budget;
 pub use burn::{Alert, AlertChange, Burn, Lookback, Rate, Severity};
 pub use incident::{Action, Cause, CauseKind, Incident};
 pub use maintenance::{Calendar, Planned, Recurring, planned};
-pub use promise::{Promise, Tier, Unit, Window};
+pub use promise::{LONGEST_WINDOW, Promise, SHORTEST_RPO, SHORTEST_WINDOW, Tier, Unit, Window};
 pub use summary::Summary;
 pub use tally::Tally;

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The shortest `rpo`: the history is written that often, and each time the disk is waited for.
+pub const SHORTEST_RPO: Duration = Duration::from_millis(100);
+
+/// The shortest rolling window that a target says something about.
+pub const SHORTEST_WINDOW: Duration = Duration::from_secs(3600);
+
+/// The longest: so long is history kept.
+pub const LONGEST_WINDOW: Duration = Duration::from_secs(1825 * 86_400);
+
 /// What is promised of a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Promise {

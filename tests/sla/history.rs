@@ -197,3 +197,29 @@ fn a_history_that_could_not_be_read_at_the_start_gets_its_gap_when_it_is_written
     let report = proxy.admin("/api/v1/sla/report?format=markdown&last=1h").unwrap().text();
     assert!(report.contains("Evenkeel ended without a word."), "{report}");
 }
+
+#[test]
+fn a_second_process_in_the_same_folder_serves_says_so_and_takes_over_when_the_first_has_ended() {
+    let origin = Backend::new();
+    let promised = promising("", &[&origin]);
+    let mut first = Proxy::start(&promised);
+    wait_until("the first one accounts", || elapsed(&sla(&first)) > 0.5);
+    let second = Proxy::start(&promised.replace("[service.api.sla]\n", ""));
+    let _ = fs::remove_dir_all(second.path("state"));
+    std::os::unix::fs::symlink(first.path("state"), second.path("state")).unwrap();
+    assert_eq!(second.reload(&promised).status, 200);
+    let told = wait_for_event(&second, "ledger_kept_elsewhere");
+    let trouble = sla(&second)["ledger_trouble"].to_string();
+    assert!(trouble.contains("the process ") && trouble.contains("keeps the ledger"), "{trouble} {told}");
+    assert_eq!(second.metric("evenkeel_ledger_ok"), 0);
+    assert_eq!(send(&second, 5), 0, "it serves");
+    let before = elapsed(&sla(&first));
+    wait_until("the first one is not disturbed", || elapsed(&sla(&first)) > before + 1.0);
+    first.signal("TERM");
+    assert_eq!(first.wait().code(), Some(0));
+    wait_for_event(&second, "ledger_recovered");
+    wait_until("the second one accounts", || elapsed(&sla(&second)) > before + 2.0);
+    assert_eq!(send(&second, 5), 0);
+    wait_until("its requests are counted", || sla(&second)["requests"]["good"].as_u64() >= Some(5));
+    assert_eq!(sla(&second)["ledger_trouble"], Value::Null);
+}

@@ -78,3 +78,23 @@ fn a_budget_that_burns_too_fast_is_told_once() {
     let pages: Vec<_> = events(&proxy, "budget_alert_raised").into_iter().filter(page).collect();
     assert_eq!((pages.len(), &pages[0]["level"]), (1, &json!("error")));
 }
+
+#[test]
+fn a_promise_that_is_taken_back_and_made_again_in_an_outage_makes_no_second_failure_of_it() {
+    let backend = Backend::new();
+    let promised = promising("", &[&backend]);
+    let proxy = Proxy::start(&promised);
+    assert_eq!(send(&proxy, 20), 0);
+    backend.set_down(true);
+    wait_for_event(&proxy, "incident_began");
+    assert_eq!(proxy.reload(&promised.replace("[service.api.sla]\n", "")).status, 200);
+    wait_for_event(&proxy, "incident_ended");
+    assert_eq!(proxy.reload(&promised).status, 200);
+    wait_until("it is under way again", || sla(&proxy)["incident"] == 1);
+    backend.set_down(false);
+    wait_until("it has ended again", || events(&proxy, "incident_ended").len() == 2);
+    wait_until("the end is on the disk", || sla(&proxy)["incidents"][0]["ended"].is_string());
+    let sla = sla(&proxy);
+    assert_eq!((&sla["failures"], sla["incidents"].as_array().unwrap().len()), (&json!(1), 1), "{sla}");
+    assert_eq!(events(&proxy, "incident_began").len(), 1);
+}

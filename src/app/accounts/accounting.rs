@@ -117,7 +117,11 @@ impl Accounting {
 
     /// Begins with what the ledger has. It may take its time to be read, for which nothing waits.
     async fn begin(self, snapshot: Arc<Snapshot>, takes_over: bool) {
-        let ledger = self.ledger.clone();
+        let has_waited = background::begin(&self.ledger).await;
+        if has_waited && !matches!(self.start.get(), Start::Begun) {
+            return;
+        }
+        let (ledger, takes_over) = (self.ledger.clone(), takes_over && !has_waited);
         let recalled = background::run(move || Recalled::read(&ledger, takes_over)).await;
         let recalled = recalled.unwrap_or_else(|_| Recalled::unknown());
         self.accounts.borrow_mut().begin(recalled, &snapshot, takes_over);
@@ -126,6 +130,11 @@ impl Accounting {
     /// The process stops, or was replaced: from now on only the requests are accounted that still end.
     pub fn retire(&self, snapshot: &Snapshot, is_stopping: bool) {
         self.accounts.borrow_mut().retire(snapshot, is_stopping);
+        if !self.ledger.is_begun() {
+            // another process keeps it, for which nobody waits any longer
+            self.start.set(Start::NotYet);
+        }
+        self.ledger.release();
     }
 
     /// Writes what the accounts have, and waits for the disk.
@@ -138,6 +147,7 @@ impl Accounting {
         let Some(batch) = self.accounts.borrow_mut().finish() else { return };
         let ledger = self.ledger.clone();
         if !background::run(move || ledger.keep(batch, AT_THE_END)).await.unwrap_or(false) {
+            self.ledger.give_up();
             tracing::error!(
                 "the ledger is not written within {AT_THE_END:?}: the last seconds of the history are lost"
             );

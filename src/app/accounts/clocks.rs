@@ -14,6 +14,8 @@ const JUMP: i64 = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     last: Option<Reading>,
+    /// Since when the wall's clock was not set.
+    steady: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,14 +82,26 @@ impl Clocks {
         self.compare(Reading { now, at, slept: slept() })
     }
 
+    /// For how many milliseconds the wall's clock has gone as the monotonic one does.
+    pub fn steady_ms(&self, now: Moment) -> i64 {
+        self.steady.map_or(0, |since| millis(now.since(since)))
+    }
+
     fn compare(&mut self, reading: Reading) -> ClockChange {
-        let Some(last) = self.last.replace(reading) else { return ClockChange::default() };
+        let Some(last) = self.last.replace(reading) else {
+            self.steady = Some(reading.now);
+            return ClockChange::default();
+        };
         let slept = (reading.slept - last.slept).max(0);
         let slept = if slept >= JUMP { slept } else { 0 };
         let elapsed = reading.now.since(last.now);
         let jumped = reading.at.since(last.at) - millis(elapsed) - slept;
+        let jumped = if jumped.abs() >= JUMP { jumped } else { 0 };
+        if jumped != 0 {
+            self.steady = Some(reading.now);
+        }
         let stalled = if elapsed > UNWATCHED { millis(elapsed) } else { 0 };
-        ClockChange { jumped: if jumped.abs() >= JUMP { jumped } else { 0 }, slept, stalled }
+        ClockChange { jumped, slept, stalled }
     }
 }
 
@@ -132,6 +146,8 @@ mod tests {
         assert_eq!(look(1300, 500_301, 7), (3_600_000, 0));
         assert_eq!(look(1400, 560_401, 60_007), (0, 60_000), "a minute asleep");
         assert_eq!(look(1500, 620_501 + 5000, 120_007), (5000, 60_000), "both");
+        assert_eq!(look(1800, 625_801, 120_007), (0, 0));
+        assert_eq!(clocks.steady_ms(Moment::from_millis(1900)), 400, "since it was set last");
     }
 
     #[test]

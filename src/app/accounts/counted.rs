@@ -2,16 +2,27 @@
 
 use std::sync::Arc;
 
+use super::STILL_UNDER_WAY;
+use crate::clock::Stamp;
 use crate::metrics::PromisedRequests;
-use crate::sla::Tally;
+use crate::sla::{Incident, Tally};
 
 /// What is left of the account of a service of which nothing is promised any more: requests that began before still end, and were promised to.
 pub(super) struct EndedAccount {
     pub requests: Arc<PromisedRequests>,
     pub seen: [u64; 4],
+    /// The incident that was under way when it ended.
+    pub cut: Option<Incident>,
 }
 
 impl EndedAccount {
+    /// The incident that may still be under way at `at`, and the time up to which that is known.
+    pub fn under_way(&self, at: Stamp) -> Option<(Incident, Stamp)> {
+        let incident = self.cut.clone().filter(|incident| incident.is_cut)?;
+        let until = incident.ended.filter(|until| at.since(*until) <= STILL_UNDER_WAY)?;
+        Some((Incident { ended: None, ..incident }, until))
+    }
+
     /// The requests that were accounted of these counters, where they are the same.
     pub fn seen_of(&self, requests: &Arc<PromisedRequests>) -> Option<[u64; 4]> {
         Arc::ptr_eq(&self.requests, requests).then_some(self.seen)

@@ -23,7 +23,8 @@ impl Accounts {
             match event.kind {
                 Kind::Reloaded { .. } => self.reloaded = event.time.into(),
                 Kind::BackendRemoved { .. } => self.note_removal(&event),
-                Kind::Ledger(LedgerChange::SetAside { .. }) => self.enter_anew(),
+                // where it could not be written, it may be another file that is written now
+                Kind::Ledger(LedgerChange::SetAside { .. } | LedgerChange::Recovered { .. }) => self.enter_anew(),
                 _ => {}
             }
             self.note_action(&event);

@@ -56,6 +56,9 @@ const MANY: usize = 20_000;
 /// How often the ledger is written where no service says how much may be lost.
 const WRITE: Duration = Duration::from_secs(1);
 
+/// An incident that was under way so many milliseconds ago may still be.
+const STILL_UNDER_WAY: i64 = 60_000;
+
 /// The moment up to which the time is accounted, by a clock that nobody sets.
 const BOOT_TIME: (&str, &str) = ("process", "boot_time");
 /// The room of the words on when a service was up again, while its incident is not over yet, by service.
@@ -239,12 +242,13 @@ impl Accounts {
         for (name, mut gone) in self.services.extract_if(|name, _| !is_there(name)) {
             gone.count_only(now, at);
             self.batch.tallies.extend(gone.take_tallies());
-            if let Some(incident) = gone.account.close(at) {
+            let cut = gone.account.close(at);
+            if let Some(incident) = cut.clone() {
                 let ended = Kind::Promise(PromiseChange::IncidentEnded(incident.clone()));
                 self.sources.events.tell(Subject::service(&name), ended);
                 self.batch.incidents.push(incident);
             }
-            self.ended.insert(name, gone.end());
+            self.ended.insert(name, gone.end(cut));
         }
         self.sources.standings.retain(is_there);
         self.forget_series(is_there);
@@ -295,7 +299,7 @@ impl Accounts {
             self.batch.incidents.extend(changes.into_iter().filter_map(incident));
         }
         self.count_ended(at);
-        self.batch.until = Some(at);
+        (self.batch.until, self.batch.steady_ms) = (Some(at), self.clocks.steady_ms(now));
     }
 
     /// Accounts the requests since the look before.
@@ -313,7 +317,7 @@ impl Accounts {
             if !requests.is_empty() {
                 self.batch.tallies.push((Arc::clone(name), at.floor(1000), requests));
             }
-            may_go_on
+            may_go_on || ended.under_way(at).is_some()
         });
     }
 

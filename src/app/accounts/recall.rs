@@ -8,7 +8,7 @@ use ahash::AHashMap;
 
 use super::clocks::BootTime;
 use super::service::ServiceAccount;
-use super::{BOOT_TIME, UP_AGAIN};
+use super::{BOOT_TIME, STILL_UNDER_WAY, UP_AGAIN};
 use crate::clock::{Moment, Stamp};
 use crate::ledger::{
     Batch, ClockJump, ENDED, Gap, GapReason, Ledger, Level, Maintenance, REPLACED, Span, Unread, unknown,
@@ -23,8 +23,6 @@ const HOURS: i64 = 3 * 86_400_000;
 const JUMP: i64 = 1000;
 /// How long the process that is replaced may take to write what it has.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
-/// An incident that was under way so many milliseconds ago may still be.
-const STILL_UNDER_WAY: i64 = 60_000;
 
 /// What the ledger knows of the time before.
 #[derive(Debug, Default)]
@@ -214,6 +212,7 @@ pub(super) fn windows(
     services: &[(Arc<str>, Window)],
     at: Stamp,
 ) -> Result<Vec<(Arc<str>, Tally)>, String> {
+    ledger.keep_alone();
     let reader = ledger.read()?;
     let mut read: HashMap<(Stamp, Stamp), HashMap<Arc<str>, Tally>> = HashMap::new();
     let mut windows = Vec::with_capacity(services.len());

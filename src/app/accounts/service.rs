@@ -14,7 +14,7 @@ use crate::health::faults::Faults;
 use crate::ledger::Maintenance;
 use crate::metrics::{PromisedRequests, names};
 use crate::report::standings::Standing;
-use crate::sla::account::{Account, Booked, Change, Look};
+use crate::sla::account::{Account, Booked, Change, Left, Look};
 use crate::sla::budget::Budget;
 use crate::sla::burn::{Burn, Lookback, Severity};
 use crate::sla::maintenance::Planned;
@@ -95,16 +95,26 @@ impl ServiceAccount {
     ) -> Self {
         let promise = promised.promise.clone();
         let maintenance = planned(promised, by_hand);
+        let target = promise.target;
+        let mut account = Account::new(Arc::clone(name), promise, maintenance.clone());
+        let (now, at) = (Moment::now(), Stamp::now());
+        // who takes a promise back and makes it again ends no outage by that
+        let mut rto_told = None;
+        if let Some((incident, until)) = before.and_then(|before| before.under_way(at)) {
+            rto_told = Some(incident.id).filter(|_| !incident.is_within_rto());
+            let away = at.since(until).max(0);
+            account.resume(incident, Left { until, up_since: None, away, was_watched: false }, now);
+        }
         Self {
             name: Arc::clone(name),
-            burn: Burn::new(promise.target),
-            account: Account::new(Arc::clone(name), promise, maintenance.clone()),
+            burn: Burn::new(target),
+            account,
             windows: maintenance,
             recent: VecDeque::new(),
             tallies: Vec::new(),
             requests: Arc::clone(&promised.requests),
             seen: before.and_then(|before| before.seen_of(&promised.requests)).unwrap_or_default(),
-            rto_told: None,
+            rto_told,
             is_budget_spent: false,
             began: None,
             is_settled: false,
@@ -124,8 +134,8 @@ impl ServiceAccount {
     }
 
     /// What has to be known where the service is promised something again.
-    pub fn end(self) -> EndedAccount {
-        EndedAccount { requests: self.requests, seen: self.seen }
+    pub fn end(self, cut: Option<Incident>) -> EndedAccount {
+        EndedAccount { requests: self.requests, seen: self.seen, cut }
     }
 
     /// Takes on what is promised now.

@@ -12,6 +12,7 @@ pub(super) fn tell_trouble(trouble: Trouble, events: &Events, standings: &Standi
     let text = trouble.to_string();
     let (is_written, change) = match trouble {
         Trouble::NotWritten { why } => (false, LedgerChange::Failed { reason: one_line(&why) }),
+        Trouble::KeptElsewhere { by } => (false, LedgerChange::KeptElsewhere { by }),
         Trouble::Newer { .. } => (false, LedgerChange::Failed { reason: text }),
         Trouble::WrittenAgain { after_s } => (true, LedgerChange::Recovered { after_s: after_s as f64 }),
         Trouble::SetAside { why, file } => {
@@ -21,6 +22,7 @@ pub(super) fn tell_trouble(trouble: Trouble, events: &Events, standings: &Standi
     };
     standings.set_trouble(match &change {
         LedgerChange::Failed { reason } => Some(reason.clone()),
+        LedgerChange::KeptElsewhere { by } => Some(format!("{by} keeps the ledger")),
         _ => None,
     });
     gauge!(names::LEDGER_OK.name).set(f64::from(u8::from(is_written)));

@@ -163,7 +163,9 @@ impl Recovering {
     /// Begins with what the ledger has. It may take its time to be read, and nothing is repaired before: what was under way when the process before
     /// ended must not be done twice.
     async fn begin(self, takes_over: bool, at_once: bool) {
+        let has_waited = background::begin(&self.ledger).await;
         let (ledger, recoveries) = (self.ledger.clone(), Arc::clone(&self.recoveries));
+        let (takes_over, at_once) = (takes_over && !has_waited, at_once && !has_waited);
         let recalled = background::run(move || Recalled::read(&ledger, &recoveries, takes_over)).await;
         let recalled = recalled.unwrap_or_else(|_| Recalled::unknown());
         if matches!(self.start.get(), Start::Beginning) {

@@ -1,7 +1,5 @@
 //! `[service.NAME.sla]`
 
-use std::time::Duration;
-
 use super::{Checker, all};
 use crate::clock::{Stamp, parse_rfc3339};
 use crate::config::model::Sla;
@@ -9,14 +7,7 @@ use crate::config::raw;
 use crate::config::tree::KeyPath;
 use crate::sla::burn::{PAIRS, Pair};
 use crate::sla::maintenance::{Planned, Recurring};
-use crate::sla::{Promise, Tier, Unit, Window};
-
-/// The shortest `rpo`: the history is written that often, and each time the disk is waited for.
-const SHORTEST_RPO: Duration = Duration::from_millis(100);
-/// The shortest window that a target says something about.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(3600);
-/// The longest: so long is history kept.
-const LONGEST_WINDOW: Duration = Duration::from_secs(1825 * 86_400);
+use crate::sla::{LONGEST_WINDOW, Promise, SHORTEST_RPO, SHORTEST_WINDOW, Tier, Unit, Window};
 
 impl Checker<'_> {
     pub(super) fn sla(&mut self, at: &KeyPath, raw: &raw::Sla) -> Option<Sla> {

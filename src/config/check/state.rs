@@ -28,10 +28,6 @@ impl Checker<'_> {
             let mistake = self.mistake(&path, "copies are deleted before the next one is made");
             self.report(mistake.expected("`keep` as long as `every`, or longer"));
         }
-        if matches!(raw.name.as_deref(), Some("." | "..")) {
-            let mistake = self.mistake(&at.key("name"), "copies can't be filed under that");
-            self.report(mistake.expected("the name of a folder"));
-        }
         let to: BackupPlace = raw.to.as_deref()?.parse().ok()?;
         if let BackupPlace::Folder(folder) = &to
             && folder.starts_with(state_dir)

@@ -1,7 +1,7 @@
 //! The names of all kinds of events.
 
 /// The names of all kinds; those of a backend's states come first, in the order of [`State::ALL`](crate::endpoint::state::State::ALL).
-pub const NAMES: [&str; 98] = [
+pub const NAMES: [&str; 99] = [
     "backend_up",
     "backend_starting",
     "backend_draining",
@@ -48,6 +48,7 @@ pub const NAMES: [&str; 98] = [
     "ledger_recovered",
     "ledger_set_aside",
     "ledger_pruned",
+    "ledger_kept_elsewhere",
     "clock_jumped",
     "ledger_backup_failed",
     "ledger_backup_recovered",

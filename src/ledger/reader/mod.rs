@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, Params, Row};
 use super::batch::{ClockJump, EventRow, Gap, GapReason, Keeper, Maintenance};
 use super::file::{self, Obstacle};
 use super::seal::{self, Head};
+use super::touched::{no_file, with_end};
 use super::{meta, schema};
 use crate::clock::Stamp;
 
@@ -80,6 +81,9 @@ impl Reader {
             }
             Err(error) => return Err(format!("{}: {error}", path.display())),
         }
+        if let Some((path, is)) = no_file(path) {
+            return Err(format!("{} is {is}, and no ledger", path.display()));
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let plain =
             Connection::open_with_flags(path, flags).map_err(Obstacle::from).and_then(|it| Self::begin(it, false));
@@ -89,7 +93,7 @@ impl Reader {
             Err(obstacle) => return Err(in_words(&obstacle, path)),
         }
         // where the files beside it can't be made, SQLite reads it only if told that nobody changes it (sqlite.org/wal.html, "Read-Only Databases")
-        let is_partial = std::fs::metadata(file::with_end(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
+        let is_partial = std::fs::metadata(with_end(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
         Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)
             .map_err(Obstacle::from)
             .and_then(|connection| Self::begin(connection, is_partial))

@@ -1,11 +1,16 @@
 //! Tests of the ledger through its front door.
 
+mod claim;
+mod clock;
 mod damage;
+mod hostile;
 mod times;
 pub(crate) mod measure;
+mod owner;
 mod recoveries;
 mod thread;
 mod tools;
+mod touched;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -81,7 +86,7 @@ fn enter(ledger: &Ledger, batch: Batch) {
 }
 
 fn batch(until: Stamp) -> Batch {
-    Batch { until: Some(until), keeper: Keeper(1), ..Batch::default() }
+    Batch { until: Some(until), steady_ms: HOUR, keeper: Keeper(1), ..Batch::default() }
 }
 
 /// `seconds` seconds of a service from `from` on, each up, with a good request.

@@ -86,7 +86,11 @@ fn windows_are_taken_as_near_as_they_can_be() {
     let cases = [
         (String::from("duration: 4w, isRolling: true"), days(28), None),
         (String::from("duration: 1M, isRolling: true"), days(30), Some("1M, rolling, is taken as 30d")),
-        (String::from("duration: 20Y, isRolling: true"), days(3650), Some("20Y, rolling, is taken as 3650d")),
+        (
+            String::from("duration: 20Y, isRolling: true"),
+            days(1825),
+            Some("20Y, rolling, is taken as 1825d: a window is from"),
+        ),
         (String::from("duration: 7d"), days(7), Some("it is taken as rolling")),
         (format!("duration: 1Y, {calendar}"), Window::Calendar(Unit::Year), None),
         (format!("duration: 1w, {calendar}"), Window::Calendar(Unit::Week), Some("a week of the calendar begins")),
@@ -170,12 +174,64 @@ fn what_somebody_changed_in_an_exported_file_is_heeded() {
 
 #[test]
 fn two_services_are_never_one_section() {
-    let text = export(&[service("a b", plain()).as_promised()]).unwrap();
-    let label = crate::openslo::name::label("a b");
+    let text = export(&[service("a_b", plain()).as_promised()]).unwrap();
+    let label = crate::openslo::name::label("a_b");
     let twice = format!("{text}---\n{}", text.replace(&label, "other"));
     let imported = import(&twice).unwrap();
-    assert_eq!(imported.services, [service("a b", plain())]);
-    has(&remarks(&imported), "Service/other: another service of the files is called `a b`: this one is not taken");
+    assert_eq!(imported.services, [service("a_b", plain())]);
+    has(&remarks(&imported), "Service/other: another service of the files is called `a_b`: this one is not taken");
+}
+
+#[test]
+fn what_proxy_toml_does_not_take_is_brought_within_its_bounds_or_left_out_with_a_remark() {
+    for (window, taken) in
+        [("5m", 3600), ("59m", 3600), ("1826d", 1825 * 86_400), ("61M", 1825 * 86_400), ("9999999999d", 1825 * 86_400)]
+    {
+        let imported = import(&slo(&format!("duration: {window}, isRolling: true"), "{ target: 0.99 }")).unwrap();
+        assert_eq!(imported.services[0].promise.window, Window::Rolling(Duration::from_secs(taken)), "{window}");
+        has(&remarks(&imported), "a window is from 1h to 1825d long");
+    }
+    let text = export(&[service("api", plain()).as_promised()]).unwrap();
+    for (name, value) in [
+        ("rto", "0s"),
+        ("latency", "0s"),
+        ("rpo", "1ms"),
+        ("mttr", "0d"),
+        ("maintenance-1", "Sun 02:00-04:00 Mars/X"),
+        ("maintenance-1", "{ from = 1 }"),
+    ] {
+        let lines = text.lines().filter(|line| !line.contains(&format!("evenkeel.dev/{name}:")));
+        let with = |line: &str| match line.trim() {
+            "annotations:" => format!("{line}\n    evenkeel.dev/{name}: '{value}'\n"),
+            _ => format!("{line}\n"),
+        };
+        let imported = import(&lines.map(with).collect::<String>()).unwrap();
+        assert_eq!(imported.services, [service("api", plain())], "{name} {value}");
+        has(&remarks(&imported), &format!("evenkeel.dev/{name}: is "));
+    }
+}
+
+#[test]
+fn a_service_that_can_not_be_called_so_is_left_out_with_a_remark() {
+    for name in ["\"\"", "a b", "\"<script>\"", "..", "."] {
+        let text = slo("duration: 30d, isRolling: true", "{ target: 0.99 }")
+            .replace("service: api", &format!("service: {name}"));
+        let imported = import(&text).unwrap();
+        assert_eq!(imported.services, [], "{name}");
+        has(&remarks(&imported), "can't be the name of a service in proxy.toml");
+    }
+}
+
+#[test]
+fn what_is_a_text_in_yaml_1_2_is_a_name() {
+    for name in ["n", "y", "no", "off", "Yes"] {
+        let text = slo("duration: 30d, isRolling: true", "{ target: 0.99 }")
+            .replace("service: api", &format!("service: {name}"));
+        assert_eq!(import(&text).unwrap().services[0].name, name);
+    }
+    let text = slo("duration: 30d, isRolling: yes", "{ target: 0.99 }");
+    let imported = import(&text).unwrap();
+    assert!(!remarks(&imported).iter().any(|remark| remark.contains("isRolling")), "{:?}", remarks(&imported));
 }
 
 #[test]

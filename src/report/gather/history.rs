@@ -103,7 +103,7 @@ impl<'a> History<'a> {
                     point.crashes += 1;
                     point.longest_ms = point.longest_ms.max(gap.to.since(gap.from));
                 }
-                GapReason::SetAside { .. } | GapReason::Restored { .. } => point.is_partial = true,
+                GapReason::SetAside { .. } | GapReason::Restored { .. } | GapReason::Moved => point.is_partial = true,
                 GapReason::Stopped | GapReason::Suspended | GapReason::Stalled => {}
             }
         }
@@ -165,6 +165,7 @@ fn in_words(gap: &ledger::Gap, from: Stamp) -> Gap {
         GapReason::Crashed => "Evenkeel ended without a word".to_owned(),
         GapReason::Suspended => "the machine slept".to_owned(),
         GapReason::Stalled => "the process was stopped for a while, or kept from running".to_owned(),
+        GapReason::Moved => "the ledger was taken from its place, and another one was written".to_owned(),
         GapReason::SetAside { file } => {
             format!("the history before this was damaged; it is in {file}, as far as it can be read")
         }

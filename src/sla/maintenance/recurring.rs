@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::civil::{Date, Time};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ToSpan};
 
 use crate::clock::Stamp;
@@ -17,9 +17,13 @@ const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday",
 /// Minutes of a day.
 const DAY_MINUTES: i64 = 24 * 60;
 
+/// Milliseconds of a minute.
+const MINUTE_MS: i64 = 60_000;
+
 /// A window that begins at the same time on the same days of every week. Its ends are times of the clocks on the walls of its zone, so on the
 /// days on which these are set, it is shorter or longer. A time that is left out that day is taken as much later, and of one that comes twice
-/// the first counts (RFC 5545, 3.3.5).
+/// the first counts (RFC 5545, 3.3.5). A window whose begin is left out comes as much later as a whole, so that it is as long as on other days (the
+/// "exact duration" of RFC 5545, 3.8.5.3): else nothing would be left of one that lies in the hour that there is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recurring {
     text: String,
@@ -55,7 +59,17 @@ impl Recurring {
         let last = self.date_of(to).saturating_add(1.day());
         let days = first.series(1.day()).take_while(|day| *day <= last);
         let days = days.filter(|day| self.days[usize::from(day.weekday().to_monday_zero_offset().unsigned_abs())]);
-        days.filter_map(|day| Some((self.stamp(day, self.begin)?, self.stamp(day, self.end)?))).collect()
+        days.filter_map(|day| self.on(day)).collect()
+    }
+
+    /// The window that begins on this day; `None` at the end of all time.
+    fn on(&self, day: Date) -> Option<(Stamp, Stamp)> {
+        let (begin, is_left_out) = self.stamp(day, self.begin)?;
+        let end = match is_left_out {
+            true => begin.plus((self.end - self.begin) * MINUTE_MS),
+            false => self.stamp(day, self.end)?.0,
+        };
+        Some((begin, end))
     }
 
     fn date_of(&self, at: Stamp) -> Date {
@@ -63,13 +77,15 @@ impl Recurring {
         self.zone.to_datetime(Timestamp::from_millisecond(at.as_millis()).unwrap_or(far)).date()
     }
 
-    /// When the clocks on the walls show so many minutes after the midnight with which `day` begins; `None` at the end of all time.
-    fn stamp(&self, day: Date, minutes: i64) -> Option<Stamp> {
+    /// When the clocks on the walls show so many minutes after the midnight with which `day` begins, and whether they leave out that time; `None` at
+    /// the end of all time.
+    fn stamp(&self, day: Date, minutes: i64) -> Option<(Stamp, bool)> {
         let days = Span::new().days(minutes / DAY_MINUTES);
         let minute_of_day = minutes % DAY_MINUTES;
         let time = Time::new((minute_of_day / 60) as i8, (minute_of_day % 60) as i8, 0, 0).ok()?;
-        let time = self.zone.to_timestamp(day.checked_add(days).ok()?.to_datetime(time)).ok()?;
-        Some(Stamp::from_millis(time.as_millisecond()))
+        let time = self.zone.to_ambiguous_timestamp(day.checked_add(days).ok()?.to_datetime(time));
+        let is_left_out = matches!(time.offset(), AmbiguousOffset::Gap { .. });
+        Some((Stamp::from_millis(time.compatible().ok()?.as_millisecond()), is_left_out))
     }
 }
 

@@ -105,6 +105,7 @@ fn values_of_other_proxies_lead_to_ours() {
         (listener("service = 'app'\nidle_timeout = 75"), "\"75s\""),
         (service("panic_threshold = 50"), "0.5"),
         (service("retry.budget = 12.5"), "0.125"),
+        (service("sla.target = 99.9"), "0.999"),
     ] {
         assert_eq!(advice(&text).0.as_deref(), Some(suggestion), "{text}");
     }

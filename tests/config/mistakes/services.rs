@@ -9,6 +9,7 @@ fn services_must_have_distinct_backends() {
     for (text, mistake) in [
         (service("[service.b]"), "service.b: the service `b` has no backends"),
         (service("[service.'a b'.backend]"), "service.\"a b\": \"a b\" can't be a name"),
+        (service("[service.'..'.backend]"), "service.\"..\": \"..\" can't be a name"),
         (backend("id = 'x'"), "service.app.backend[1]: `address` is missing"),
         (
             backend("address = '127.0.0.1:9001'"),

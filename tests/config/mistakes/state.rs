@@ -31,7 +31,7 @@ fn copies_are_kept_until_there_is_the_next_one() {
         ("every = \"10ms\"", "state.backup.every", "so often"),
         ("every = \"2h\"\nkeep = \"1h\"", "state.backup.keep", "before the next one"),
         ("every = \"31d\"", "state.backup.every", "before the next one"),
-        ("name = \"..\"", "state.backup.name", "filed under"),
+        ("name = \"..\"", "state.backup.name", "can't be a name"),
         ("name = \"a/b\"", "state.backup.name", "a name"),
     ] {
         let mistake = only_mistake(&backup(&format!("to = \"s3://bucket\"\n{keys}")));

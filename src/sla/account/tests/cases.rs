@@ -136,10 +136,10 @@ const CASES: &[Case] = &[
         incidents: &[],
     },
     Case {
-        what: "maintenance in the night in which clocks go forward: 02:00 to 04:00 are one hour",
-        begin: "2026-03-29T00:00:00Z", maintenance: &["Sun 02:00-04:00 Europe/Berlin"], length: 4 * HOUR,
+        what: "maintenance in the night in which clocks go forward: 01:00 to 04:00 are two hours",
+        begin: "2026-03-29T00:00:00Z", maintenance: &["Sun 01:00-04:00 Europe/Berlin"], length: 4 * HOUR,
         history: &[],
-        time: [3 * HOUR, 0, HOUR, 0],
+        time: [2 * HOUR, 0, 2 * HOUR, 0],
         incidents: &[],
     },
     Case {
