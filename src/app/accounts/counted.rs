@@ -1,10 +1,11 @@
-//! The requests of a service as workers have counted them, read from look to look.
+//! The requests of a service as workers have counted them, read from look to look, and what is left where its promise was taken back.
 
 use std::sync::Arc;
 
 use super::STILL_UNDER_WAY;
-use crate::clock::Stamp;
+use crate::clock::{Moment, Stamp};
 use crate::metrics::PromisedRequests;
+use crate::sla::account::{Account, Left};
 use crate::sla::{Incident, Tally};
 
 /// What is left of the account of a service of which nothing is promised any more: requests that began before still end, and were promised to.
@@ -21,6 +22,16 @@ impl EndedAccount {
         let incident = self.cut.clone().filter(|incident| incident.is_cut)?;
         let until = incident.ended.filter(|until| at.since(*until) <= STILL_UNDER_WAY)?;
         Some((Incident { ended: None, ..incident }, until))
+    }
+
+    /// Has an account go on with the incident that was under way: who takes a promise back and makes it again ends no outage by that. `Some` = the
+    /// number of an incident that was told to have broken its RTO.
+    pub fn resume(&self, account: &mut Account, now: Moment, at: Stamp) -> Option<i64> {
+        let (incident, until) = self.under_way(at)?;
+        let told = Some(incident.id).filter(|_| !incident.is_within_rto());
+        let away = at.since(until).max(0);
+        account.resume(incident, Left { until, up_since: None, away, was_watched: false }, now);
+        told
     }
 
     /// The requests that were accounted of these counters, where they are the same.

@@ -14,7 +14,7 @@ use crate::health::faults::Faults;
 use crate::ledger::Maintenance;
 use crate::metrics::{PromisedRequests, names};
 use crate::report::standings::Standing;
-use crate::sla::account::{Account, Booked, Change, Left, Look};
+use crate::sla::account::{Account, Booked, Change, Look};
 use crate::sla::budget::Budget;
 use crate::sla::burn::{Burn, Lookback, Severity};
 use crate::sla::maintenance::Planned;
@@ -97,14 +97,7 @@ impl ServiceAccount {
         let maintenance = planned(promised, by_hand);
         let target = promise.target;
         let mut account = Account::new(Arc::clone(name), promise, maintenance.clone());
-        let (now, at) = (Moment::now(), Stamp::now());
-        // who takes a promise back and makes it again ends no outage by that
-        let mut rto_told = None;
-        if let Some((incident, until)) = before.and_then(|before| before.under_way(at)) {
-            rto_told = Some(incident.id).filter(|_| !incident.is_within_rto());
-            let away = at.since(until).max(0);
-            account.resume(incident, Left { until, up_since: None, away, was_watched: false }, now);
-        }
+        let rto_told = before.and_then(|before| before.resume(&mut account, Moment::now(), Stamp::now()));
         Self {
             name: Arc::clone(name),
             burn: Burn::new(target),
