@@ -81,6 +81,8 @@ FEATURES = {
     "access log, combined": {"log": 'access = "{work}/combined.log"\naccess_format = "combined"'},
     "access log to /dev/null": {"log": 'access = "/dev/null"'},
     "OTLP, 1 % sampled": {"more": '[otlp]\nendpoint = "http://127.0.0.1:{a}"\nprotocol = "http"\nsample = 0.01'},
+    # with a latency: all that can be promised
+    "availability accounted": {"service": 'sla = {{ latency = "1s" }}'},
     "shadow": {"service": 'shadow = ["response_time"]'},
     "rate limit by client": {"listener": '[[listener.rate_limit]]\nrate = "1000000/s"'},
     "allow by network": {"listener": 'allow = ["127.0.0.0/8", "10.0.0.0/8"]'},
