@@ -169,7 +169,12 @@ pub fn open(folder: &Path, look: bool) -> Result<Open, Obstacle> {
     }
     settings(&connection)?;
     schema::migrate(&mut connection, schema::FIRST, schema::STEPS)?;
-    match schema::differences(&connection)?.first() {
+    // what SQLite can't even list (SQLITE_ERROR), such as a view of columns that are not there, is none of ours
+    let differences = schema::differences(&connection).map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::Unknown) => Obstacle::Damage(error.to_string()),
+        _ => error.into(),
+    })?;
+    match differences.first() {
         Some(missing) => Err(Obstacle::Damage(format!("it has no {missing}"))),
         // only now the log is there
         None => Ok(Open {

@@ -75,6 +75,16 @@ fn a_file_that_is_cut_anywhere_opens_or_is_set_aside() {
     assert_eq!(opened, 0, "of {} cuts", good.len() / 4096);
 }
 
+#[test]
+fn a_file_with_a_flipped_byte_in_a_view_opens_or_is_set_aside() {
+    let (folder, good) = some();
+    let view = b"d.up, d.down, d.planned";
+    let place = good.windows(view.len()).position(|bytes| bytes == view).unwrap();
+    let mut bytes = good.clone();
+    bytes[place + 2] = b'x';
+    open_or_set_aside(&folder, &bytes);
+}
+
 /// Flips bytes of a file in so many ways; how often it was set aside.
 fn flip_bytes(seeds: u64) -> i32 {
     let (folder, good) = some();
