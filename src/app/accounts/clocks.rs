@@ -8,7 +8,7 @@ use crate::clock::{Moment, Stamp};
 use crate::sla::account::{UNWATCHED, millis};
 
 /// A difference of so many milliseconds is no adjustment any more, but a jump.
-const JUMP: i64 = 1000;
+pub(super) const JUMP: i64 = 1000;
 
 /// Watches the clocks from look to look.
 #[derive(Debug, Default)]

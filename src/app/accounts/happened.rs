@@ -78,10 +78,15 @@ impl Accounts {
             );
         }
         if change.jumped != 0 {
-            self.batch.jumps.push(ClockJump { at, by_ms: change.jumped });
-            let by_s = change.jumped as f64 / 1e3;
-            self.sources.events.tell(Subject::default(), Kind::Ledger(LedgerChange::ClockJumped { by_s }));
+            self.enter_jump(at, change.jumped);
         }
+    }
+
+    /// The wall's clock was set, by so many milliseconds.
+    pub(super) fn enter_jump(&mut self, at: Stamp, by_ms: i64) {
+        self.batch.jumps.push(ClockJump { at, by_ms });
+        let by_s = by_ms as f64 / 1e3;
+        self.sources.events.tell(Subject::default(), Kind::Ledger(LedgerChange::ClockJumped { by_s }));
     }
 }
 

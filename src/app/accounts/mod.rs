@@ -25,7 +25,7 @@ use metrics::gauge;
 
 use super::background;
 use crate::clock::{Moment, Stamp};
-use crate::event::{Events, Kind, LedgerChange, PromiseChange, Subject};
+use crate::event::{Events, Kind, PromiseChange, Subject};
 use crate::health::faults::Faults;
 use crate::ledger::{Batch, ENDED, Keeper, Ledger, REPLACED, STOPPED};
 use crate::metrics::{Registry, names};
@@ -154,11 +154,10 @@ impl Accounts {
         self.update(snapshot);
         self.boot_time = self.boot_time.take().map(BootTime::brought_up_to_date);
         let now = recall::Now { moment: now, at, boot_time: self.boot_time.clone() };
-        recalled.restore(&mut self.services, &mut self.batch, now, takes_over);
-        for jump in &self.batch.jumps {
-            let by_s = jump.by_ms as f64 / 1e3;
-            self.sources.events.tell(Subject::default(), Kind::Ledger(LedgerChange::ClockJumped { by_s }));
+        if let Some(by_ms) = recalled.set_by(&now) {
+            self.enter_jump(at, by_ms);
         }
+        recalled.restore(&mut self.services, &mut self.batch, now, takes_over);
         // what was recalled of maintenance that is over has served its turn
         self.update(snapshot);
         self.batch.takes_over = true;

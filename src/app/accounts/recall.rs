@@ -6,21 +6,17 @@ use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
 
-use super::clocks::BootTime;
+use super::clocks::{BootTime, JUMP};
 use super::service::ServiceAccount;
 use super::{BOOT_TIME, STILL_UNDER_WAY, UP_AGAIN};
 use crate::clock::{Moment, Stamp};
-use crate::ledger::{
-    Batch, ClockJump, ENDED, Gap, GapReason, Ledger, Level, Maintenance, REPLACED, Span, Unread, unknown,
-};
+use crate::ledger::{Batch, ENDED, Gap, GapReason, Ledger, Level, Maintenance, REPLACED, Span, Unread, unknown};
 use crate::sla::account::{Left, Watched};
 use crate::sla::{Incident, Tally, Window};
 
 /// Burn rates over up to two hours need the minutes, longer ones the hours of three days.
 const MINUTES: i64 = 2 * 3_600_000;
 const HOURS: i64 = 3 * 86_400_000;
-/// A difference of so many milliseconds between two clocks is no adjustment any more.
-const JUMP: i64 = 1000;
 /// How long the process that is replaced may take to write what it has.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
 
@@ -128,11 +124,6 @@ impl Recalled {
             let up_since = self.up_again_of(&incident);
             account.account.resume(incident, Left { until, up_since, away, was_watched: takes_over }, moment);
         }
-        let Some(until) = self.until else { return };
-        let set_by = at.since(until) - away;
-        if set_by.abs() >= JUMP {
-            batch.jumps.push(ClockJump { at, by_ms: set_by });
-        }
         if away == 0 {
             return;
         }
@@ -146,6 +137,12 @@ impl Recalled {
         if let Some(why) = self.why.filter(|_| !takes_over) {
             batch.gaps.push(Gap { from, to: at, why });
         }
+    }
+
+    /// By how many milliseconds the wall's clock was set since the process before ended; `None` = it was not.
+    pub fn set_by(&self, now: &Now) -> Option<i64> {
+        let set_by = now.at.since(self.until?) - self.away(now);
+        (set_by.abs() >= JUMP).then_some(set_by)
     }
 
     /// How many milliseconds nobody has kept the accounts. The wall's clock may have been set meanwhile, so it is asked only where the machine was
