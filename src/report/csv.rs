@@ -16,7 +16,7 @@
 
 use super::grade::Grade;
 use super::model::{Gap, MaintenanceWindow, RecordedIncident, Report, ServiceReport};
-use super::{account, phrase};
+use super::{account, figures, phrase};
 use crate::clock::Stamp;
 use crate::sla::Tally;
 
@@ -129,8 +129,7 @@ fn sums(tally: &Tally) -> Row {
 
 fn whole(report: &Report, service: &ServiceReport) -> Row {
     let summary = &service.summary;
-    let so_far = if report.is_over() || summary.compliant.is_none() { "" } else { " so far" };
-    let result = format!("{}{so_far}", phrase::met(summary.compliant));
+    let result = figures::met(report, service);
     let mut row = row("service", service, [Some(report.period.start), Some(report.period.end)], &result);
     row.extend(sums(&summary.tally));
     row.push(("budget_left", number(summary.budget.left())));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::support::{Proxy, Successor, wait_until};
-use crate::{Backend, promising, run, send, sla, text, wait_for_event, wait_for_requests};
+use crate::{Backend, promising, run, send, sla, text, wait_for_event, wait_for_incident, wait_for_requests};
 
 /// All the time that is accounted, in seconds.
 fn elapsed(sla: &Value) -> f64 {
@@ -48,8 +48,7 @@ fn an_incident_under_way_goes_on_after_a_crash() {
     send(&proxy, 20);
     origin.set_down(true);
     send(&proxy, 20);
-    wait_for_event(&proxy, "incident_began");
-    wait_until("the incident is on the disk", || sla(&proxy)["incidents"].as_array().is_some_and(|all| all.len() == 1));
+    wait_for_incident(&proxy);
     proxy.kill_and_start();
     wait_for_event(&proxy, "service_down");
     origin.set_down(false);
@@ -175,8 +174,7 @@ fn a_history_that_could_not_be_read_at_the_start_gets_its_gap_when_it_is_written
     send(&proxy, 20);
     origin.set_down(true);
     send(&proxy, 20);
-    wait_for_event(&proxy, "incident_began");
-    wait_until("the incident is on the disk", || sla(&proxy)["incidents"].as_array().is_some_and(|all| all.len() == 1));
+    wait_for_incident(&proxy);
     let file = proxy.path("state/ledger.sqlite");
     let version = |sql: &str| rusqlite::Connection::open(&file).unwrap().execute_batch(sql).unwrap();
     let known: i64 = {

@@ -83,6 +83,12 @@ fn wait_for_event(proxy: &Proxy, kind: &str) -> Value {
     found.remove(0)
 }
 
+/// Waits until the first incident has begun, and is on the disk.
+fn wait_for_incident(proxy: &Proxy) {
+    wait_for_event(proxy, "incident_began");
+    wait_until("the incident is on the disk", || sla(proxy)["incidents"].as_array().is_some_and(|all| all.len() == 1));
+}
+
 /// Sends so many requests, each on a connection of its own; how many were not answered with 200.
 fn send(proxy: &Proxy, count: usize) -> usize {
     (0..count).filter(|_| proxy.client().get("/x").status != 200).count()

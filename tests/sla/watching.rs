@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{Conn, Cue, OK, Origin, Proxy, Successor, config, wait_until};
-use crate::{Backend, events, promising, send, sla, wait_for_event, wait_for_requests};
+use crate::{Backend, events, promising, send, sla, wait_for_event, wait_for_incident, wait_for_requests};
 
 fn seconds(sla: &Value, name: &str) -> f64 {
     sla[name].as_f64().unwrap_or_default()
@@ -45,8 +45,7 @@ fn a_new_process_that_finds_an_outage_late_takes_none_of_it_for_uptime() {
     let mut proxy = Proxy::start(&format!("{}{checks}{promise}", config("", "", &[&origin.origin])));
     assert_eq!(send(&proxy, 10), 0);
     origin.set_down(true);
-    wait_for_event(&proxy, "incident_began");
-    wait_until("the incident is on the disk", || sla(&proxy)["incidents"].as_array().is_some_and(|all| all.len() == 1));
+    wait_for_incident(&proxy);
     let before = sla(&proxy);
     proxy.kill_and_start();
     wait_for_event(&proxy, "service_down");
